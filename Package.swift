@@ -1,0 +1,106 @@
+// swift-tools-version: 6.3
+import PackageDescription
+
+/// One list for every target: strict language features on, and every warning an error.
+let settings: [SwiftSetting] = [
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+    .treatAllWarnings(as: .error),
+    .treatWarning("StrictLanguageFeatures", as: .error),
+]
+
+let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
+let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
+let nioEmbedded = Target.Dependency.product(name: "NIOEmbedded", package: "swift-nio")
+let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
+let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
+let x509 = Target.Dependency.product(name: "X509", package: "swift-certificates")
+let asn1 = Target.Dependency.product(name: "SwiftASN1", package: "swift-asn1")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let deque = Target.Dependency.product(name: "DequeModule", package: "swift-collections")
+let heap = Target.Dependency.product(name: "HeapModule", package: "swift-collections")
+let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let unixSignals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
+
+let package = Package(
+    name: "roost",
+    products: [
+        .executable(name: "roost", targets: ["roost"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-nio.git", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-ssl.git", from: "2.37.6"),
+        .package(url: "https://github.com/apple/swift-crypto.git", from: "4.5.2"),
+        .package(url: "https://github.com/apple/swift-certificates.git", from: "1.21.1"),
+        .package(url: "https://github.com/apple/swift-asn1.git", from: "1.7.4"),
+        .package(url: "https://github.com/apple/swift-log.git", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-collections.git", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-argument-parser.git", from: "1.8.2"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle.git", from: "2.13.0"),
+    ],
+    targets: [
+        .target(name: "RoostModel", swiftSettings: settings),
+        .target(name: "RoostScheduler", dependencies: ["RoostModel", deque, heap], swiftSettings: settings),
+        .target(
+            name: "RoostWire",
+            dependencies: ["RoostModel", nioCore, nioPosix, nioSSL, crypto, x509, asn1, logging],
+            swiftSettings: settings + [.strictMemorySafety()]),
+        .target(
+            name: "RoostServer",
+            dependencies: ["RoostModel", "RoostScheduler", "RoostWire", nioCore, nioPosix, logging, lifecycle],
+            swiftSettings: settings),
+        .target(
+            name: "RoostNode",
+            dependencies: ["RoostModel", "RoostWire", nioCore, nioPosix, logging, lifecycle, deque],
+            swiftSettings: settings),
+        .target(
+            name: "Roost",
+            dependencies: ["RoostModel", "RoostWire", nioCore, nioPosix, logging, lifecycle, deque],
+            swiftSettings: settings),
+        .target(
+            name: "RoostEmbedded",
+            dependencies: ["RoostModel", "RoostServer", "RoostNode", "Roost", nioCore, nioPosix, logging],
+            swiftSettings: settings),
+        .target(
+            name: "RoostTesting",
+            dependencies: ["RoostModel", "RoostScheduler", "RoostWire", "RoostNode", "Roost", nioCore, nioEmbedded],
+            path: "Sources/RoostTesting",
+            swiftSettings: settings),
+        .target(
+            name: "RoostCommand",
+            dependencies: [
+                "RoostModel", "RoostWire", "RoostServer", "RoostNode", "Roost", "RoostEmbedded", argumentParser,
+                logging, lifecycle, unixSignals, nioCore, nioPosix,
+            ],
+            swiftSettings: settings),
+        .executableTarget(name: "roost", dependencies: ["RoostCommand"], swiftSettings: settings),
+        .testTarget(
+            name: "RoostSchedulerTests", dependencies: ["RoostScheduler", "RoostModel", "RoostTesting"],
+            swiftSettings: settings),
+        .testTarget(
+            name: "RoostWireTests",
+            dependencies: ["RoostWire", "RoostModel", "RoostTesting", nioCore, nioPosix, nioEmbedded, nioSSL, x509],
+            swiftSettings: settings),
+        .testTarget(
+            name: "RoostNodeTests", dependencies: ["RoostNode", "RoostModel", "RoostTesting"],
+            swiftSettings: settings),
+        .testTarget(
+            name: "RoostTests", dependencies: ["Roost", "RoostEmbedded", "RoostModel", "RoostTesting"],
+            swiftSettings: settings),
+        .testTarget(
+            name: "RoostCommandTests", dependencies: ["RoostCommand", "RoostModel"], swiftSettings: settings),
+        .testTarget(
+            name: "SimulationTests", dependencies: ["RoostTesting", "RoostModel", "RoostScheduler"],
+            swiftSettings: settings),
+        .testTarget(
+            name: "IntegrationTests",
+            dependencies: [
+                "Roost", "RoostEmbedded", "RoostServer", "RoostNode", "RoostWire", "RoostModel", "roost", nioCore,
+                nioPosix,
+            ],
+            swiftSettings: settings),
+    ]
+)

@@ -1,0 +1,72 @@
+/// Every number that bounds something, with its unit. What a peer can make us hold is bounded here.
+public enum Limits {
+    // MARK: Tasks and payloads
+
+    /// The most tasks in one job.
+    public static let tasksPerJob: UInt32 = 1_000_000_000
+    /// The largest argument, common data or outcome of one task, in bytes (2 GiB).
+    public static let payloadBytes = 2 << 30
+    /// The largest message: a payload and its header.
+    public static let messageBytes = payloadBytes + (1 << 20)
+    /// The largest piece of a message that travels in one frame; larger messages are cut, so that a heartbeat
+    /// never waits for more than this.
+    public static let frameBytes = 256 << 10
+    /// The most bytes of unfinished messages one connection may make us hold before it has said who it is.
+    public static let unauthenticatedBytes = 64 << 10
+    /// The most unfinished (cut) messages of one connection at a time.
+    public static let streamsPerConnection = 64
+    /// What a chunk of submitted arguments aims at, in bytes and in tasks.
+    public static let chunkBytes = 128 << 10
+    public static let chunkTasks = 1024
+    /// Submitted chunks a client sends ahead of the server's answer, in bytes.
+    public static let submitWindowBytes = 8 << 20
+    /// The most argument bytes the server holds for all jobs before it stops answering submissions (8 GiB).
+    public static let queuedBytes = 8 << 30
+
+    // MARK: Scheduling
+
+    /// How much work, by measured duration, a slot is given ahead of need.
+    public static let prefill: Duration = .milliseconds(20)
+    /// The most tasks granted ahead for one slot.
+    public static let prefillTasksPerSlot = 4096
+    /// Retries, crashes and node losses a policy can ask for.
+    public static let attemptsPerTask: UInt32 = 200
+    /// Outcomes (tasks) sent to a reader ahead of its acknowledgement.
+    public static let readerWindowTasks: UInt32 = 65_536
+    /// Undelivered outcome bytes of one attached job before its grants pause (256 MiB).
+    public static let undeliveredBytes = 256 << 20
+
+    // MARK: Liveness
+
+    /// Silence after which a node is suspect.
+    public static let suspectAfter: Duration = .seconds(15)
+    /// How long an attempt stays granted to a node that is out of contact.
+    public static let lease: Duration = .seconds(300)
+    /// How long an attached job waits for its client.
+    public static let clientGrace: Duration = .seconds(600)
+    /// The least time between two heartbeats of one peer.
+    public static let heartbeat: Duration = .seconds(3)
+    /// Heartbeats a second the server is willing to read from all nodes together; intervals stretch beyond.
+    public static let heartbeatsPerSecond = 200
+    /// A connection attempt, a TLS handshake, a hello: each ends within this.
+    public static let connectTimeout: Duration = .seconds(10)
+    /// Reconnecting waits grow from the first to the second.
+    public static let reconnectFirst: Duration = .milliseconds(100)
+    public static let reconnectMost: Duration = .seconds(10)
+
+    // MARK: Peers
+
+    public static let connections = 20_000
+    public static let jobsPerUser = 100_000
+    public static let nameBytes = 256
+    public static let labelsPerNode = 64
+    public static let namedResources = 64
+
+    // MARK: Output
+
+    /// Of each of stdout and stderr, kept with the outcome: the first and the last so many bytes.
+    public static let outputHeadBytes = 1 << 20
+    public static let outputTailBytes = 64 << 10
+    /// Last output lines quoted in a post-mortem, in bytes.
+    public static let postMortemOutputBytes = 2048
+}
