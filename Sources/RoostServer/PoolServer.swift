@@ -1,9 +1,9 @@
 package import Logging
-package import NIOCore
+import NIOCore
 import NIOPosix
 package import RoostModel
 package import RoostWire
-package import ServiceLifecycle
+import ServiceLifecycle
 import Synchronization
 
 /// A server: the engine, its listener, its secrets. Runs as a service until it is told to stop.

@@ -1,0 +1,35 @@
+package import RoostModel
+
+/// How a node's agent is to run. Reading it from flags is the command line's business.
+package struct AgentConfiguration: Sendable {
+    package var node: NodeID
+    /// For people; the host's name by default.
+    package var name: String
+    package var offer: Resources
+    package var labels: [Label] = []
+    package var version = ""
+    package var platform = ""
+    /// Where commands run that name no directory: the caller's (embedded), or a fresh one each under this path.
+    package var spool: Spool
+    /// Environment of commands whose job inherits it.
+    package var environment: [String]
+    /// The `roost` binary, to start the guard with; nil: no guard.
+    package var guardExecutable: String?
+    /// What the guard is told so that it can report this agent's death: see `GuardReporter`.
+    package var guardArguments: [String] = []
+    package var guardEnvironment: [String] = []
+
+    /// Where commands run.
+    package enum Spool: Sendable {
+        case here(String)
+        case freshUnder(String)
+    }
+
+    package init(node: NodeID, name: String, offer: Resources, spool: Spool, environment: [String]) {
+        self.node = node
+        self.name = name
+        self.offer = offer
+        self.spool = spool
+        self.environment = environment
+    }
+}
