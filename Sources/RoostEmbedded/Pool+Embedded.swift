@@ -24,7 +24,7 @@ extension Pool {
         let loop = group.next()
         do {
             return try await make(
-                slots: slots ?? AvailableCPUs.count(), guardExecutable: guardExecutable, group: group, loop: loop)
+                slots: slots ?? AvailableCPUs.slots(), guardExecutable: guardExecutable, group: group, loop: loop)
         } catch {
             try? await group.shutdownGracefully()
             throw error
@@ -36,9 +36,9 @@ extension Pool {
     ) async throws(RoostError) -> Pool {
         let log = Logger(label: "roost.embedded") { _ in SwiftLogNoOpLogHandler() }
         var offer = Resources.cpus(slots)
-        offer.memoryBytes = Int64(clamping: MachineFacts.memoryBytes)
+        offer.memoryBytes = Int64(clamping: AvailableCPUs.memoryBytes())
         var configuration = AgentConfiguration(
-            node: NodeID(rawValue: .random(in: .min ... .max)), name: MachineFacts.hostName, offer: offer,
+            node: NodeID(rawValue: .random(in: .min ... .max)), name: MachineFacts.current().hostName, offer: offer,
             spool: .here(FileManager.default.currentDirectoryPath),
             environment: ProcessInfo.processInfo.environment.map { "\($0.key)=\($0.value)" })
         configuration.guardExecutable = guardExecutable

@@ -16,7 +16,7 @@ package struct CommandRuntime {
 
     private struct Common {
         var common: CommandCommon
-        var environment: [String]
+        var environment: CStringBlock
     }
 
     private struct Running {
@@ -45,17 +45,21 @@ package struct CommandRuntime {
             let token = nextToken
             nextToken += 1
             let (directory, scratch) = try workingDirectory(common.common, token: token)
-            var request = ProcessRequest(
-                executable: "/bin/sh", arguments: [], environment: environment(common, worker, start),
-                workingDirectory: directory)
+            var arguments = CStringBlock()
+            var executable: String?
             switch argument {
             case .shell(let line):
-                request.arguments = ["/bin/sh", "-c"].map { Array($0.utf8) } + [SlotMarker.replaced(in: line, by: worker + 1)]
+                executable = "/bin/sh"
+                arguments.append("/bin/sh")
+                arguments.append("-c")
+                arguments.append(bytes: SlotMarker.replaced(in: line, by: worker + 1))
             case .direct(let words):
-                guard let program = words.first else { throw RoostError(.usage, "an empty command") }
-                request.executable = String(decoding: program, as: UTF8.self)
-                request.arguments = words.map { SlotMarker.replaced(in: $0, by: worker + 1) }
+                guard !words.isEmpty else { throw RoostError(.usage, "an empty command") }
+                for word in words { arguments.append(bytes: SlotMarker.replaced(in: word, by: worker + 1)) }
             }
+            var request = ProcessRequest(
+                executable: executable, arguments: arguments, environment: environment(common, worker, start),
+                workingDirectory: directory)
             request.memoryLimitBytes = start.job.request.memoryBytes > 0 ? UInt64(start.job.request.memoryBytes) : nil
             request.headBytes = common.common.outputHeadBytes
             request.tailBytes = common.common.outputTailBytes
@@ -86,7 +90,7 @@ package struct CommandRuntime {
             environment.removeAll { $0.hasPrefix("\(variable.name)=") }
             environment.append("\(variable.name)=\(variable.value)")
         }
-        let common = Common(common: decoded, environment: environment)
+        let common = Common(common: decoded, environment: CStringBlock(environment))
         commons[job.id] = common
         return common
     }
@@ -97,7 +101,7 @@ package struct CommandRuntime {
         return environment.filter { variable in names.contains { variable.hasPrefix($0) } }
     }
 
-    private func environment(_ common: Common, _ worker: Int, _ start: WorkerStart) -> [String] {
+    private func environment(_ common: Common, _ worker: Int, _ start: WorkerStart) -> CStringBlock {
         var environment = common.environment
         environment.append("ROOST_TASK=\(start.tasks.first)")
         environment.append("ROOST_ATTEMPT=\(start.attempt)")
@@ -138,7 +142,9 @@ package struct CommandRuntime {
     }
 
     func pauseOutput(_ isPaused: Bool) {
-        if isPaused { reactor.pauseOutput() } else { reactor.resumeOutput() }
+        for token in running.keys {
+            if isPaused { reactor.pauseOutput(token: token) } else { reactor.resumeOutput(token: token) }
+        }
     }
 
     mutating func forget(_ job: JobID) { commons[job] = nil }
@@ -154,7 +160,7 @@ package struct CommandRuntime {
             return nil
         case .output(let token, let stream, let offset, let bytes):
             guard let running = running[token] else { return nil }
-            return .workerPrinted(worker: running.worker, stream, offset: offset, bytes: bytes)
+            return .workerPrinted(worker: running.worker, stream == .stdout ? .stdout : .stderr, offset: offset, bytes: bytes)
         case .couldNotStart(let token, _, let message):
             guard let running = remove(token) else { return nil }
             let end = WorkerEnd(
@@ -178,7 +184,7 @@ package struct CommandRuntime {
         var result = CommandResult(
             exitStatus: nil, startNanoseconds: end.startNanoseconds, runNanoseconds: end.runNanoseconds,
             userMicroseconds: end.userMicroseconds, systemMicroseconds: end.systemMicroseconds,
-            peakMemoryBytes: end.peakMemoryBytes, stdout: end.stdout, stderr: end.stderr)
+            peakMemoryBytes: end.peakMemoryBytes ?? 0, stdout: end.stdout, stderr: end.stderr)
         let run = UInt64(max(0, end.runNanoseconds))
         switch end.exit {
         case .exited(0):

@@ -1,3 +1,4 @@
+import Glibc
 package import Logging
 package import NIOCore
 package import RoostModel
@@ -29,7 +30,7 @@ package final class NodeAgent: Sendable {
         }
         let identity = NodeHello(
             node: configuration.node, incarnation: incarnation, name: configuration.name,
-            processID: MachineFacts.processID, offer: configuration.offer, labels: configuration.labels,
+            processID: getpid(), offer: configuration.offer, labels: configuration.labels,
             platform: configuration.platform, version: configuration.version)
         let tag = guardLine.map { _ in AgentGuard.variable(configuration, incarnation) }
         do {
