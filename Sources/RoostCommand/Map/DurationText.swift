@@ -54,7 +54,7 @@ package enum DurationText {
         let seconds = max(0, Double(duration.components.seconds) + Double(duration.components.attoseconds) / 1e18)
         if seconds < 60 {
             let tenths = Int((seconds * 10).rounded())
-            if tenths < 600 { return seconds < 10 ? "\(tenths / 10).\(tenths % 10)s" : "\((tenths + 5) / 10)s" }
+            if tenths < 600 { return tenths < 100 ? "\(tenths / 10).\(tenths % 10)s" : "\((tenths + 5) / 10)s" }
         }
         let whole = Int(min(seconds.rounded(), 1e12))
         func two(_ number: Int) -> String { number < 10 ? "0\(number)" : "\(number)" }

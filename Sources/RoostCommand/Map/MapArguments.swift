@@ -116,7 +116,12 @@ private struct OptionScanner {
     private mutating func add(_ entry: MapOptionTable.Entry, _ value: [UInt8]) {
         // File names keep their bytes here; ArgumentParser's strings would not.
         if entry.long == "arg-file" { files.append(value) }
-        options.append("--\(entry.long)=\(String(decoding: value, as: UTF8.self))")
+        if value.isEmpty {
+            // ArgumentParser takes "--name=" for a missing value, but an empty word for an empty one.
+            options += ["--\(entry.long)", ""]
+        } else {
+            options.append("--\(entry.long)=\(String(decoding: value, as: UTF8.self))")
+        }
     }
 
     private func unknown(_ flag: String, _ name: String) -> MapError {

@@ -1,6 +1,6 @@
 /// What `roost map` says when it cannot do what it was asked: which status it ends with, what is wrong and
 /// what to do about it.
-package struct MapError: Error, Equatable, CustomStringConvertible {
+package struct MapError: Error, Hashable, CustomStringConvertible {
     package var status: ExitStatus
     /// What is wrong, in one sentence without a final stop.
     package var problem: String

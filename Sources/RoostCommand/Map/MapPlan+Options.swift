@@ -6,19 +6,29 @@ extension MapPlan {
     package struct Surroundings: Sendable {
         /// The names of our environment's variables.
         package var environmentNames: [String]
+        package var outputIsTerminal: Bool
         package var errorIsTerminal: Bool
 
-        package init(environmentNames: [String] = [], errorIsTerminal: Bool = false) {
+        package init(
+            environmentNames: [String] = [], outputIsTerminal: Bool = false, errorIsTerminal: Bool = false
+        ) {
             self.environmentNames = environmentNames
+            self.outputIsTerminal = outputIsTerminal
             self.errorIsTerminal = errorIsTerminal
         }
     }
 
     /// Makes sense of everything that follows `roost map`.
-    /// - Throws: ``MapError`` for what makes no sense; ArgumentParser's own error for `--help`.
+    /// - Throws: ``MapError`` for what makes no sense; ArgumentParser's `CleanExit` for `--help`.
     package init(arguments: [[UInt8]], surroundings: Surroundings) throws {
         let split = try MapArguments.split(arguments)
-        let options = try MapOptions.parse(split.options)
+        if split.options.contains("--help") { throw CleanExit.message(MapManual.helpMessage(includeHidden: false)) }
+        let options: MapOptions
+        do {
+            options = try MapOptions.parse(split.options)
+        } catch {
+            throw MapError(.usage, MapOptions.message(for: error), remedy: "see 'roost map --help'")
+        }
         self = try MapPlan(split, options, surroundings)
     }
 
@@ -42,6 +52,7 @@ extension MapPlan {
         environment = options.env
         workingDirectory = options.workdir
         output = try Output(options)
+        output.isTerminal = surroundings.outputIsTerminal
         try readFiles(options)
         progress = Self.progress(options, surroundings)
         try refuseContradictions(options)

@@ -17,6 +17,8 @@ package struct MapPlan: Sendable {
         package var results: ResultsLayout?
         /// One JSON object a task instead of its output.
         package var isJSON = false
+        /// Whether standard output and the progress line may share a terminal.
+        package var isTerminal = false
         package init() {}
     }
 
@@ -24,6 +26,11 @@ package struct MapPlan: Sendable {
     package struct JoblogFile: Hashable, Sendable {
         package var path: String
         package var appends: Bool
+
+        package init(path: String, appends: Bool) {
+            self.path = path
+            self.appends = appends
+        }
     }
 
     // MARK: What runs

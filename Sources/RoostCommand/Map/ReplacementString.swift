@@ -10,7 +10,7 @@ package struct ReplacementString: Hashable, Sendable {
         case slot
     }
 
-    /// Which input: 1 is the first, -1 the last; nil stands for all of them.
+    /// Which input: 1 is the first, -1 the last; nil and 0 stand for all of them.
     package var position: Int?
     package var content: Content
 
@@ -63,11 +63,10 @@ package struct ReplacementString: Hashable, Sendable {
 
     /// Which of `values` this one means; empty when there is no such input.
     func selection(in values: [[UInt8]]) -> ArraySlice<[UInt8]> {
-        guard let position else { return values[...] }
-        // GNU parallel counts from the end for negative numbers, with 0 meaning the last one too, and a
-        // number beyond the first wraps to the last.
-        let index = position > 0 ? position - 1 : position == 0 ? values.count - 1 : values.count + position
-        if values.indices.contains(index) { return values[index...index] }
-        return position < 0 && !values.isEmpty ? values[(values.count - 1)...] : []
+        guard let position, position != 0 else { return values[...] }
+        var index = position > 0 ? position - 1 : values.count + position
+        // In GNU parallel a negative number may go round once more: {-3} of two inputs is the last.
+        if index < 0 { index += values.count }
+        return values.indices.contains(index) ? values[index...index] : []
     }
 }
