@@ -99,6 +99,7 @@ extension Scheduler {
                 sendEnd(slot, index, into: &effects)
             }
             finishIfEnded(slot, into: &effects)
+            guard jobs.isUsed(slot) else { continue }
             // Deliveries make room: a job that paused for its reader may go on.
             if jobs[slot].isRunnable && jobs[slot].tasks.progress.granted == 0 { noteAllHungry() }
         }
