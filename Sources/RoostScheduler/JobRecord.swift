@@ -45,10 +45,10 @@ package struct JobRecord {
     package var isEnded: Bool { tasks.progress.isEnded }
 
     /// Whether it wants to be granted something now.
-    package var isRunnable: Bool {
+    package func isRunnable(undeliveredBytes: Int) -> Bool {
         guard !isCancelled, tasks.readyCount > 0 else { return false }
         if let most = spec.policy.maxParallel, tasks.progress.granted >= most { return false }
-        return tasks.log.byteCount <= Limits.undeliveredBytes || spec.retention == .kept
+        return tasks.log.byteCount <= undeliveredBytes || spec.retention == .kept
     }
 
     /// How many tasks one slot is given at a time: one when they are long or nobody knows yet, more the shorter

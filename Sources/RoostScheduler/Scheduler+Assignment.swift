@@ -30,6 +30,10 @@ extension Scheduler {
         if hasIdleNode { scheduleRetract(at: now) }
     }
 
+    func isRunnable(_ job: Int) -> Bool {
+        jobs[job].isRunnable(undeliveredBytes: configuration.undeliveredBytes)
+    }
+
     /// CPUs of all nodes that take work.
     var poolSlots: Int {
         var milliCPUs: Int64 = 0
@@ -46,7 +50,7 @@ extension Scheduler {
         for user in usersByLoad() {
             // A user holding more than another who waits for this very node yields its lanes.
             if let blocked, !mayPass(user, blocked) { break }
-            for job in users[user].ranked where jobs[job].isRunnable {
+            for job in users[user].ranked where isRunnable(job) {
                 guard nodes[node].obstacle(for: jobs[job].spec) == nil else { continue }
                 let candidate = self.candidate(job, user, node, poolSlots: poolSlots)
                 if candidate.room > 0 {

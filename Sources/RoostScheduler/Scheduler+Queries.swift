@@ -241,7 +241,7 @@ extension Scheduler {
         if let most = job.spec.policy.maxParallel, job.tasks.progress.granted >= most {
             return ExplainedNode(node: "", canRun: false, reason: "the job may have \(most) tasks in flight, and has")
         }
-        if job.spec.retention == .attached && job.tasks.log.byteCount > Limits.undeliveredBytes {
+        if job.spec.retention == .attached && job.tasks.log.byteCount > configuration.undeliveredBytes {
             return ExplainedNode(
                 node: "", canRun: false, reason: "its client has not fetched \(job.tasks.log.byteCount >> 20) MiB of outcomes")
         }

@@ -100,7 +100,7 @@ extension Scheduler {
             }
             finishIfEnded(slot, into: &effects)
             // Deliveries make room: a job that paused for its reader may go on.
-            if jobs[slot].isRunnable && jobs[slot].tasks.progress.granted == 0 { noteAllHungry() }
+            if jobs.isUsed(slot), isRunnable(slot), jobs[slot].tasks.progress.granted == 0 { noteAllHungry() }
         }
         if !hungryNodes.isEmpty { assign(at: now, into: &effects) }
     }

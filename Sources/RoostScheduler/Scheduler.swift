@@ -13,6 +13,8 @@ package struct SchedulerConfiguration: Sendable {
     package var progressInterval: Duration = .milliseconds(500)
     /// How often tasks granted ahead are looked at for an idle node.
     package var retractInterval: Duration = .milliseconds(5)
+    /// Undelivered outcome bytes of one attached job before its grants pause.
+    package var undeliveredBytes = Limits.undeliveredBytes
     package var sabotage: Sabotage?
 
     package init() {}
