@@ -108,7 +108,7 @@ extension Scheduler {
         }
         var count: UInt32 = 0
         for range in tasks {
-            for task in range.first..<min(range.end, jobs[slot].tasks.count) {
+            for task in range.clamped(to: jobs[slot].tasks.count) {
                 // A task that waits among the never granted gets its cell, as do those before it.
                 while task >= jobs[slot].tasks.nextFresh {
                     let made = jobs[slot].tasks.takeNeverGranted(atMost: task - jobs[slot].tasks.nextFresh + 1)
