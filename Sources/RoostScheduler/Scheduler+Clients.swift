@@ -138,6 +138,10 @@ extension Scheduler {
         _ spec: JobSpec, _ session: SessionID, _ connection: ConnectionID, at now: Instant,
         into effects: inout Effects
     ) {
+        // What the policy asks for is bounded before anything is compared: the same submission is the same job.
+        var spec = spec
+        spec.policy.retries = min(spec.policy.retries, Limits.attemptsPerTask)
+        spec.policy.crashLimit = min(max(spec.policy.crashLimit, 1), Limits.attemptsPerTask)
         if jobSlots[spec.id] != nil {
             guard let slot = ownJob(spec.id, session, connection, into: &effects) else { return }
             guard jobs[slot].spec == spec else {
@@ -171,10 +175,6 @@ extension Scheduler {
     private mutating func open(
         _ spec: JobSpec, session: SessionID, user: Int, at now: Instant, into effects: inout Effects
     ) {
-        var spec = spec
-        // An administrator's priority orders users; everybody else's orders his own jobs.
-        spec.policy.retries = min(spec.policy.retries, Limits.attemptsPerTask)
-        spec.policy.crashLimit = min(max(spec.policy.crashLimit, 1), Limits.attemptsPerTask)
         let slot = jobs.insert(
             JobRecord(spec: spec, number: nextJobNumber, user: user, session: session, submitted: now))
         jobSlots[spec.id] = slot
