@@ -189,10 +189,12 @@ extension Scheduler {
         if withTroubles {
             for index in 0..<jobs[slot].tasks.nextFresh where troubles.count < 1000 {
                 let cell = jobs[slot].tasks.cells[Int(index)]
-                guard cell.state == .failed || cell.state == .held,
-                    let sequence = jobs[slot].tasks.sequence(of: cell)
-                else { continue }
-                let code = jobs[slot].tasks.log[sequence].batch.code(at: Int(cell.outcomePosition))
+                guard cell.state == .failed || cell.state == .held else { continue }
+                // The outcome itself may have left with its client.
+                let code =
+                    jobs[slot].tasks.sequence(of: cell).map {
+                        jobs[slot].tasks.log[$0].batch.code(at: Int(cell.outcomePosition))
+                    } ?? (cell.state == .held ? OutcomeCode(.held, .crashed) : OutcomeCode(.failed, .failed))
                 troubles.append(
                     JobSnapshot.Trouble(task: index, code: code, postMortem: jobs[slot].evidence[index]?.last))
             }
