@@ -26,6 +26,8 @@ package struct JobRecord {
     /// Progress changed since readers were last told.
     package var progressChanged = false
     package var isEndAnnounced = false
+    /// An owner who reads in order has all outcomes of tasks before this one.
+    package var released: UInt64 = 0
     /// Some task has had more than one round: batches in the log may hold outcomes that are not the latest.
     package var hadRounds = false
     /// Evidence of abnormal ends by task, for `job show`; the first of them.
