@@ -11,6 +11,8 @@ package struct NodeRecord {
     package var joined: Instant
     package var lastHeard: Instant
     package var suspectSince: Instant?
+    /// Whether a deadline looks after its silence; one is enough.
+    package var isWatched = false
     package var isDraining = false
     /// What no lane uses.
     package var free: Resources
