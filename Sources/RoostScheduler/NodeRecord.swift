@@ -84,6 +84,7 @@ package struct SessionRecord {
     /// nil while its client is away.
     package var connection: ConnectionID?
     package var jobs: Set<JobID> = []
+    package var lastHeard = Instant.zero
     /// Counts the departures of its client, so that an old grace deadline does not end a session that came back.
     package var departures = 0
 }

@@ -25,8 +25,27 @@ extension Scheduler {
         session.connection = connection
         session.role = principal.role
         session.departures += 1
+        session.lastHeard = now
         sessions[hello.session] = session
         owners[connection] = .client(hello.session)
+        schedule(
+            .clientSilence(hello.session, departures: session.departures), at: now + configuration.suspectAfter)
+    }
+
+    /// A client lets itself be heard as nodes do; one that does not is away, whatever its connection says.
+    mutating func lookForSilence(
+        of id: SessionID, departures: Int, at now: Instant, into effects: inout Effects
+    ) {
+        guard let session = sessions[id], session.departures == departures, let connection = session.connection
+        else { return }
+        let due = session.lastHeard + configuration.suspectAfter
+        if due > now {
+            schedule(.clientSilence(id, departures: departures), at: due)
+            return
+        }
+        owners[connection] = nil
+        effects.close(connection, RoostError(.lost, "nothing was heard from the client for too long"))
+        clientLeft(id, at: now)
     }
 
     /// The client is out of contact: its readers pause, its attached jobs wait a grace time for it.
