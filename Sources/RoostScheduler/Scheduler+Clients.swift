@@ -289,6 +289,8 @@ extension Scheduler {
         jobs[slot].tasks.progress.isClosed = true
         if isNew && configuration.sabotage != .forgetWaitingOnCancel { endWaiting(slot, reason: "its job was cancelled") }
         stopGranted(slot, kill: kill, into: &effects)
+        // A node may have been saved up for it.
+        if jobs[slot].reservation != nil { noteAllHungry() }
         noteProgress(slot, at: now)
         noteNews(slot)
     }
@@ -350,6 +352,7 @@ extension Scheduler {
             if let origin = jobs[slot].tasks.log[sequence].origin { owe(origin) }
             sequence += 1
         }
+        if jobs[slot].reservation != nil { noteAllHungry() }
         users[jobs[slot].user].ranked.removeAll { $0 == slot }
         sessions[jobs[slot].session]?.jobs.remove(job)
         jobSlots[job] = nil

@@ -323,7 +323,8 @@ extension Scheduler {
         guard let share = nodes[node].share(of: job) else { return }
         nodes[node].shares[share].granted -= count
         trimLanes(node, share)
-        noteHungry(node)
+        // The room that a job's limit gives back may be used anywhere.
+        if jobs[job].spec.policy.maxParallel != nil { noteAllHungry() } else { noteHungry(node) }
     }
 
     /// Lanes that nothing was granted for are given up, with what they hold of the node.
