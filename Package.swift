@@ -76,7 +76,7 @@ let package = Package(
         .target(
             name: "RoostCommand",
             dependencies: [
-                "RoostModel", "RoostWire", "RoostServer", "RoostNode", "Roost", "RoostEmbedded", argumentParser,
+                "RoostModel", "RoostWire", "RoostServer", "RoostNode", "Roost", "RoostEmbedded", "CRoostLinux", argumentParser,
                 logging, lifecycle, unixSignals, nioCore, nioPosix,
             ],
             swiftSettings: settings),
