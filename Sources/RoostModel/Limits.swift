@@ -60,6 +60,8 @@ public enum Limits {
 
     public static let connections = 20_000
     public static let jobsPerUser = 100_000
+    /// Ended jobs the server keeps in its memory for each user.
+    public static let keptJobsPerUser = 1000
     public static let nameBytes = 256
     public static let labelsPerNode = 64
     public static let namedResources = 64

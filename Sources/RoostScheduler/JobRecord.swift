@@ -10,6 +10,8 @@ package struct JobRecord {
     package var submitted: Instant
     package var tasks: TaskTable
     package var readers: [Reader] = []
+    /// Clients that want to see output while tasks run.
+    package var watchers: [Watcher] = []
     package var isCancelled = false
     /// Attempts end by KILL, not by INT and TERM: the job was cancelled with force.
     package var isKilled = false
@@ -79,6 +81,13 @@ package struct JobRecord {
         guard evidence[task] != nil || evidence.count < 1000 else { return }
         if evidence[task, default: []].count < 20 { evidence[task, default: []].append(postMortem) }
     }
+}
+
+/// One client watching a job's output.
+package struct Watcher: Hashable {
+    package var connection: ConnectionID
+    /// nil: all of the job's tasks.
+    package var task: TaskIndex?
 }
 
 /// One client reading a job's outcomes.

@@ -125,6 +125,9 @@ extension Scheduler {
         {
             if taken == 0 && nodes[node].jobsKnown.insert(job).inserted {
                 effects.send(.job(jobs[job].spec), to: connection)
+                for watcher in jobs[job].watchers {
+                    effects.send(.watch(job: jobs[job].spec.id, task: watcher.task, on: true), to: connection)
+                }
             }
             left -= Int(run.attempts.tasks.count)
             taken += Int(run.attempts.tasks.count)

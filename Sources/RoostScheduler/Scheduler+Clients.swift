@@ -83,6 +83,7 @@ extension Scheduler {
     private mutating func dropReaders(of connection: ConnectionID) {
         for slot in 0..<jobs.end where jobs.isUsed(slot) {
             jobs[slot].readers.removeAll { $0.connection == connection }
+            jobs[slot].watchers.removeAll { $0.connection == connection }
         }
     }
 
@@ -112,7 +113,7 @@ extension Scheduler {
             acknowledged(job, cursor: cursor, connection, into: &effects)
         case .watch(let job, let task, let on):
             guard let slot = readableJob(job, session, connection, into: &effects) else { return }
-            watch(slot, task: task, on: on, into: &effects)
+            watch(slot, Watcher(connection: connection, task: task), on: on, into: &effects)
         case .query(let id, let query):
             answer(query, id: id, session, connection, at: now, into: &effects)
         case .heartbeat:
@@ -248,6 +249,7 @@ extension Scheduler {
         let finished =
             configuration.sabotage == .forgetFinished
             ? [] : chunk.finished.filter { $0.first >= have && $0.end <= have + UInt32(payloads.count) }
+        appendedBytes += payloads.bytes.count
         jobs[slot].tasks.append(payloads, finished: finished)
         noteProgress(slot, at: now)
         if wasIdle { noteAllHungry() }
@@ -270,11 +272,15 @@ extension Scheduler {
         noteNews(slot)
     }
 
-    /// Nodes that have work of the job are asked for its output, or not any more.
-    private mutating func watch(_ slot: Int, task: TaskIndex?, on: Bool, into effects: inout Effects) {
-        for node in 0..<nodes.end where nodes.isUsed(node) && nodes[node].share(of: slot) != nil {
+    /// Nodes that know the job are asked for its output, or not any more; those that come to know it later are
+    /// asked then.
+    private mutating func watch(_ slot: Int, _ watcher: Watcher, on: Bool, into effects: inout Effects) {
+        jobs[slot].watchers.removeAll { $0 == watcher }
+        if on { jobs[slot].watchers.append(watcher) }
+        guard on || !jobs[slot].watchers.contains(where: { $0.task == watcher.task }) else { return }
+        for node in 0..<nodes.end where nodes.isUsed(node) && nodes[node].knowsJob(slot) {
             guard let connection = nodes[node].connection else { continue }
-            effects.send(.watch(job: jobs[slot].spec.id, task: task, on: on), to: connection)
+            effects.send(.watch(job: jobs[slot].spec.id, task: watcher.task, on: on), to: connection)
         }
     }
 
@@ -354,6 +360,8 @@ extension Scheduler {
         }
         if jobs[slot].reservation != nil { noteAllHungry() }
         users[jobs[slot].user].ranked.removeAll { $0 == slot }
+        users[jobs[slot].user].ended.removeAll { $0 == job }
+        withheld.removeAll { $0 == slot }
         sessions[jobs[slot].session]?.jobs.remove(job)
         jobSlots[job] = nil
         jobsWithNews.removeAll { $0 == slot }

@@ -297,7 +297,12 @@ extension Scheduler {
 
     private func forward(_ chunk: OutputChunk, into effects: inout Effects) {
         guard let job = jobSlots[chunk.job] else { return }
-        for reader in jobs[job].readers { effects.send(.output(chunk), to: reader.connection) }
+        if jobs[job].spec.streamsOutput {
+            for reader in jobs[job].readers { effects.send(.output(chunk), to: reader.connection) }
+        }
+        for watcher in jobs[job].watchers where watcher.task == nil || watcher.task == chunk.task {
+            effects.send(.output(chunk), to: watcher.connection)
+        }
     }
 
     // MARK: Shares of nodes

@@ -156,6 +156,8 @@ extension Scheduler {
         for reader in jobs[slot].readers.indices { jobs[slot].readers[reader].isEndSent = false }
         if jobs[slot].isEndAnnounced {
             jobs[slot].isEndAnnounced = false
+            let id = jobs[slot].spec.id
+            users[jobs[slot].user].ended.removeAll { $0 == id }
             rank(slot)
         }
         noteAllHungry()

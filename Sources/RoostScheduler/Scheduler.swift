@@ -15,6 +15,10 @@ package struct SchedulerConfiguration: Sendable {
     package var retractInterval: Duration = .milliseconds(5)
     /// Undelivered outcome bytes of one attached job before its grants pause.
     package var undeliveredBytes = Limits.undeliveredBytes
+    /// Argument bytes of all jobs together before submissions are made to wait.
+    package var queuedBytes = Limits.queuedBytes
+    /// Ended jobs kept for each user; the oldest goes when one more ends.
+    package var keptJobsPerUser = Limits.keptJobsPerUser
     package var sabotage: Sabotage?
 
     package init() {}
@@ -49,6 +53,11 @@ package struct Scheduler {
     var hungryNodes: [Int] = []
     /// Nodes that wait for acknowledgements.
     var nodesOwed: [Int] = []
+    /// Clients whose last chunk is not answered, because too much is queued already.
+    var withheld: [Int] = []
+    /// Argument bytes as last counted, and what has been appended since.
+    var countedBytes = 0
+    var appendedBytes = 0
     var isProgressDue = false
     var isRetractScheduled = false
     let started: Instant
@@ -123,6 +132,7 @@ package struct Scheduler {
             case clientGrace(SessionID, departures: Int)
             case progress
             case retract
+            case memory
         }
 
         var at: Instant
@@ -153,6 +163,8 @@ package struct Scheduler {
             case .progress:
                 isProgressDue = false
                 sendProgress(into: &effects)
+            case .memory:
+                memoryChecked(at: now)
             case .retract:
                 isRetractScheduled = false
                 retractForIdleNodes(at: now, into: &effects)
