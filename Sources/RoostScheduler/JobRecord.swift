@@ -10,7 +10,10 @@ package struct JobRecord {
     package var submitted: Instant
     package var tasks: TaskTable
     package var readers: [Reader] = []
+    /// Nothing of it starts any more.
     package var isCancelled = false
+    /// What runs is stopped, too.
+    package var isStopped = false
     /// Attempts end by KILL, not by INT and TERM: the job was cancelled with force.
     package var isKilled = false
     /// Lanes of this job on all nodes: how many of its tasks can run at once where they were granted.

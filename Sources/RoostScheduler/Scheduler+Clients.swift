@@ -282,12 +282,13 @@ extension Scheduler {
 
     /// No task of the job starts any more; what runs is stopped (`kill`: at once).
     mutating func cancelJob(_ slot: Int, kill: Bool, at now: Instant, into effects: inout Effects) {
-        guard !jobs[slot].isEnded, !jobs[slot].isCancelled || kill else { return }
+        guard !jobs[slot].isEnded, !jobs[slot].isStopped || (kill && !jobs[slot].isKilled) else { return }
         let isNew = !jobs[slot].isCancelled
         jobs[slot].isCancelled = true
+        jobs[slot].isStopped = true
         jobs[slot].isKilled = kill
         jobs[slot].tasks.progress.isClosed = true
-        if isNew && configuration.sabotage != .forgetWaitingOnCancel { endWaiting(slot, reason: "its job was cancelled") }
+        if isNew && configuration.sabotage != .forgetWaitingOnCancel { endWaiting(slot) }
         stopGranted(slot, kill: kill, into: &effects)
         // A node may have been saved up for it.
         if jobs[slot].reservation != nil { noteAllHungry() }
@@ -296,7 +297,7 @@ extension Scheduler {
     }
 
     /// Records `cancelled` for every task that waits.
-    mutating func endWaiting(_ slot: Int, reason: String) {
+    mutating func endWaiting(_ slot: Int) {
         for task in jobs[slot].tasks.drainReturned() {
             recordWithoutNode(slot, TaskRange(first: task, count: 1), .init(.cancelled, .neverRan), nil)
         }
@@ -314,6 +315,12 @@ extension Scheduler {
             let runs = attemptRuns(slot, node: node)
             if !runs.isEmpty { effects.send(.cancel(attempts: runs, kill: kill), to: connection) }
         }
+    }
+
+    /// Asks a node for all of a job that no worker of it has.
+    func takeBack(_ slot: Int, node: Int, into effects: inout Effects) {
+        guard nodes[node].share(of: slot) != nil, let connection = nodes[node].connection else { return }
+        effects.send(.retract(job: jobs[slot].spec.id, count: .max), to: connection)
     }
 
     /// What a node has of a job, as runs.
