@@ -38,13 +38,15 @@ package struct JobRecord {
     /// Tasks somebody asked to cancel while they were granted.
     package var cancelRequested: Set<TaskIndex> = []
 
-    package init(spec: JobSpec, number: UInt32, user: Int, session: SessionID, submitted: Instant) {
+    package init(
+        spec: JobSpec, number: UInt32, user: Int, session: SessionID, submitted: Instant, numbersBefore: UInt32 = 0
+    ) {
         self.spec = spec
         self.number = number
         self.user = user
         self.session = session
         self.submitted = submitted
-        tasks = TaskTable(job: spec.id)
+        tasks = TaskTable(job: spec.id, numbersBefore: numbersBefore)
     }
 
     package var isEnded: Bool { tasks.progress.isEnded }

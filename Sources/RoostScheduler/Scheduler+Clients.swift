@@ -1,3 +1,4 @@
+import DequeModule
 import RoostModel
 
 extension Scheduler {
@@ -195,7 +196,9 @@ extension Scheduler {
         _ spec: JobSpec, session: SessionID, user: Int, at now: Instant, into effects: inout Effects
     ) {
         let slot = jobs.insert(
-            JobRecord(spec: spec, number: nextJobNumber, user: user, session: session, submitted: now))
+            JobRecord(
+                spec: spec, number: nextJobNumber, user: user, session: session, submitted: now,
+                numbersBefore: forgottenNumbers[spec.id] ?? 0))
         jobSlots[spec.id] = slot
         effects.notices.append(.jobOpened(number: nextJobNumber, user: users[user].name))
         nextJobNumber += 1
@@ -342,9 +345,23 @@ extension Scheduler {
         return runs
     }
 
+    /// Remembers how far the attempts were numbered of a job that its client does not have all outcomes of: it
+    /// may bring the job again, and a node out of contact an outcome of long ago.
+    private mutating func rememberNumbers(_ slot: Int) {
+        let job = jobs[slot].spec.id
+        let highest = jobs[slot].tasks.highestNumber
+        let isDelivered = jobs[slot].isEnded && jobs[slot].tasks.log.base == jobs[slot].tasks.log.end
+        guard highest > 0, !isDelivered else { return }
+        if forgottenNumbers.updateValue(highest, forKey: job) == nil { forgottenJobs.append(job) }
+        if forgottenJobs.count > Limits.forgottenJobs, let oldest = forgottenJobs.popFirst() {
+            forgottenNumbers[oldest] = nil
+        }
+    }
+
     /// The job leaves the server's memory, its attempts leave their nodes.
     mutating func forgetJob(_ slot: Int, into effects: inout Effects) {
         let job = jobs[slot].spec.id
+        rememberNumbers(slot)
         for node in 0..<nodes.end where nodes.isUsed(node) {
             if let connection = nodes[node].connection {
                 let runs = nodes[node].share(of: slot) == nil ? [] : attemptRuns(slot, node: node)

@@ -342,6 +342,12 @@ final class History {
         job.mayBeForgotten = false
     }
 
+    /// The server has opened a new round of some of the job's tasks.
+    func beginRound(_ job: Int) {
+        jobs[job].rounds += 1
+        jobs[job].forgetCharges()
+    }
+
     func ended(_ id: JobID) { job(id)?.mayBeForgotten = true }
 
     func acknowledged(_ node: Int, _ sequences: [UInt64], clientNeeds: (Int) -> Bool, at now: Instant) {
