@@ -51,11 +51,16 @@ package struct JobRecord {
 
     package var isEnded: Bool { tasks.progress.isEnded }
 
-    /// Whether it wants to be granted something now.
-    package func isRunnable(undeliveredBytes: Int) -> Bool {
-        guard !isCancelled, tasks.readyCount > 0 else { return false }
-        if let most = spec.policy.maxParallel, tasks.progress.granted >= most { return false }
-        return tasks.log.byteCount <= undeliveredBytes || spec.retention == .kept
+    /// How many tasks may be granted now, as far as the job itself is concerned.
+    ///
+    /// When its client leaves too many outcome bytes here, only tasks that were granted before go on: a reader in
+    /// order may wait for one of them while later outcomes fill the room.
+    package func grantable(undeliveredBytes: Int) -> Int {
+        guard !isCancelled else { return 0 }
+        let isPaused = tasks.log.byteCount > undeliveredBytes && spec.retention == .attached
+        let ready = isPaused ? tasks.returnedCount : tasks.readyCount
+        guard let most = spec.policy.maxParallel else { return ready }
+        return min(ready, max(0, Int(most) - Int(tasks.progress.granted)))
     }
 
     /// How many tasks one slot is given at a time: one when they are long or nobody knows yet, more the shorter

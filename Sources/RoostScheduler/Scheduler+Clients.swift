@@ -238,7 +238,7 @@ extension Scheduler {
             effects.send(.refused(job: chunk.job, error), to: connection)
             return
         }
-        let wasIdle = jobs[slot].tasks.readyCount == 0
+        let wasIdle = !isRunnable(slot)
         let skipped = Int(have - chunk.first)
         var payloads = PayloadArray()
         if skipped == 0 && chunk.arguments.positions == 0..<chunk.arguments.base.count {

@@ -318,7 +318,7 @@ extension Scheduler {
 
     /// The task's attempt on the node is over without an outcome: ready again, or cancelled if its job is.
     mutating func returnFromNode(_ job: Int, _ task: TaskIndex, node: Int, at now: Instant) {
-        let wasIdle = jobs[job].tasks.readyCount == 0
+        let wasIdle = !isRunnable(job)
         jobs[job].tasks.returnTask(task)
         releaseOne(job, node: node)
         if jobs[job].isCancelled || jobs[job].cancelRequested.contains(task) {
