@@ -104,6 +104,7 @@ package struct Reader {
     package var outstanding: UInt32 = 0
     /// Whether this reader's acknowledgement lets outcomes go: it belongs to the session that owns the job.
     package var isOwner: Bool
+    /// The reading is over: later rounds are for later readings.
     package var isEndSent = false
     /// What was sent and not yet acknowledged: cursors after each delivery and its tasks.
     package var sent: [SentDelivery] = []

@@ -154,7 +154,6 @@ extension Scheduler {
         jobs[slot].isCancelled = false
         jobs[slot].isStopped = false
         jobs[slot].isKilled = false
-        for reader in jobs[slot].readers.indices { jobs[slot].readers[reader].isEndSent = false }
         if jobs[slot].isEndAnnounced {
             jobs[slot].isEndAnnounced = false
             rank(slot)

@@ -95,7 +95,7 @@ extension Scheduler {
         for slot in slots where jobs.isUsed(slot) {
             jobs[slot].hasNews = false
             answerAppended(slot, into: &effects)
-            for index in jobs[slot].readers.indices {
+            for index in jobs[slot].readers.indices where !jobs[slot].readers[index].isEndSent {
                 switch jobs[slot].readers[index].order {
                 case .asCompleted: deliverAsCompleted(slot, index, into: &effects)
                 case .inOrder: deliverInOrder(slot, index, into: &effects)

@@ -333,7 +333,7 @@ final class History {
     /// The server says that the job is open, under this number.
     func submitted(_ id: JobID, number: UInt32) {
         guard let job = job(id) else { return }
-        if let known = job.number, known != number || job.mayBeForgotten {
+        if let known = job.number, known != number {
             if !job.mayBeForgotten { fail(.forgotten, "job \(job.ordinal) was opened as \(known) and now as \(number)") }
             job.instance += 1
             job.forgetCharges()
