@@ -1,3 +1,4 @@
+import DequeModule
 import RoostModel
 
 extension Scheduler {
@@ -196,7 +197,9 @@ extension Scheduler {
         _ spec: JobSpec, session: SessionID, user: Int, at now: Instant, into effects: inout Effects
     ) {
         let slot = jobs.insert(
-            JobRecord(spec: spec, number: nextJobNumber, user: user, session: session, submitted: now))
+            JobRecord(
+                spec: spec, number: nextJobNumber, user: user, session: session, submitted: now,
+                numbersBefore: forgottenNumbers[spec.id] ?? 0))
         jobSlots[spec.id] = slot
         effects.notices.append(.jobOpened(number: nextJobNumber, user: users[user].name))
         nextJobNumber += 1
@@ -236,7 +239,7 @@ extension Scheduler {
             effects.send(.refused(job: chunk.job, error), to: connection)
             return
         }
-        let wasIdle = jobs[slot].tasks.readyCount == 0
+        let wasIdle = !isRunnable(slot)
         let skipped = Int(have - chunk.first)
         var payloads = PayloadArray()
         if skipped == 0 && chunk.arguments.positions == 0..<chunk.arguments.base.count {
@@ -288,12 +291,13 @@ extension Scheduler {
 
     /// No task of the job starts any more; what runs is stopped (`kill`: at once).
     mutating func cancelJob(_ slot: Int, kill: Bool, at now: Instant, into effects: inout Effects) {
-        guard !jobs[slot].isEnded, !jobs[slot].isCancelled || kill else { return }
+        guard !jobs[slot].isEnded, !jobs[slot].isStopped || (kill && !jobs[slot].isKilled) else { return }
         let isNew = !jobs[slot].isCancelled
         jobs[slot].isCancelled = true
+        jobs[slot].isStopped = true
         jobs[slot].isKilled = kill
         jobs[slot].tasks.progress.isClosed = true
-        if isNew && configuration.sabotage != .forgetWaitingOnCancel { endWaiting(slot, reason: "its job was cancelled") }
+        if isNew && configuration.sabotage != .forgetWaitingOnCancel { endWaiting(slot) }
         stopGranted(slot, kill: kill, into: &effects)
         // A node may have been saved up for it.
         if jobs[slot].reservation != nil { noteAllHungry() }
@@ -302,7 +306,7 @@ extension Scheduler {
     }
 
     /// Records `cancelled` for every task that waits.
-    mutating func endWaiting(_ slot: Int, reason: String) {
+    mutating func endWaiting(_ slot: Int) {
         for task in jobs[slot].tasks.drainReturned() {
             recordWithoutNode(slot, TaskRange(first: task, count: 1), .init(.cancelled, .neverRan), nil)
         }
@@ -320,6 +324,12 @@ extension Scheduler {
             let runs = attemptRuns(slot, node: node)
             if !runs.isEmpty { effects.send(.cancel(attempts: runs, kill: kill), to: connection) }
         }
+    }
+
+    /// Asks a node for all of a job that no worker of it has.
+    func takeBack(_ slot: Int, node: Int, into effects: inout Effects) {
+        guard nodes[node].share(of: slot) != nil, let connection = nodes[node].connection else { return }
+        effects.send(.retract(job: jobs[slot].spec.id, count: .max), to: connection)
     }
 
     /// What a node has of a job, as runs.
@@ -341,9 +351,23 @@ extension Scheduler {
         return runs
     }
 
+    /// Remembers how far the attempts were numbered of a job that its client does not have all outcomes of: it
+    /// may bring the job again, and a node out of contact an outcome of long ago.
+    private mutating func rememberNumbers(_ slot: Int) {
+        let job = jobs[slot].spec.id
+        let highest = jobs[slot].tasks.highestNumber
+        let isDelivered = jobs[slot].isEnded && jobs[slot].tasks.log.base == jobs[slot].tasks.log.end
+        guard highest > 0, !isDelivered else { return }
+        if forgottenNumbers.updateValue(highest, forKey: job) == nil { forgottenJobs.append(job) }
+        if forgottenJobs.count > Limits.forgottenJobs, let oldest = forgottenJobs.popFirst() {
+            forgottenNumbers[oldest] = nil
+        }
+    }
+
     /// The job leaves the server's memory, its attempts leave their nodes.
     mutating func forgetJob(_ slot: Int, into effects: inout Effects) {
         let job = jobs[slot].spec.id
+        rememberNumbers(slot)
         for node in 0..<nodes.end where nodes.isUsed(node) {
             if let connection = nodes[node].connection {
                 let runs = nodes[node].share(of: slot) == nil ? [] : attemptRuns(slot, node: node)

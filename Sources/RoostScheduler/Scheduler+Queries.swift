@@ -152,8 +152,8 @@ extension Scheduler {
         guard count > 0 else { return 0 }
         jobs[slot].hadRounds = true
         jobs[slot].isCancelled = false
+        jobs[slot].isStopped = false
         jobs[slot].isKilled = false
-        for reader in jobs[slot].readers.indices { jobs[slot].readers[reader].isEndSent = false }
         if jobs[slot].isEndAnnounced {
             jobs[slot].isEndAnnounced = false
             let id = jobs[slot].spec.id

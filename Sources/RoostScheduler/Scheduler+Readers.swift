@@ -95,7 +95,7 @@ extension Scheduler {
         for slot in slots where jobs.isUsed(slot) {
             jobs[slot].hasNews = false
             answerAppended(slot, at: now, into: &effects)
-            for index in jobs[slot].readers.indices {
+            for index in jobs[slot].readers.indices where !jobs[slot].readers[index].isEndSent {
                 switch jobs[slot].readers[index].order {
                 case .asCompleted: deliverAsCompleted(slot, index, into: &effects)
                 case .inOrder: deliverInOrder(slot, index, into: &effects)
@@ -224,7 +224,9 @@ extension Scheduler {
         guard jobs[slot].isEnded, !jobs[slot].readers[index].isEndSent else { return }
         switch jobs[slot].readers[index].order {
         case .asCompleted: guard jobs[slot].readers[index].next == jobs[slot].tasks.log.end else { return }
-        case .inOrder: guard jobs[slot].readers[index].next == UInt64(jobs[slot].tasks.count) else { return }
+        case .inOrder:
+            // Beyond the end: a client that was further with the job than this server will ever be.
+            guard jobs[slot].readers[index].next >= UInt64(jobs[slot].tasks.count) else { return }
         }
         jobs[slot].readers[index].isEndSent = true
         effects.send(.ended(jobs[slot].tasks.progress), to: jobs[slot].readers[index].connection)

@@ -1,3 +1,4 @@
+import DequeModule
 import HeapModule
 package import RoostModel
 
@@ -39,6 +40,11 @@ package struct Scheduler {
     package internal(set) var users: [UserRecord] = []
     package internal(set) var counters = PoolCounters()
     var jobSlots: [JobID: Int] = [:]
+    /// Jobs forgotten while nodes may still have attempts of theirs: the number that their next attempts begin
+    /// after, should their client come back with them. An attempt's number is never given twice.
+    var forgottenNumbers: [JobID: UInt32] = [:]
+    /// The same jobs, oldest first, so that the oldest make room.
+    var forgottenJobs: Deque<JobID> = []
     var nodeSlots: [NodeID: Int] = [:]
     var userSlots: [String: Int] = [:]
     var sessions: [SessionID: SessionRecord] = [:]
