@@ -31,6 +31,8 @@ public enum Limits {
     public static let prefillTasksPerSlot = 4096
     /// Retries, crashes and node losses a policy can ask for.
     public static let attemptsPerTask: UInt32 = 200
+    /// Outcome bytes a node holds, unacknowledged, before it starts nothing new (1 GiB).
+    public static let unacknowledgedBytes = 1 << 30
     /// Outcomes (tasks) sent to a reader ahead of its acknowledgement.
     public static let readerWindowTasks: UInt32 = 65_536
     /// Undelivered outcome bytes of one attached job before its grants pause (256 MiB).

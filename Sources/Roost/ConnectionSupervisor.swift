@@ -1,0 +1,63 @@
+import NIOCore
+import RoostModel
+import RoostWire
+
+/// Keeps a client connected: dials, and dials again after a cut, until the pool is closed or the server refuses.
+struct ConnectionSupervisor: Sendable {
+    let dialer: WireDialer
+    let loop: any EventLoop
+    let hello: ClientHello
+
+    /// The first connection decides: its error is thrown. Later ones are tried again and again.
+    func open() async throws(RoostError) -> (Pool, Task<Void, Never>) {
+        let (cuts, cut) = AsyncStream<RoostError>.makeStream()
+        let core: NIOLoopBound<ClientCore>
+        do {
+            core = try await loop.submit { [loop, hello] in
+                NIOLoopBound(
+                    ClientCore(session: hello.session, loop: loop) { cut.yield($0) }, eventLoop: loop)
+            }.get()
+        } catch {
+            throw RoostError(.internal, "the client's event loop does not run", cause: "\(error)")
+        }
+        let welcome = try await dial(core)
+        let pool = Pool(loop: loop, core: core, welcome: welcome)
+        // It lives as long as the pool: closing the pool cancels it.
+        let keeper = Task { [self, weak pool] in
+            for await _ in cuts {
+                guard !Task.isCancelled else { return }
+                do throws(RoostError) {
+                    let welcome = try await dialUntilAnswered(core)
+                    pool?.noteWelcome(welcome)
+                } catch {
+                    pool?.giveUp(error)
+                    return
+                }
+            }
+        }
+        return (pool, keeper)
+    }
+
+    private func dial(_ core: NIOLoopBound<ClientCore>) async throws(RoostError) -> Welcome {
+        try await dialer.connect(hello: .client(hello), on: loop) {
+            (welcome: Welcome, link: any Link<ClientToServer>) -> any LinkDelegate<ServerToClient> in
+            core.value.connected(welcome, link)
+        }.welcome
+    }
+
+    /// Waits grow from ``Limits/reconnectFirst`` to ``Limits/reconnectMost``, each with up to half of it more, so
+    /// that a thousand clients do not come back in one instant.
+    private func dialUntilAnswered(_ core: NIOLoopBound<ClientCore>) async throws(RoostError) -> Welcome {
+        var wait = Limits.reconnectFirst
+        while true {
+            do throws(RoostError) {
+                return try await dial(core)
+            } catch {
+                guard error.code == .unreachable || error.code == .lost else { throw error }
+            }
+            let jitter = Double.random(in: 1...1.5)
+            do { try await Task.sleep(for: wait * jitter) } catch { throw RoostError(.cancelled, "the pool was closed") }
+            wait = min(wait * 2, Limits.reconnectMost)
+        }
+    }
+}

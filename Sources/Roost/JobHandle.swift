@@ -1,0 +1,149 @@
+public import RoostModel
+import Synchronization
+
+/// A job of this client: where its outcomes come from.
+public final class JobHandle: Sendable {
+    public let id: JobID
+    private let sink: JobSink
+    private let pool: Pool
+    /// Tasks appended and not yet handed over, so that many small ones travel together.
+    private let pending = Mutex(PayloadArray())
+
+    init(id: JobID, sink: JobSink, pool: Pool) {
+        self.id = id
+        self.sink = sink
+        self.pool = pool
+    }
+
+    // MARK: Tasks
+
+    /// Adds one task; it may wait a moment for others, see ``flush()``. Suspends while too much is on its way.
+    /// - Throws: `.limit` when the argument is larger than ``Limits/payloadBytes``.
+    public func append(_ argument: [UInt8]) async throws(RoostError) {
+        guard argument.count <= Limits.payloadBytes else {
+            throw RoostError(.limit, "an argument of \(argument.count) bytes; at most \(Limits.payloadBytes) are allowed")
+        }
+        let full: PayloadArray? = pending.withLock { pending in
+            pending.append(argument)
+            guard pending.count >= Limits.chunkTasks || pending.bytes.count >= Limits.chunkBytes else { return nil }
+            defer { pending = PayloadArray() }
+            return pending
+        }
+        if let full { try await append(full) }
+    }
+
+    /// Adds many tasks at once, as one chunk.
+    package func append(_ chunk: PayloadArray) async throws(RoostError) {
+        guard !chunk.isEmpty else { return }
+        pool.tell(.append(id, chunk))
+        try await sink.waitForRoom(appending: chunk.bytes.count + 4 * chunk.count)
+    }
+
+    /// Hands over what ``append(_:)-([UInt8])`` has kept back.
+    public func flush() async throws(RoostError) {
+        let rest = pending.withLock { pending in
+            defer { pending = PayloadArray() }
+            return pending
+        }
+        try await append(rest)
+    }
+
+    /// No more tasks: their number is known now.
+    public func closeTasks() async throws(RoostError) {
+        try await flush()
+        pool.tell(.close(id))
+    }
+
+    // MARK: Outcomes
+
+    /// The outcomes, each task's once, as they come or in order, as the job's options say. To be iterated once.
+    public var results: Results { Results(sink: sink, pool: pool, id: id) }
+
+    /// Outcomes of a job, as an asynchronous sequence. Cancelling the Swift task that iterates ends the iteration
+    /// with an error, not the job.
+    public struct Results: AsyncSequence, Sendable {
+        public typealias Element = TaskOutcome
+        public typealias Failure = RoostError
+
+        let sink: JobSink
+        let pool: Pool
+        let id: JobID
+
+        public func makeAsyncIterator() -> Iterator { Iterator(sink: sink, pool: pool, id: id) }
+
+        public struct Iterator: AsyncIteratorProtocol {
+            let sink: JobSink
+            let pool: Pool
+            let id: JobID
+            private var batch: OutcomeBatch?
+            private var position = 0
+            private var run = 0
+            private var task: TaskIndex = 0
+
+            init(sink: JobSink, pool: Pool, id: JobID) {
+                self.sink = sink
+                self.pool = pool
+                self.id = id
+            }
+
+            public mutating func next() async throws(RoostError) -> TaskOutcome? {
+                try await next(isolation: #isolation)
+            }
+
+            public mutating func next(
+                isolation actor: isolated (any Actor)?
+            ) async throws(RoostError) -> TaskOutcome? {
+                if batch == nil || position == batch?.count {
+                    // Whoever asks for the next one has used the last: the server may let the batch go.
+                    if let used = batch?.count { pool.tell(.consumed(id, tasks: used)) }
+                    batch = try await sink.nextBatch()
+                    position = 0
+                    run = 0
+                    if let first = batch?.tasks.first { task = first.first }
+                }
+                guard let batch else { return nil }
+                if task == batch.tasks[run].end {
+                    run += 1
+                    task = batch.tasks[run].first
+                }
+                defer {
+                    position += 1
+                    task += 1
+                }
+                return TaskOutcome(batch, task: task, position: position)
+            }
+        }
+    }
+
+    /// Outcomes by the batch, for those who count in millions.
+    package func nextBatch() async throws(RoostError) -> OutcomeBatch? { try await sink.nextBatch() }
+
+    package func used(_ tasks: Int) { pool.tell(.consumed(id, tasks: tasks)) }
+
+    // MARK: Watching and steering
+
+    /// How far the job is, as last heard.
+    public var progress: JobProgress { sink.currentProgress }
+
+    /// Called with every chunk of output of running tasks; needs ``JobOptions/streamsOutput``.
+    public func onOutput(_ handler: @escaping @Sendable (OutputChunk) -> Void) { sink.onOutput(handler) }
+
+    /// Called whenever the server says how far the job is, about twice a second.
+    public func onProgress(_ handler: @escaping @Sendable (JobProgress) -> Void) { sink.onProgress(handler) }
+
+    /// The job's number on its server, for people.
+    /// - Throws: why the server did not take the job.
+    public func number() async throws(RoostError) -> UInt32 { try await sink.waitForNumber() }
+
+    /// Waits for the end of the job. Outcomes must be read meanwhile (or the job be one that the server keeps).
+    public func wait() async throws(RoostError) -> JobProgress { try await sink.waitForEnd() }
+
+    /// Cancels the job: waiting tasks never start, running ones are stopped with INT, TERM, KILL (`kill`: KILL at
+    /// once). Their outcomes still arrive.
+    public func cancel(kill: Bool = false) async throws(RoostError) {
+        switch await pool.query(.cancel(.id(id), tasks: [], kill: kill)) {
+        case .failed(let error): throw error
+        case .pool, .jobs, .explanation, .tokens, .token, .done: break
+        }
+    }
+}

@@ -1,0 +1,208 @@
+import DequeModule
+import RoostModel
+import Synchronization
+
+/// Where a job's outcomes wait for the program. Filled by the client's event loop, emptied by whoever reads.
+///
+/// The lock is held for a few lines; continuations are resumed outside it.
+final class JobSink: Sendable {
+    private struct State {
+        var batches: Deque<OutcomeBatch> = []
+        var reader: CheckedContinuation<Void, Never>?
+        var endWaiters: [CheckedContinuation<Void, Never>] = []
+        var roomWaiters: [CheckedContinuation<Void, Never>] = []
+        var progress: JobProgress
+        var end: Result<JobProgress, RoostError>?
+        var number: UInt32?
+        /// Arguments appended and not yet said to be welcome.
+        var appendedBytes = 0
+        var onOutput: (@Sendable (OutputChunk) -> Void)?
+        var earlyOutput: [OutputChunk] = []
+        var onProgress: (@Sendable (JobProgress) -> Void)?
+    }
+
+    private let state: Mutex<State>
+
+    init(job: JobID) { state = Mutex(State(progress: JobProgress(job: job))) }
+
+    // MARK: The loop's side
+
+    func deliver(_ batch: OutcomeBatch) {
+        let reader = state.withLock { state in
+            state.batches.append(batch)
+            defer { state.reader = nil }
+            return state.reader
+        }
+        reader?.resume()
+    }
+
+    func progress(_ progress: JobProgress) {
+        let handler = state.withLock { state in
+            state.progress = progress
+            return state.onProgress
+        }
+        handler?(progress)
+    }
+
+    func numbered(_ number: UInt32) {
+        let waiters = state.withLock { state in
+            state.number = number
+            defer { state.roomWaiters = [] }
+            return state.roomWaiters
+        }
+        for waiter in waiters { waiter.resume() }
+    }
+
+    func end(_ result: Result<JobProgress, RoostError>) {
+        let (reader, waiters) = state.withLock { state in
+            guard state.end == nil else { return (nil as CheckedContinuation<Void, Never>?, [] as [CheckedContinuation<Void, Never>]) }
+            state.end = result
+            if case .success(let progress) = result { state.progress = progress }
+            defer {
+                state.reader = nil
+                state.endWaiters = []
+                state.roomWaiters = []
+            }
+            return (state.reader, state.endWaiters + state.roomWaiters)
+        }
+        reader?.resume()
+        for waiter in waiters { waiter.resume() }
+    }
+
+    func room() {
+        let waiters = state.withLock { state in
+            state.appendedBytes = 0
+            defer { state.roomWaiters = [] }
+            return state.roomWaiters
+        }
+        for waiter in waiters { waiter.resume() }
+    }
+
+    func output(_ chunk: OutputChunk) {
+        let handler = state.withLock { state in
+            if state.onOutput == nil { state.earlyOutput.append(chunk) }
+            return state.onOutput
+        }
+        handler?(chunk)
+    }
+
+    // MARK: The program's side
+
+    /// The next batch; nil at the end.
+    func nextBatch() async throws(RoostError) -> OutcomeBatch? {
+        while true {
+            let next: Next = state.withLock { state in
+                if let batch = state.batches.popFirst() { return .batch(batch) }
+                return state.end.map { .end($0) } ?? .wait
+            }
+            switch next {
+            case .batch(let batch): return batch
+            case .end(.success): return nil
+            case .end(.failure(let error)): throw error
+            case .wait: break
+            }
+            await withTaskCancellationHandler {
+                await withCheckedContinuation { continuation in
+                    let isDue = state.withLock { state in
+                        if !state.batches.isEmpty || state.end != nil || Task.isCancelled { return true }
+                        state.reader = continuation
+                        return false
+                    }
+                    if isDue { continuation.resume() }
+                }
+            } onCancel: {
+                let reader = state.withLock { state in
+                    defer { state.reader = nil }
+                    return state.reader
+                }
+                reader?.resume()
+            }
+            if Task.isCancelled { throw RoostError(.cancelled, "waiting was cancelled; the job goes on") }
+        }
+    }
+
+    private enum Next {
+        case batch(OutcomeBatch)
+        case end(Result<JobProgress, RoostError>)
+        case wait
+    }
+
+    /// Waits until the job has ended, or the Swift task that waits was cancelled.
+    func waitForEnd() async throws(RoostError) -> JobProgress {
+        while true {
+            if let end = state.withLock({ $0.end }) { return try end.get() }
+            if Task.isCancelled { throw RoostError(.cancelled, "waiting was cancelled; the job goes on") }
+            await wait { state, continuation in
+                if state.end != nil { return false }
+                state.endWaiters.append(continuation)
+                return true
+            }
+        }
+    }
+
+    /// Counts bytes that were appended; waits while too many are on their way.
+    func waitForRoom(appending bytes: Int) async throws(RoostError) {
+        let mustWait = state.withLock { state in
+            state.appendedBytes += bytes
+            return state.appendedBytes > Limits.submitWindowBytes
+        }
+        guard mustWait else { return }
+        await wait { state, continuation in
+            if state.end != nil || state.appendedBytes <= Limits.submitWindowBytes { return false }
+            state.roomWaiters.append(continuation)
+            return true
+        }
+    }
+
+    /// Waits until the server has given the job its number.
+    func waitForNumber() async throws(RoostError) -> UInt32 {
+        while true {
+            let known = state.withLock { ($0.number, $0.end) }
+            if let number = known.0 { return number }
+            if case .failure(let error) = known.1 { throw error }
+            if Task.isCancelled { throw RoostError(.cancelled, "waiting was cancelled; the job goes on") }
+            await wait { state, continuation in
+                if state.number != nil || state.end != nil { return false }
+                state.roomWaiters.append(continuation)
+                return true
+            }
+        }
+    }
+
+    /// Suspends until one of the waiters' lists is emptied, or the Swift task is cancelled.
+    private func wait(
+        _ enlist: sending (inout State, CheckedContinuation<Void, Never>) -> Bool
+    ) async {
+        await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                let isEnlisted = state.withLock { state in Task.isCancelled ? false : enlist(&state, continuation) }
+                if !isEnlisted { continuation.resume() }
+            }
+        } onCancel: {
+            let waiters = state.withLock { state in
+                defer {
+                    state.endWaiters = []
+                    state.roomWaiters = []
+                }
+                return state.endWaiters + state.roomWaiters
+            }
+            // The others wake, look, and wait again.
+            for waiter in waiters { waiter.resume() }
+        }
+    }
+
+    var currentProgress: JobProgress { state.withLock { $0.progress } }
+
+    func onOutput(_ handler: @escaping @Sendable (OutputChunk) -> Void) {
+        let early = state.withLock { state in
+            state.onOutput = handler
+            defer { state.earlyOutput = [] }
+            return state.earlyOutput
+        }
+        for chunk in early { handler(chunk) }
+    }
+
+    func onProgress(_ handler: @escaping @Sendable (JobProgress) -> Void) {
+        state.withLock { $0.onProgress = handler }
+    }
+}

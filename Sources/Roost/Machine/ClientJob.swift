@@ -1,0 +1,296 @@
+import DequeModule
+import RoostModel
+
+/// One job as its client knows it.
+///
+///     appended by the program      ├──────────────────────────────┤ total
+///     sent on this connection      ├───────────────────┤ sent
+///     the server says it has       ├─────────────┤ serverHas
+///     outcomes received            a bitmap
+struct ClientJob {
+    /// nil when the job was submitted elsewhere and is only read here.
+    private let spec: JobSpec?
+    private let id: JobID
+    private let order: ReadRequest.Order
+    var isClosed = false
+    var isOver = false
+    private var chunks: Deque<Chunk> = []
+    private var total: UInt32 = 0
+    private var sent: UInt32 = 0
+    private var serverHas: UInt32 = 0
+    /// Whether the server has answered `submit` on this connection.
+    private var isOpen = false
+    private var isCloseSent = false
+    private var finished = Bitmap()
+    private(set) var delivered = 0
+    /// The reader's cursor: everything before it was received on this epoch's server.
+    private var cursor: UInt64 = 0
+    private var acknowledged: UInt64 = 0
+    /// Deliveries handed to the program and not used up, with the cursor that stands after each.
+    private var inUse: Deque<InUse> = []
+    private(set) var unconsumed = 0
+    /// Used up, not yet acknowledged.
+    private var usedCursor: UInt64 = 0
+    private var usedTasks = 0
+
+    private struct Chunk {
+        var first: TaskIndex
+        var payloads: PayloadArray
+        var count: UInt32
+        var open: UInt32
+    }
+
+    private struct InUse {
+        var cursor: UInt64
+        var tasks: Int
+    }
+
+    init(spec: JobSpec, order: ReadRequest.Order) {
+        self.spec = spec
+        id = spec.id
+        self.order = order
+    }
+
+    init(attachedTo id: JobID, order: ReadRequest.Order) {
+        spec = nil
+        self.id = id
+        self.order = order
+    }
+
+    // MARK: Submitting
+
+    mutating func append(_ payloads: PayloadArray) {
+        guard !payloads.isEmpty else { return }
+        let count = UInt32(payloads.count)
+        chunks.append(Chunk(first: total, payloads: payloads, count: count, open: count))
+        total += count
+    }
+
+    /// Opens the job on a new connection.
+    mutating func reopen(serverForgot: Bool, into actions: inout [ClientAction]) {
+        guard !isOver else { return }
+        isOpen = false
+        isCloseSent = false
+        if serverForgot { forgetCursor() }
+        guard let spec else {
+            actions.append(.send(.read(ReadRequest(job: id, order: order, after: cursor))))
+            return
+        }
+        actions.append(.send(.submit(spec)))
+    }
+
+    /// Cursors count the server's batches: a new server counts anew. Task indices stay what they are.
+    private mutating func forgetCursor() {
+        guard order == .asCompleted else { return }
+        cursor = 0
+        acknowledged = 0
+        usedCursor = 0
+        for index in inUse.indices { inUse[index].cursor = 0 }
+    }
+
+    /// The server has the job and its first `tasks` tasks.
+    mutating func opened(tasks: UInt32, into actions: inout [ClientAction]) {
+        if tasks == 0 && delivered > 0 { forgetCursor() }
+        isOpen = true
+        serverHas = tasks
+        sent = tasks
+        actions.append(.send(.read(ReadRequest(job: id, order: order, after: cursor))))
+        pump(into: &actions)
+    }
+
+    mutating func appended(_ tasks: UInt32, into actions: inout [ClientAction]) {
+        serverHas = max(serverHas, tasks)
+        pump(into: &actions)
+        if total - sent < UInt32(Limits.chunkTasks) { actions.append(.roomToAppend(id)) }
+    }
+
+    /// Sends what the window allows.
+    mutating func pump(into actions: inout [ClientAction]) {
+        guard isOpen, spec != nil else { return }
+        while sent < total, bytesInFlight < Limits.submitWindowBytes {
+            let next = chunkToSend()
+            actions.append(.send(.append(next)))
+            sent = next.first + UInt32(next.arguments.count)
+        }
+        if isClosed && sent == total && !isCloseSent {
+            isCloseSent = true
+            actions.append(.send(.close(job: id, count: total)))
+        }
+    }
+
+    private var bytesInFlight: Int {
+        guard sent > serverHas else { return 0 }
+        var bytes = 0
+        for chunk in chunks.reversed() {
+            guard chunk.first + chunk.count > serverHas else { break }
+            if chunk.first < sent { bytes += chunk.payloads.bytes.count }
+        }
+        return bytes
+    }
+
+    /// The chunk that holds task `sent`, with the tasks marked whose outcomes are here already; for tasks whose
+    /// chunk is gone, since all of them have ended, an empty one.
+    private func chunkToSend() -> AppendTasks {
+        let before = chunks.first?.first ?? total
+        if sent < before {
+            let count = min(before - sent, 65_536)
+            let empty = PayloadArray(bytes: [], ends: Array(repeating: 0, count: Int(count)))
+            return AppendTasks(
+                job: id, first: sent, arguments: PayloadSlice(empty),
+                finished: [TaskRange(first: sent, count: count)])
+        }
+        var low = 0
+        var high = chunks.count - 1
+        while low < high {
+            let middle = (low + high + 1) / 2
+            if chunks[middle].first <= sent { low = middle } else { high = middle - 1 }
+        }
+        let chunk = chunks[low]
+        let skip = Int(sent - chunk.first)
+        guard chunk.open < chunk.count else {
+            return AppendTasks(
+                job: id, first: sent, arguments: chunk.payloads.slice(skip..<Int(chunk.count)))
+        }
+        return partlyFinished(chunk, skip: skip)
+    }
+
+    private func partlyFinished(_ chunk: Chunk, skip: Int) -> AppendTasks {
+        var payloads = PayloadArray()
+        var ranges: [TaskRange] = []
+        for position in skip..<Int(chunk.count) {
+            let task = chunk.first + UInt32(position)
+            guard finished.contains(task) else {
+                payloads.append(chunk.payloads[position])
+                continue
+            }
+            payloads.append([])
+            if let last = ranges.last, last.end == task {
+                ranges[ranges.count - 1].count += 1
+            } else {
+                ranges.append(TaskRange(first: task, count: 1))
+            }
+        }
+        return AppendTasks(
+            job: id, first: chunk.first + UInt32(skip), arguments: PayloadSlice(payloads), finished: ranges)
+    }
+
+    // MARK: Receiving
+
+    /// What of a delivery is new; nil when nothing is.
+    mutating func receive(_ delivery: OutcomeDelivery, keepsDuplicates: Bool) -> OutcomeBatch? {
+        cursor = max(cursor, delivery.cursor)
+        var batch = delivery.batch
+        // A job that is kept may have several rounds: what the cursor brings is what the program wants.
+        let dedupes = spec?.retention == .attached && !keepsDuplicates
+        if dedupes && batch.tasks.contains(where: { finished.containsAny($0) }) { batch = onlyNew(batch) }
+        for tasks in batch.tasks { finish(tasks) }
+        delivered += batch.count
+        unconsumed += batch.count
+        inUse.append(InUse(cursor: delivery.cursor, tasks: batch.count))
+        if batch.count == 0 { consumed(0) }
+        return batch.count > 0 ? batch : nil
+    }
+
+    private func onlyNew(_ batch: OutcomeBatch) -> OutcomeBatch {
+        var new = OutcomeBatch(job: batch.job, epoch: batch.epoch, node: batch.node)
+        var position = 0
+        for tasks in batch.tasks {
+            for task in tasks.first..<tasks.end {
+                if !finished.contains(task) {
+                    new.append(
+                        task: task, attempt: batch.attempt(at: position), code: batch.code(at: position),
+                        payload: batch.payloads[position], postMortem: batch.postMortem(at: position))
+                }
+                position += 1
+            }
+        }
+        return new
+    }
+
+    /// Frees arguments of chunks whose tasks have all ended, from the front.
+    private mutating func finish(_ tasks: TaskRange) {
+        finished.insert(tasks)
+        guard spec != nil, !chunks.isEmpty else { return }
+        var next = tasks.first
+        var low = 0
+        var high = chunks.count - 1
+        while low < high {
+            let middle = (low + high + 1) / 2
+            if chunks[middle].first <= next { low = middle } else { high = middle - 1 }
+        }
+        while next < tasks.end, low < chunks.count {
+            guard next >= chunks[low].first else { break }
+            let here = min(tasks.end, chunks[low].first + chunks[low].count)
+            guard here > next else { break }
+            chunks[low].open -= min(chunks[low].open, here - next)
+            next = here
+            low += 1
+        }
+        while let first = chunks.first, first.open == 0, first.first + first.count <= sent { chunks.removeFirst() }
+    }
+
+    /// The program has used up `tasks` more tasks' outcomes.
+    mutating func consumed(_ tasks: Int) {
+        var left = tasks
+        unconsumed -= tasks
+        usedTasks += tasks
+        while let first = inUse.first, first.tasks <= left {
+            left -= first.tasks
+            usedCursor = max(usedCursor, first.cursor)
+            inUse.removeFirst()
+        }
+        if left > 0 && !inUse.isEmpty { inUse[0].tasks -= left }
+    }
+
+    /// Tells the server what may be forgotten, not for every task but by quarters of the window, and whenever
+    /// nothing is left to use.
+    mutating func acknowledge(ahead: Bool, into actions: inout [ClientAction]) {
+        let upTo = ahead ? cursor + 1 : usedCursor
+        guard upTo > acknowledged else { return }
+        guard ahead || inUse.isEmpty || usedTasks >= Int(Limits.readerWindowTasks) / 4 else { return }
+        acknowledged = upTo
+        usedTasks = 0
+        actions.append(.send(.acknowledge(job: id, cursor: upTo)))
+    }
+}
+
+/// A set of task indices, one bit each.
+struct Bitmap {
+    private var words: [UInt64] = []
+
+    func contains(_ index: UInt32) -> Bool {
+        let word = Int(index >> 6)
+        return word < words.count && words[word] & (1 << UInt64(index & 63)) != 0
+    }
+
+    func containsAny(_ range: TaskRange) -> Bool {
+        var index = range.first
+        while index < range.end {
+            let word = Int(index >> 6)
+            guard word < words.count else { return false }
+            if index & 63 == 0 && range.end - index >= 64 {
+                if words[word] != 0 { return true }
+                index += 64
+            } else {
+                if contains(index) { return true }
+                index += 1
+            }
+        }
+        return false
+    }
+
+    mutating func insert(_ range: TaskRange) {
+        let needed = Int((range.end + 63) >> 6)
+        if words.count < needed { words.append(contentsOf: repeatElement(0, count: max(needed - words.count, words.count / 2))) }
+        var index = range.first
+        while index < range.end {
+            if index & 63 == 0 && range.end - index >= 64 {
+                words[Int(index >> 6)] = .max
+                index += 64
+            } else {
+                words[Int(index >> 6)] |= 1 << UInt64(index & 63)
+                index += 1
+            }
+        }
+    }
+}

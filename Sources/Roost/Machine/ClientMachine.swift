@@ -1,0 +1,213 @@
+import DequeModule
+package import RoostModel
+
+/// Something the client's machine is told.
+package enum ClientEvent: Sendable {
+    case connected(Welcome)
+    case disconnected
+    case serverSaid(ServerToClient)
+    /// Open a job; its tasks follow.
+    case submit(JobSpec, order: ReadRequest.Order)
+    /// More tasks of an open job.
+    case append(JobID, PayloadArray)
+    /// No more tasks.
+    case close(JobID)
+    /// Read a job that some client submitted, here or elsewhere.
+    case attach(JobID, order: ReadRequest.Order)
+    /// The program has used this many tasks' outcomes of those delivered, in order of delivery.
+    case consumed(JobID, tasks: Int)
+    /// Nobody waits for this job any more: it goes on (or not) without us.
+    case abandon(JobID)
+    case query(id: UInt64, Query)
+    case watch(JobID, task: TaskIndex?, on: Bool)
+    /// The program ends.
+    case leave
+    case deadlinePassed
+}
+
+/// Something the client's shell has to do.
+package enum ClientAction: Sendable {
+    case send(ClientToServer)
+    /// Outcomes, each task's once.
+    case deliver(JobID, OutcomeBatch)
+    case progress(JobID, JobProgress)
+    /// The job exists on the server under this number.
+    case numbered(JobID, UInt32)
+    /// Every outcome has been delivered.
+    case ended(JobID, JobProgress)
+    case refused(JobID, RoostError)
+    case reply(id: UInt64, Reply)
+    case output(OutputChunk)
+    /// All of an open job's tasks so far are on the server, or near enough: the program may append more.
+    case roomToAppend(JobID)
+    /// Nothing was heard from the server for too long: connect anew.
+    case reconnect
+}
+
+/// A deliberate bug of the client, switched on in a test to prove that the simulator would find it.
+package enum ClientSabotage: String, Sendable, CaseIterable {
+    /// Outcomes delivered twice by the server are delivered twice to the program.
+    case deliverTwice
+    /// Outcomes are acknowledged when the next ones are asked for, whether they arrived or not.
+    case acknowledgeAhead
+    /// A server that forgot a job is not sent its tasks again.
+    case forgetToResend
+}
+
+/// Every decision of a client: what is sent, sent again, acknowledged, delivered. Pure.
+///
+/// The client makes a job's id and keeps its tasks until their outcomes have arrived. After a cut it opens the
+/// job again under the same id: a server that still has it goes on at the cursor; one that forgot it gets all
+/// tasks again, those with outcomes marked as finished.
+package struct ClientMachine {
+    package let session: SessionID
+    package private(set) var isConnected = false
+    private var epoch: Epoch?
+    private var jobs: [JobID: ClientJob] = [:]
+    /// In order of submission: what is sent when connecting must be the same in every run.
+    private var order: [JobID] = []
+    private var openQueries: [(id: UInt64, query: Query)] = []
+    private var heartbeatInterval = Limits.heartbeat
+    private var nextHeartbeat = Instant.never
+    private var lastHeard = Instant.zero
+    private let sabotage: ClientSabotage?
+
+    package init(session: SessionID, sabotage: ClientSabotage? = nil) {
+        self.session = session
+        self.sabotage = sabotage
+    }
+
+    package var nextDeadline: Instant? {
+        isConnected ? min(nextHeartbeat, lastHeard + Limits.suspectAfter) : nil
+    }
+
+    /// Jobs without an end; what `leave` would give up.
+    package var openJobs: [JobID] { order.filter { jobs[$0]?.isOver == false } }
+
+    package mutating func apply(_ event: ClientEvent, at now: Instant, into actions: inout [ClientAction]) {
+        switch event {
+        case .connected(let welcome):
+            isConnected = true
+            lastHeard = now
+            heartbeatInterval = welcome.heartbeat
+            nextHeartbeat = now + heartbeatInterval
+            let isNewServer = epoch != nil && epoch != welcome.epoch
+            epoch = welcome.epoch
+            for id in order { jobs[id]?.reopen(serverForgot: isNewServer, into: &actions) }
+            for query in openQueries { actions.append(.send(.query(id: query.id, query.query))) }
+        case .disconnected:
+            isConnected = false
+            nextHeartbeat = .never
+        case .serverSaid(let message):
+            lastHeard = now
+            serverSaid(message, into: &actions)
+        case .submit(let spec, let order):
+            add(ClientJob(spec: spec, order: order), spec.id, into: &actions)
+        case .attach(let job, let order):
+            add(ClientJob(attachedTo: job, order: order), job, into: &actions)
+        case .append(let job, let payloads):
+            jobs[job]?.append(payloads)
+            pump(job, into: &actions)
+        case .close(let job):
+            jobs[job]?.isClosed = true
+            pump(job, into: &actions)
+        case .consumed(let job, let tasks):
+            jobs[job]?.consumed(tasks)
+            if isConnected { jobs[job]?.acknowledge(ahead: sabotage == .acknowledgeAhead, into: &actions) }
+            removeIfOver(job)
+        case .abandon(let job):
+            jobs[job] = nil
+            order.removeAll { $0 == job }
+        case .query(let id, let query):
+            openQueries.append((id, query))
+            if isConnected { actions.append(.send(.query(id: id, query))) }
+        case .watch(let job, let task, let on):
+            if isConnected { actions.append(.send(.watch(job: job, task: task, on: on))) }
+        case .leave:
+            if isConnected { actions.append(.send(.goodbye)) }
+            jobs.removeAll()
+            order.removeAll()
+        case .deadlinePassed:
+            deadlinesPassed(at: now, into: &actions)
+        }
+    }
+
+    private mutating func deadlinesPassed(at now: Instant, into actions: inout [ClientAction]) {
+        guard isConnected else { return }
+        if nextHeartbeat <= now {
+            nextHeartbeat = now + heartbeatInterval
+            actions.append(.send(.heartbeat))
+        }
+        if lastHeard + Limits.suspectAfter <= now {
+            lastHeard = now
+            actions.append(.reconnect)
+        }
+    }
+
+    private mutating func add(_ job: ClientJob, _ id: JobID, into actions: inout [ClientAction]) {
+        precondition(jobs[id] == nil, "a client opens a job once")
+        jobs[id] = job
+        order.append(id)
+        if isConnected { jobs[id]?.reopen(serverForgot: false, into: &actions) }
+    }
+
+    private mutating func pump(_ job: JobID, into actions: inout [ClientAction]) {
+        guard isConnected else { return }
+        jobs[job]?.pump(into: &actions)
+    }
+
+    private mutating func removeIfOver(_ id: JobID) {
+        guard let job = jobs[id], job.isOver, job.unconsumed == 0 else { return }
+        jobs[id] = nil
+        order.removeAll { $0 == id }
+    }
+
+    // MARK: The server's words
+
+    private mutating func serverSaid(_ message: ServerToClient, into actions: inout [ClientAction]) {
+        switch message {
+        case .submitted(let job, let number, let tasks):
+            actions.append(.numbered(job, number))
+            if sabotage != .forgetToResend || tasks > 0 || jobs[job]?.delivered == 0 {
+                jobs[job]?.opened(tasks: tasks, into: &actions)
+            }
+        case .appended(let job, let tasks):
+            jobs[job]?.appended(tasks, into: &actions)
+        case .outcomes(let delivery):
+            received(delivery, into: &actions)
+        case .progress(let progress):
+            if jobs[progress.job] != nil { actions.append(.progress(progress.job, progress)) }
+        case .ended(let progress):
+            ended(progress, into: &actions)
+        case .refused(let job, let error):
+            guard jobs[job] != nil else { return }
+            jobs[job] = nil
+            order.removeAll { $0 == job }
+            actions.append(.refused(job, error))
+        case .reply(let id, let reply):
+            guard openQueries.contains(where: { $0.id == id }) else { return }
+            openQueries.removeAll { $0.id == id }
+            actions.append(.reply(id: id, reply))
+        case .output(let chunk):
+            actions.append(.output(chunk))
+        case .heartbeat:
+            break
+        }
+    }
+
+    private mutating func received(_ delivery: OutcomeDelivery, into actions: inout [ClientAction]) {
+        let id = delivery.batch.job
+        guard jobs[id] != nil else { return }
+        let isNew = jobs[id]?.receive(delivery, keepsDuplicates: sabotage == .deliverTwice)
+        if let batch = isNew ?? nil, batch.count > 0 { actions.append(.deliver(id, batch)) }
+        // A delivery without anything new still has to be acknowledged, or the window never opens again.
+        jobs[id]?.acknowledge(ahead: sabotage == .acknowledgeAhead, into: &actions)
+    }
+
+    private mutating func ended(_ progress: JobProgress, into actions: inout [ClientAction]) {
+        guard jobs[progress.job] != nil else { return }
+        jobs[progress.job]?.isOver = true
+        actions.append(.ended(progress.job, progress))
+        removeIfOver(progress.job)
+    }
+}

@@ -1,0 +1,163 @@
+package import NIOCore
+import NIOPosix
+public import RoostModel
+package import RoostWire
+import Synchronization
+
+/// A pool, as a client sees it.
+///
+/// ```swift
+/// let pool = try await Pool.connect("roost://head:7117", token: token)
+/// let job = try await pool.submit(commands: files.map { .program("gzip", [$0]) })
+/// for try await outcome in job.results { print(outcome.task, outcome.kind) }
+/// await pool.close()
+/// ```
+///
+/// The connection is kept up in the background: after a cut the pool is dialled again until it answers, and jobs
+/// go on where they were. Jobs are *attached* unless said otherwise: they end with this client.
+public final class Pool: Sendable {
+    package let loop: any EventLoop
+    private let core: NIOLoopBound<ClientCore>
+    /// What ends with the pool: the task that keeps the connection up, the event loop, an embedded server.
+    private let closers = Mutex<[@Sendable () async -> Void]>([])
+    private let welcomed: Mutex<Welcome?>
+
+    package init(loop: any EventLoop, core: NIOLoopBound<ClientCore>, welcome: Welcome?) {
+        self.loop = loop
+        self.core = core
+        welcomed = Mutex(welcome)
+    }
+
+    // MARK: Opening and closing
+
+    /// Connects to a server.
+    /// - Parameters:
+    ///   - url: `roost://HOST:PORT`.
+    ///   - token: What `roost token create --role client` printed; nil only for a server without TLS on loopback.
+    ///   - description: Who this is, for the people who run the pool.
+    /// - Throws: `.usage` for a bad URL or token, `.unreachable` naming host, address, port and cause, `.refused`
+    ///   when the server does not want us.
+    public static func connect(
+        _ url: String, token: String?, description: String = "Swift client"
+    ) async throws(RoostError) -> Pool {
+        let address = try PoolAddress(parsing: url)
+        return try await connect(address, token: token, description: description)
+    }
+
+    public static func connect(
+        _ address: PoolAddress, token: String?, description: String = "Swift client"
+    ) async throws(RoostError) -> Pool {
+        let dialer = WireDialer(
+            host: address.host, port: address.port, security: try security(of: address, token: token))
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        let supervisor = ConnectionSupervisor(
+            dialer: dialer, loop: group.next(),
+            hello: ClientHello(session: SessionID(rawValue: .random(in: .min ... .max)), description: description))
+        do {
+            let (pool, keeper) = try await supervisor.open()
+            pool.onClose {
+                keeper.cancel()
+                try? await group.shutdownGracefully()
+            }
+            return pool
+        } catch {
+            try? await group.shutdownGracefully()
+            throw error
+        }
+    }
+
+    package static func security(
+        of address: PoolAddress, token: String?
+    ) throws(RoostError) -> WireDialer.Security {
+        if address.isPlain { return .plain(try token.map { text throws(RoostError) in try PoolToken(parsing: text).credential }) }
+        guard let token else {
+            throw RoostError(
+                .refused, "a token is needed to reach \(address)",
+                remedy: "Make one on the server's host with 'roost token create --role client', and give it in ROOST_TOKEN or --token.")
+        }
+        return .token(try PoolToken(parsing: token))
+    }
+
+    /// What the server said of itself at the last welcome.
+    package var welcome: Welcome? { welcomed.withLock { $0 } }
+
+    package func noteWelcome(_ welcome: Welcome) { welcomed.withLock { $0 = welcome } }
+
+    package func onClose(_ closer: @escaping @Sendable () async -> Void) { closers.withLock { $0.append(closer) } }
+
+    /// Leaves the pool: attached jobs that have not ended are cancelled. Call it once, at the end.
+    public func close() async {
+        let reason = RoostError(.cancelled, "the pool was closed")
+        try? await loop.submit { [core] in core.value.end(reason) }.get()
+        let closers = self.closers.withLock { closers in
+            defer { closers = [] }
+            return closers
+        }
+        for closer in closers { await closer() }
+    }
+
+    package func giveUp(_ reason: RoostError) {
+        loop.execute { [core] in core.value.end(reason) }
+    }
+
+    // MARK: Jobs
+
+    /// Submits commands as one job, whole.
+    public func submit(
+        commands: some Sequence<Command>, environment: CommandCommon = CommandCommon(),
+        options: JobOptions = JobOptions()
+    ) async throws(RoostError) -> JobHandle {
+        let job = try await open(runtime: .command, common: environment.payload, options: options)
+        for command in commands { try await job.append(command.argument.payload) }
+        try await job.closeTasks()
+        return job
+    }
+
+    /// Opens a job whose tasks are appended as they become known; see ``JobHandle/append(_:)-([UInt8])`` and
+    /// ``JobHandle/closeTasks()``.
+    public func open(
+        runtime: RuntimeName, common: [UInt8] = [], options: JobOptions = JobOptions()
+    ) async throws(RoostError) -> JobHandle {
+        guard common.count <= Limits.payloadBytes else {
+            throw RoostError(.limit, "common data of \(common.count) bytes; at most \(Limits.payloadBytes) are allowed")
+        }
+        let spec = JobSpec(
+            id: JobID(rawValue: .random(in: 1 ... .max)), name: options.name, runtime: runtime, common: common,
+            request: options.request, labels: options.labels, policy: options.policy, retention: options.retention,
+            streamsOutput: options.streamsOutput)
+        let sink = JobSink(job: spec.id)
+        let order = options.order
+        loop.execute { [core] in core.value.add(sink, for: spec.id, .submit(spec, order: order)) }
+        return JobHandle(id: spec.id, sink: sink, pool: self)
+    }
+
+    /// Reads a job that some client submitted and the server keeps.
+    public func attach(
+        _ id: JobID, order: ReadRequest.Order = .asCompleted
+    ) -> JobHandle {
+        let sink = JobSink(job: id)
+        loop.execute { [core] in core.value.add(sink, for: id, .attach(id, order: order)) }
+        return JobHandle(id: id, sink: sink, pool: self)
+    }
+
+    /// Asks the server.
+    package func query(_ query: Query) async -> Reply {
+        await withCheckedContinuation { continuation in
+            loop.execute { [core] in core.value.query(query, continuation) }
+        }
+    }
+
+    package func tell(_ event: ClientEvent) {
+        loop.execute { [core] in core.value.apply(event) }
+    }
+
+    /// The pool as it is now: nodes, jobs, counters.
+    /// - Throws: `.refused`, `.lost`.
+    public func snapshot() async throws(RoostError) -> PoolSnapshot {
+        switch await query(.pool) {
+        case .pool(let snapshot): return snapshot
+        case .failed(let error): throw error
+        case .jobs, .explanation, .tokens, .token, .done: throw RoostError(.internal, "an unexpected answer")
+        }
+    }
+}

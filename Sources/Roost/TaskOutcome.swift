@@ -1,0 +1,35 @@
+public import RoostModel
+import RoostWire
+
+/// How one task ended, with what it returned.
+public struct TaskOutcome: Sendable {
+    /// The task's index in its job.
+    public var task: Int
+    public var kind: OutcomeKind
+    /// What happened to the attempt that decided.
+    public var end: AttemptEnd
+    /// The number of that attempt, counted from 1; 0 when the task never ran.
+    public var attempt: Int
+    /// The node it ran on; empty when it never ran.
+    public var node: String
+    /// What the runtime returned.
+    public var payload: ArraySlice<UInt8>
+    /// The evidence of an abnormal end.
+    public var postMortem: PostMortem?
+
+    init(_ batch: OutcomeBatch, task: TaskIndex, position: Int) {
+        let code = batch.code(at: position)
+        self.task = Int(task)
+        kind = code.kind
+        end = code.end
+        attempt = Int(batch.attempt(at: position))
+        node = batch.node
+        payload = batch.payloads[position]
+        postMortem = batch.postMortems.isEmpty ? nil : batch.postMortem(at: position)
+    }
+
+    /// The result of a command; nil for other runtimes, and for commands that never ran.
+    public var command: CommandResult? { try? CommandResult(payload: payload) }
+
+    public var isSuccess: Bool { kind == .succeeded }
+}

@@ -1,0 +1,136 @@
+import FoundationEssentials
+import Roost
+import RoostModel
+import RoostNode
+import RoostServer
+import RoostWire
+import Synchronization
+
+/// The server and the nodes of a benchmark: processes of this same binary, in a directory that goes with them.
+struct BenchProcesses {
+    let url: String
+    let clientToken: String
+    let serverProcess: ProcessFigures
+    private let directory: String
+    private let reactor: ProcessReactor
+
+    static func start(nodes: Int, slots: Int) async throws(RoostError) -> BenchProcesses {
+        let directory = try temporaryDirectory()
+        let (events, told) = AsyncStream<[ProcessEvent]>.makeStream()
+        let reactor: ProcessReactor
+        do {
+            reactor = try ProcessReactor(guardLine: nil) { told.yield($0) }
+        } catch {
+            throw RoostError(.io, "cannot start processes", cause: "\(error)")
+        }
+        do throws(RoostError) {
+            let ready = "\(directory)/ready"
+            run(
+                reactor, token: 1,
+                ["server", "start", "--listen", "127.0.0.1:0", "--data", "\(directory)/data", "--ready-file", ready], [])
+            let serverPID = try await firstPID(events)
+            let address = try await contents(of: ready)
+            let now = WallTime.now()
+            let tokens = try TokenStore(directory: "\(directory)/data")
+            let authority = try CertificateAuthority.open(directory: "\(directory)/data", at: now)
+            func token(_ role: Role) throws(RoostError) -> String {
+                try tokens.create(
+                    role: role, user: "bench", lifetime: .seconds(3600), authority: authority.fingerprint, at: now
+                ).text
+            }
+            let url = "roost://\(address)"
+            let nodeToken = try token(.node)
+            for node in 0..<nodes {
+                run(
+                    reactor, token: UInt64(2 + node),
+                    [
+                        "node", "start", "--zero", "--slots", "\(slots)", "--pool", url, "--state",
+                        "\(directory)/node-\(node)", "--name", "bench-\(node)",
+                    ], ["ROOST_TOKEN=\(nodeToken)"])
+            }
+            return BenchProcesses(
+                url: url, clientToken: try token(.client), serverProcess: ProcessFigures(pid: serverPID),
+                directory: directory, reactor: reactor)
+        } catch {
+            reactor.shutDown()
+            DirectoryTree.remove(directory)
+            throw error
+        }
+    }
+
+    func stop() {
+        reactor.shutDown()
+        DirectoryTree.remove(directory)
+    }
+
+    private static func temporaryDirectory() throws(RoostError) -> String {
+        let base = ProcessInfo.processInfo.environment["TMPDIR"] ?? "/tmp"
+        let directory = "\(base)/roost-bench-\(UInt64.random(in: .min ... .max))"
+        try PrivateFiles.ensureDirectory(directory)
+        return directory
+    }
+
+    private static func run(_ reactor: ProcessReactor, token: UInt64, _ arguments: [String], _ environment: [String]) {
+        let inherited = ProcessInfo.processInfo.environment.map { "\($0.key)=\($0.value)" }
+            .filter { !$0.hasPrefix("ROOST_") }
+        reactor.start(
+            token: token,
+            ProcessRequest(
+                executable: "/proc/self/exe", arguments: CStringBlock(["roost"] + arguments),
+                environment: CStringBlock(inherited + environment), headBytes: 4096, tailBytes: 4096))
+    }
+
+    private static func firstPID(_ events: AsyncStream<[ProcessEvent]>) async throws(RoostError) -> Int32 {
+        for await batch in events {
+            for event in batch {
+                switch event {
+                case .started(_, let pid): return pid
+                case .couldNotStart(_, _, let message): throw RoostError(.io, message)
+                case .output, .ended: continue
+                }
+            }
+        }
+        throw RoostError(.io, "the server was not started")
+    }
+
+    /// Waits for the file that a server writes when it listens.
+    private static func contents(of path: String) async throws(RoostError) -> String {
+        let deadline = Clock.now() + .seconds(30)
+        while Clock.now() < deadline {
+            if let bytes = FileManager.default.contents(atPath: path), !bytes.isEmpty {
+                var text = String(decoding: bytes, as: UTF8.self)
+                while text.last?.isWhitespace == true { text.removeLast() }
+                return text
+            }
+            do { try await Task.sleep(for: .milliseconds(20)) } catch { throw RoostError(.cancelled, "stopped") }
+        }
+        throw RoostError(.unreachable, "the benchmark's server did not listen within 30 s")
+    }
+}
+
+/// What the kernel says of a running process.
+struct ProcessFigures: Sendable {
+    let pid: Int32
+
+    /// Nanoseconds of CPU all its threads have used.
+    var cpuNanoseconds: Int64? {
+        guard let threads = try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(pid)/task") else { return nil }
+        var sum: Int64 = 0
+        for thread in threads {
+            guard let data = FileManager.default.contents(atPath: "/proc/\(pid)/task/\(thread)/schedstat"),
+                let first = String(decoding: data, as: UTF8.self).split(separator: " ").first, let ran = Int64(first)
+            else { continue }
+            sum += ran
+        }
+        return sum
+    }
+
+    /// Resident memory in bytes.
+    var residentBytes: Int? {
+        guard let data = FileManager.default.contents(atPath: "/proc/\(pid)/status") else { return nil }
+        for line in String(decoding: data, as: UTF8.self).split(separator: "\n") where line.hasPrefix("VmRSS:") {
+            return line.split(whereSeparator: \.isWhitespace).dropFirst().first.flatMap { Int($0) }.map { $0 * 1024 }
+        }
+        return nil
+    }
+}

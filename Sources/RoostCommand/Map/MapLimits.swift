@@ -1,0 +1,22 @@
+/// The numbers that bound what `roost map` holds on the client's side.
+package enum MapLimits {
+    /// The longest single input, in bytes: a longer one means that the delimiter is wrong.
+    package static let recordBytes = 16 << 20
+    /// How much is read from a file or a pipe at once, in bytes.
+    package static let readBytes = 64 << 10
+    /// Tasks read and submitted, but without an outcome, before reading pauses; it resumes at three quarters.
+    package static let outstandingTasks = 200_000
+    /// The same in bytes of remembered inputs.
+    package static let outstandingBytes = 256 << 20
+    /// The longest unfinished line held back by `--line-buffer`, in bytes.
+    package static let lineBytes = 64 << 10
+    /// Live output of later tasks held for `--keep-order --line-buffer`, in bytes; beyond it their output is
+    /// printed from what was captured, when they have ended.
+    package static let heldOutputBytes = 64 << 20
+    /// Failures named one by one in the summary.
+    package static let failuresNamed = 10
+    /// The least time between two drawings of the progress bar.
+    package static let redrawInterval: Duration = .milliseconds(100)
+    /// Time between two plain progress lines when the percentage does not say when.
+    package static let plainInterval: Duration = .seconds(30)
+}

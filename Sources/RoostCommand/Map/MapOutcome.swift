@@ -1,0 +1,96 @@
+package import RoostModel
+
+/// What is kept of one stream of a task's output: all of it, or its beginning and its end.
+package struct CapturedOutput: Hashable, Sendable {
+    package var head: [UInt8]
+    package var tail: [UInt8]
+    /// How many bytes the task wrote in all.
+    package var total: Int
+
+    package init(head: [UInt8] = [], tail: [UInt8] = [], total: Int? = nil) {
+        self.head = head
+        self.tail = tail
+        self.total = total ?? head.count + tail.count
+    }
+
+    /// Bytes between head and tail that nobody kept.
+    package var omitted: Int { max(0, total - head.count - tail.count) }
+}
+
+/// How one task ended, as `roost map` needs to know it: the fact that the pool's client reports.
+package struct MapOutcome: Hashable, Sendable {
+    /// The task's index in the job, from 0, in the order of submission.
+    package var index: Int
+    /// The attempt that decided it, from 1.
+    package var attempt: Int
+    package var kind: OutcomeKind
+    /// What happened, in one sentence; empty for a success.
+    package var reason: String
+    /// The node's name; `:` is this machine, as in GNU parallel.
+    package var host: String
+    /// When the attempt started, in seconds since 1970.
+    package var startSeconds: Double
+    package var runSeconds: Double
+    /// The exit status; -1 when there is none, because a limit of ours stopped it.
+    package var exitStatus: Int32
+    /// The signal that ended it; 0 for none.
+    package var signal: Int32
+    package var stdout: CapturedOutput
+    package var stderr: CapturedOutput
+    /// The slot it ran in, from 1; nil when not known.
+    package var slot: Int?
+
+    package init(
+        index: Int, attempt: Int = 1, kind: OutcomeKind = .succeeded, reason: String = "", host: String = ":",
+        startSeconds: Double = 0, runSeconds: Double = 0, exitStatus: Int32 = 0, signal: Int32 = 0,
+        stdout: CapturedOutput = CapturedOutput(), stderr: CapturedOutput = CapturedOutput(), slot: Int? = nil
+    ) {
+        self.index = index
+        self.attempt = attempt
+        self.kind = kind
+        self.reason = reason
+        self.host = host
+        self.startSeconds = startSeconds
+        self.runSeconds = runSeconds
+        self.exitStatus = exitStatus
+        self.signal = signal
+        self.stdout = stdout
+        self.stderr = stderr
+        self.slot = slot
+    }
+}
+
+/// One of a task's two output streams.
+package enum OutputStream: UInt8, Hashable, Sendable {
+    case stdout = 1
+    case stderr = 2
+}
+
+/// A piece of a running task's output.
+package struct MapChunk: Hashable, Sendable {
+    package var index: Int
+    package var attempt: Int
+    package var stream: OutputStream
+    /// Where in the attempt's stream it stands.
+    package var offset: Int
+    package var bytes: [UInt8]
+
+    package init(index: Int, attempt: Int = 1, stream: OutputStream, offset: Int, bytes: [UInt8]) {
+        self.index = index
+        self.attempt = attempt
+        self.stream = stream
+        self.offset = offset
+        self.bytes = bytes
+    }
+}
+
+/// Bytes to be written to our own standard output or standard error.
+package struct OutputWrite: Hashable, Sendable {
+    package var stream: OutputStream
+    package var bytes: [UInt8]
+
+    package init(_ stream: OutputStream, _ bytes: [UInt8]) {
+        self.stream = stream
+        self.bytes = bytes
+    }
+}

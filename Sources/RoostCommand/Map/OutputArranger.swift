@@ -1,0 +1,217 @@
+/// Decides what of the tasks' output is printed when.
+///
+///     grouped            a task's output at its end, stdout before stderr
+///     lines              whole lines as they come (--line-buffer)
+///     raw                everything as it comes (--ungroup)
+///     … and in order     a task's output only when all tasks before it have been printed (--keep-order)
+///
+/// Live pieces are printed when they come and it is their task's turn; at the end the rest is printed from what was
+/// captured, from the first byte that was not printed. So a piece that was lost on the way, or not held because
+/// memory is bounded, costs nothing but time.
+package struct OutputArranger: Sendable {
+    package enum Mode: Hashable, Sendable { case grouped, lines, raw }
+
+    private struct Stream: Sendable {
+        /// Bytes of this attempt's stream that were printed or are in `partialLine`.
+        var position = 0
+        /// The beginning of a line whose end has not come.
+        var partialLine: [UInt8] = []
+        var isAtLineStart = true
+    }
+
+    private struct Live: Sendable {
+        var tag: [UInt8] = []
+        var attempt = 1
+        var stdout = Stream()
+        var stderr = Stream()
+        /// Pieces that came before the task's turn.
+        var held: [MapChunk] = []
+        /// Its pieces were too many to hold: print it at its end.
+        var isOverHeld = false
+        var end: (sequence: Int, stdout: CapturedOutput, stderr: CapturedOutput)?
+    }
+
+    private let mode: Mode
+    private let isOrdered: Bool
+    private var live: [Int: Live] = [:]
+    /// In order: whose turn it is.
+    private var turn = 0
+    /// Bytes in `held` of all tasks together.
+    package private(set) var heldBytes = 0
+
+    package init(mode: Mode, isOrdered: Bool) {
+        self.mode = mode
+        self.isOrdered = isOrdered
+    }
+
+    /// A piece of a running task's output. `tag` is empty when lines are not tagged.
+    package mutating func chunk(_ chunk: MapChunk, tag: [UInt8], into writes: inout [OutputWrite]) {
+        guard mode != .grouped, !isOrdered || chunk.index >= turn else { return }
+        var task = live.removeValue(forKey: chunk.index) ?? Live()
+        task.tag = tag
+        if isOrdered && chunk.index != turn {
+            hold(chunk, of: &task)
+        } else {
+            print(chunk, of: &task, into: &writes)
+        }
+        live[chunk.index] = task
+    }
+
+    /// A task has ended. Returns the indices of the tasks whose output is now printed to its end, in order.
+    package mutating func ended(
+        index: Int, sequence: Int, attempt: Int, tag: [UInt8], stdout: CapturedOutput, stderr: CapturedOutput,
+        into writes: inout [OutputWrite]
+    ) -> [Int] {
+        var task = live.removeValue(forKey: index) ?? Live()
+        task.tag = tag
+        if task.attempt != attempt { restart(&task, attempt: attempt, into: &writes) }
+        task.end = (sequence, stdout, stderr)
+        guard isOrdered else {
+            finish(task, into: &writes)
+            return [index]
+        }
+        live[index] = task
+        return takeTurns(into: &writes)
+    }
+
+    private mutating func takeTurns(into writes: inout [OutputWrite]) -> [Int] {
+        var printed: [Int] = []
+        while var task = live.removeValue(forKey: turn) {
+            let held = task.held
+            task.held = []
+            for chunk in held {
+                heldBytes -= chunk.bytes.count
+                print(chunk, of: &task, into: &writes)
+            }
+            guard task.end != nil else {
+                live[turn] = task
+                break
+            }
+            finish(task, into: &writes)
+            printed.append(turn)
+            turn += 1
+        }
+        return printed
+    }
+
+    private mutating func hold(_ chunk: MapChunk, of task: inout Live) {
+        if task.isOverHeld { return }
+        if heldBytes + chunk.bytes.count > MapLimits.heldOutputBytes {
+            heldBytes -= task.held.reduce(0) { $0 + $1.bytes.count }
+            task.held = []
+            task.isOverHeld = true
+            return
+        }
+        heldBytes += chunk.bytes.count
+        task.held.append(chunk)
+    }
+
+    /// A later attempt begins from nothing; what an earlier one printed stays.
+    private func restart(_ task: inout Live, attempt: Int, into writes: inout [OutputWrite]) {
+        flush(&task.stdout, .stdout, task.tag, into: &writes)
+        flush(&task.stderr, .stderr, task.tag, into: &writes)
+        task.attempt = attempt
+        task.stdout = Stream()
+        task.stderr = Stream()
+    }
+
+    private func print(_ chunk: MapChunk, of task: inout Live, into writes: inout [OutputWrite]) {
+        // What was printed from a hole on would come too early: leave it to the end.
+        if task.isOverHeld || chunk.attempt < task.attempt { return }
+        if chunk.attempt > task.attempt { restart(&task, attempt: chunk.attempt, into: &writes) }
+        switch chunk.stream {
+        case .stdout: print(chunk.bytes, at: chunk.offset, of: &task.stdout, .stdout, task.tag, into: &writes)
+        case .stderr: print(chunk.bytes, at: chunk.offset, of: &task.stderr, .stderr, task.tag, into: &writes)
+        }
+    }
+
+    private func print(
+        _ bytes: [UInt8], at offset: Int, of stream: inout Stream, _ name: OutputStream, _ tag: [UInt8],
+        into writes: inout [OutputWrite]
+    ) {
+        guard offset <= stream.position, offset + bytes.count > stream.position else { return }
+        let fresh = bytes[(stream.position - offset)...]
+        stream.position += fresh.count
+        if mode == .raw {
+            write(fresh, of: &stream, name, [], into: &writes)
+        } else if let lineEnd = fresh.lastIndex(of: UInt8(ascii: "\n")) {
+            let begun = stream.partialLine
+            stream.partialLine = []
+            write(begun[...], of: &stream, name, tag, into: &writes)
+            write(fresh[...lineEnd], of: &stream, name, tag, into: &writes)
+            stream.partialLine = Array(fresh[(lineEnd + 1)...])
+        } else {
+            stream.partialLine.append(contentsOf: fresh)
+        }
+        if stream.partialLine.count > MapLimits.lineBytes { flush(&stream, name, tag, into: &writes) }
+    }
+
+    private func flush(_ stream: inout Stream, _ name: OutputStream, _ tag: [UInt8], into writes: inout [OutputWrite]) {
+        let rest = stream.partialLine
+        stream.partialLine = []
+        write(rest[...], of: &stream, name, tag, into: &writes)
+    }
+
+    /// Prints what was captured and not yet printed.
+    private func finish(_ task: Live, into writes: inout [OutputWrite]) {
+        guard let end = task.end else { return }
+        var task = task
+        finish(&task.stdout, .stdout, end.stdout, end.sequence, task.tag, into: &writes)
+        finish(&task.stderr, .stderr, end.stderr, end.sequence, task.tag, into: &writes)
+    }
+
+    private func finish(
+        _ stream: inout Stream, _ name: OutputStream, _ captured: CapturedOutput, _ sequence: Int, _ tag: [UInt8],
+        into writes: inout [OutputWrite]
+    ) {
+        flush(&stream, name, tag, into: &writes)
+        let tag = mode == .raw ? [] : tag
+        if stream.position < captured.head.count {
+            write(captured.head[stream.position...], of: &stream, name, tag, into: &writes)
+            stream.position = captured.head.count
+        }
+        let tailStart = captured.total - captured.tail.count
+        if tailStart > stream.position {
+            let gap = tailStart - stream.position
+            stream.position = tailStart
+            writes.add(
+                .stderr,
+                [UInt8](
+                    "roost: task \(sequence): \(gap) bytes of its \(name) are left out here; "
+                        + "--results DIR keeps everything\n")[...])
+        }
+        if captured.total > stream.position {
+            write(captured.tail[(stream.position - tailStart)...], of: &stream, name, tag, into: &writes)
+        }
+    }
+
+    /// Writes `bytes`, the tag before each line that has something in it. A carriage return begins a line too, as
+    /// in GNU parallel.
+    private func write(
+        _ bytes: ArraySlice<UInt8>, of stream: inout Stream, _ name: OutputStream, _ tag: [UInt8],
+        into writes: inout [OutputWrite]
+    ) {
+        guard !bytes.isEmpty else { return }
+        if tag.isEmpty { return writes.add(name, bytes) }
+        var text: [UInt8] = []
+        text.reserveCapacity(bytes.count + 4 * tag.count)
+        for byte in bytes {
+            if stream.isAtLineStart { text.append(contentsOf: tag) }
+            text.append(byte)
+            stream.isAtLineStart = byte == UInt8(ascii: "\n") || byte == UInt8(ascii: "\r")
+        }
+        writes.add(name, text[...])
+    }
+}
+
+extension [OutputWrite] {
+    /// Appends bytes, to the last write if it is for the same stream.
+    package mutating func add(_ stream: OutputStream, _ bytes: ArraySlice<UInt8>) {
+        if bytes.isEmpty { return }
+        if last?.stream == stream {
+            self[count - 1].bytes.append(contentsOf: bytes)
+        } else {
+            append(OutputWrite(stream, [UInt8](bytes)))
+        }
+    }
+}

@@ -1,0 +1,34 @@
+package import RoostModel
+
+/// How a node's agent is to run. Reading it from flags is the command line's business.
+package struct AgentConfiguration: Sendable {
+    package var node: NodeID
+    /// For people; the host's name by default.
+    package var name: String
+    package var offer: Resources
+    package var labels: [Label] = []
+    package var version = ""
+    package var platform = ""
+    /// Where commands run that name no directory: the caller's (embedded), or a fresh one each under this path.
+    package var spool: Spool
+    /// Environment of commands whose job inherits it.
+    package var environment: [String]
+    /// The `roost` binary, to start the guard with; nil: no guard.
+    package var guardExecutable: String?
+    /// More words for the guard: where to report this agent's death.
+    package var guardArguments: [String] = []
+
+    /// Where commands run.
+    package enum Spool: Sendable {
+        case here(String)
+        case freshUnder(String)
+    }
+
+    package init(node: NodeID, name: String, offer: Resources, spool: Spool, environment: [String]) {
+        self.node = node
+        self.name = name
+        self.offer = offer
+        self.spool = spool
+        self.environment = environment
+    }
+}

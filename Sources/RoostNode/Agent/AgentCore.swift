@@ -1,0 +1,204 @@
+package import Logging
+package import NIOCore
+package import RoostModel
+package import RoostWire
+
+/// The shell around the node's machine, on one event loop: the link, the timers, and the runtimes.
+package final class AgentCore {
+    package let loop: any EventLoop
+    private let log: Logger
+    private var machine: NodeMachine
+    private var actions: [NodeAction] = []
+    private var link: (any Link<NodeToServer>)?
+    private var generation = 0
+    private var commands: CommandRuntime
+    private var isSettleDue = false
+    private var isFlushDue = false
+    private var timer: Scheduled<Void>?
+    private var timerAt = Instant.never
+    private var hasLeft = false
+    /// Told when the connection is gone and a new one is wanted.
+    private let onDisconnect: @Sendable (RoostError) -> Void
+    /// Told once, when the agent has nothing left to do.
+    private let onLeave: @Sendable (String) -> Void
+
+    package init(
+        identity: NodeHello, runtime: CommandRuntime, loop: any EventLoop, log: Logger,
+        onDisconnect: @escaping @Sendable (RoostError) -> Void, onLeave: @escaping @Sendable (String) -> Void
+    ) {
+        self.loop = loop
+        self.log = log
+        commands = runtime
+        machine = NodeMachine(identity: identity)
+        self.onDisconnect = onDisconnect
+        self.onLeave = onLeave
+    }
+
+    package var hello: NodeHello { machine.hello }
+
+    // MARK: The connection
+
+    package func connected(_ welcome: Welcome, _ link: any Link<NodeToServer>) -> any LinkDelegate<ServerToNode> {
+        self.link?.close(nil)
+        self.link = link
+        generation += 1
+        apply(.connected(welcome))
+        return Ear(core: self, generation: generation)
+    }
+
+    fileprivate func received(_ messages: [ServerToNode], _ generation: Int) {
+        guard generation == self.generation else { return }
+        let now = RoostModel::Clock.now()
+        for message in messages {
+            if case .forget(let job) = message { commands.forget(job) }
+            machine.apply(.serverSaid(message), at: now, into: &actions)
+        }
+        carryOut()
+        settleSoon()
+    }
+
+    fileprivate func closed(_ reason: RoostError, _ generation: Int) {
+        guard generation == self.generation else { return }
+        link = nil
+        apply(.disconnected)
+        if !hasLeft { onDisconnect(reason) }
+    }
+
+    fileprivate func writabilityChanged(_ isWritable: Bool) {
+        // A server that does not keep up slows the commands that print too much, not our memory.
+        commands.pauseOutput(!isWritable)
+    }
+
+    // MARK: Events
+
+    package func apply(_ event: NodeEvent) {
+        machine.apply(event, at: RoostModel::Clock.now(), into: &actions)
+        carryOut()
+        settleSoon()
+    }
+
+    /// What the runtime's processes did, as one batch.
+    package func processesDid(_ events: [ProcessEvent]) {
+        let now = RoostModel::Clock.now()
+        for event in events {
+            if let told = commands.nodeEvent(event) { machine.apply(told, at: now, into: &actions) }
+        }
+        settle()
+    }
+
+    private func settleSoon() {
+        guard !isSettleDue else { return }
+        isSettleDue = true
+        loop.assumeIsolated().execute { self.settle() }
+    }
+
+    private func settle() {
+        isSettleDue = false
+        machine.settle(at: RoostModel::Clock.now(), into: &actions)
+        carryOut()
+        armTimer()
+    }
+
+    // MARK: Acting
+
+    private func carryOut() {
+        while !actions.isEmpty {
+            let due = actions
+            actions.removeAll(keepingCapacity: true)
+            for action in due { perform(action) }
+        }
+    }
+
+    private func perform(_ action: NodeAction) {
+        switch action {
+        case .send(let message):
+            link?.send(message)
+            flushSoon()
+        case .start(let worker, let start):
+            self.start(worker, start)
+        case .signal(let worker, let signal):
+            commands.signal(worker, signal)
+        case .stream(let worker, let on):
+            commands.stream(worker, on: on)
+        case .reconnect:
+            link?.close(RoostError(.lost, "nothing was heard from the server for too long"))
+        case .leave(let reason):
+            leave(reason)
+        }
+    }
+
+    private func start(_ worker: Int, _ start: WorkerStart) {
+        if start.job.runtime == .digest {
+            machine.apply(
+                .batchEnded(worker: worker, DigestRuntime.run(start)), at: RoostModel::Clock.now(), into: &actions)
+            settleSoon()
+            return
+        }
+        if let failed = commands.start(worker, start) {
+            machine.apply(.workerEnded(worker: worker, failed), at: RoostModel::Clock.now(), into: &actions)
+            settleSoon()
+        }
+    }
+
+    private func leave(_ reason: String) {
+        guard !hasLeft else { return }
+        hasLeft = true
+        timer?.cancel()
+        link?.flush()
+        link?.close(nil)
+        commands.shutDown()
+        onLeave(reason)
+    }
+
+    private func flushSoon() {
+        guard !isFlushDue else { return }
+        isFlushDue = true
+        loop.assumeIsolated().execute {
+            self.isFlushDue = false
+            self.link?.flush()
+        }
+    }
+
+    private func armTimer() {
+        guard !hasLeft, let due = machine.nextDeadline, due < timerAt else { return }
+        timer?.cancel()
+        timerAt = due
+        let wait = max(0, (due - RoostModel::Clock.now()).wholeNanoseconds)
+        timer = loop.assumeIsolated().scheduleTask(in: .nanoseconds(wait)) {
+            self.timerAt = .never
+            self.apply(.deadlinePassed)
+        }
+    }
+}
+
+/// Hears one connection of the agent.
+private final class Ear: LinkDelegate {
+    private let core: AgentCore
+    private let generation: Int
+
+    init(core: AgentCore, generation: Int) {
+        self.core = core
+        self.generation = generation
+    }
+
+    func linkReceived(_ messages: [ServerToNode]) { core.received(messages, generation) }
+    func linkWritabilityChanged(_ isWritable: Bool) { core.writabilityChanged(isWritable) }
+    func linkClosed(_ reason: RoostError) { core.closed(reason, generation) }
+}
+
+/// Runs digest tasks where they stand: inside the agent, a batch at a time.
+enum DigestRuntime {
+    static func run(_ start: WorkerStart) -> OutcomeBatch {
+        let began = RoostModel::Clock.now()
+        var batch = OutcomeBatch(job: start.job.id, epoch: start.epoch)
+        let slice = start.arguments
+        batch.payloads.reserve(payloads: slice.count, bytes: 8 * slice.count)
+        var task = start.tasks.first
+        for offset in 0..<slice.count {
+            batch.append(task: task, attempt: start.attempt, littleEndian: Digest.of(slice[offset]))
+            task += 1
+        }
+        batch.runNanoseconds = UInt64(max(0, (RoostModel::Clock.now() - began).wholeNanoseconds))
+        return batch
+    }
+}

@@ -1,0 +1,281 @@
+import Glibc
+import RoostModel
+import RoostWire
+
+/// Turns tasks of the command runtime into processes, and ends of processes into ends of attempts.
+package struct CommandRuntime {
+    private let reactor: ProcessReactor
+    private let spool: AgentConfiguration.Spool
+    private let inherited: [String]
+    /// What a job's commands share, decoded once.
+    private var commons: [JobID: Common] = [:]
+    private var running: [UInt64: Running] = [:]
+    private var tokens: [Int: UInt64] = [:]
+    private var nextToken: UInt64 = 1
+
+    private struct Common {
+        var common: CommandCommon
+        var environment: CStringBlock
+    }
+
+    private struct Running {
+        var worker: Int
+        /// A fresh directory, to be removed.
+        var scratch: String?
+        var memoryLimit: Int64
+    }
+
+    package init(reactor: ProcessReactor, spool: AgentConfiguration.Spool, environment: [String]) {
+        self.reactor = reactor
+        self.spool = spool
+        inherited = environment
+    }
+
+    // MARK: Starting
+
+    /// Starts the task's command; an end at once when it cannot even be tried.
+    mutating func start(_ worker: Int, _ start: WorkerStart) -> WorkerEnd? {
+        do throws(RoostError) {
+            let common = try self.common(start.job)
+            let argument = try CommandArgument(payload: start.arguments[0])
+            let token = nextToken
+            nextToken += 1
+            let (directory, scratch) = try workingDirectory(common.common, token: token)
+            var arguments = CStringBlock()
+            var executable: String?
+            switch argument {
+            case .shell(let line):
+                executable = "/bin/sh"
+                arguments.append("/bin/sh")
+                arguments.append("-c")
+                arguments.append(bytes: SlotMarker.replaced(in: line, by: worker + 1))
+            case .direct(let words):
+                guard !words.isEmpty else { throw RoostError(.usage, "an empty command") }
+                for word in words { arguments.append(bytes: SlotMarker.replaced(in: word, by: worker + 1)) }
+            }
+            var request = ProcessRequest(
+                executable: executable, arguments: arguments, environment: environment(common, worker, start),
+                workingDirectory: directory)
+            request.memoryLimitBytes = start.job.request.memoryBytes > 0 ? UInt64(start.job.request.memoryBytes) : nil
+            request.headBytes = common.common.outputHeadBytes
+            request.tailBytes = common.common.outputTailBytes
+            request.streamsOutput = start.streams
+            running[token] = Running(worker: worker, scratch: scratch, memoryLimit: start.job.request.memoryBytes)
+            tokens[worker] = token
+            reactor.start(token: token, request)
+            return nil
+        } catch {
+            return WorkerEnd(
+                end: .couldNotStart, payload: CommandResult(exitStatus: 127).payload,
+                postMortem: PostMortem(reason: error.description))
+        }
+    }
+
+    private mutating func common(_ job: JobSpec) throws(RoostError) -> Common {
+        if let known = commons[job.id] { return known }
+        let decoded = try CommandCommon(payload: job.common)
+        let threads = max(1, job.request.milliCPUs / 1000)
+        var environment = decoded.inheritsEnvironment ? inherited : Self.minimal(inherited)
+        environment.append("ROOST_JOB=\(String(job.id.rawValue, radix: 16))")
+        for name in ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS"] {
+            environment.removeAll { $0.hasPrefix("\(name)=") }
+            environment.append("\(name)=\(threads)")
+        }
+        for variable in decoded.environment {
+            environment.removeAll { $0.hasPrefix("\(variable.name)=") }
+            environment.append("\(variable.name)=\(variable.value)")
+        }
+        let common = Common(common: decoded, environment: CStringBlock(environment))
+        commons[job.id] = common
+        return common
+    }
+
+    /// What a remote command sees of the agent's environment: enough to find programs, no secrets.
+    private static func minimal(_ environment: [String]) -> [String] {
+        let names = ["PATH=", "HOME=", "USER=", "LOGNAME=", "LANG=", "LC_ALL=", "TZ=", "TMPDIR=", "SHELL=", "LD_LIBRARY_PATH="]
+        return environment.filter { variable in names.contains { variable.hasPrefix($0) } }
+    }
+
+    private func environment(_ common: Common, _ worker: Int, _ start: WorkerStart) -> CStringBlock {
+        var environment = common.environment
+        environment.append("ROOST_TASK=\(start.tasks.first)")
+        environment.append("ROOST_ATTEMPT=\(start.attempt)")
+        environment.append("ROOST_SLOT=\(worker + 1)")
+        return environment
+    }
+
+    private func workingDirectory(
+        _ common: CommandCommon, token: UInt64
+    ) throws(RoostError) -> (path: String, scratch: String?) {
+        if let named = common.workingDirectory { return (named, nil) }
+        switch spool {
+        case .here(let path): return (path, nil)
+        case .freshUnder(let path):
+            let scratch = "\(path)/task-\(getpid())-\(token)"
+            guard mkdir(scratch, 0o700) == 0 else {
+                throw RoostError(
+                    .io, "cannot make the task's directory \(scratch)", remedy: "Give the node another --state directory.",
+                    cause: String(cString: strerror(errno)))
+            }
+            return (scratch, scratch)
+        }
+    }
+
+    // MARK: Steering
+
+    func signal(_ worker: Int, _ signal: WorkerSignal) {
+        guard let token = tokens[worker] else { return }
+        switch signal {
+        case .interrupt: reactor.signal(token: token, SIGINT)
+        case .terminate: reactor.signal(token: token, SIGTERM)
+        case .kill: reactor.signal(token: token, SIGKILL)
+        }
+    }
+
+    func stream(_ worker: Int, on: Bool) {
+        if let token = tokens[worker] { reactor.setStreaming(token: token, on) }
+    }
+
+    func pauseOutput(_ isPaused: Bool) {
+        for token in running.keys {
+            if isPaused { reactor.pauseOutput(token: token) } else { reactor.resumeOutput(token: token) }
+        }
+    }
+
+    mutating func forget(_ job: JobID) { commons[job] = nil }
+
+    func shutDown() { reactor.shutDown() }
+
+    // MARK: Ends
+
+    /// What the machine should hear of what a process did.
+    mutating func nodeEvent(_ event: ProcessEvent) -> NodeEvent? {
+        switch event {
+        case .started:
+            return nil
+        case .output(let token, let stream, let offset, let bytes):
+            guard let running = running[token] else { return nil }
+            return .workerPrinted(worker: running.worker, stream == .stdout ? .stdout : .stderr, offset: offset, bytes: bytes)
+        case .couldNotStart(let token, _, let message):
+            guard let running = remove(token) else { return nil }
+            let end = WorkerEnd(
+                end: .couldNotStart, payload: CommandResult(exitStatus: 127).payload,
+                postMortem: PostMortem(reason: message, exitStatus: 127))
+            return .workerEnded(worker: running.worker, end)
+        case .ended(let token, let end):
+            guard let running = remove(token) else { return nil }
+            return .workerEnded(worker: running.worker, Self.workerEnd(end, memoryLimit: running.memoryLimit))
+        }
+    }
+
+    private mutating func remove(_ token: UInt64) -> Running? {
+        guard let record = running.removeValue(forKey: token) else { return nil }
+        if tokens[record.worker] == token { tokens[record.worker] = nil }
+        if let scratch = record.scratch { DirectoryTree.remove(scratch) }
+        return record
+    }
+
+    private static func workerEnd(_ end: ProcessEnd, memoryLimit: Int64) -> WorkerEnd {
+        var result = CommandResult(
+            exitStatus: nil, startNanoseconds: end.startNanoseconds, runNanoseconds: end.runNanoseconds,
+            userMicroseconds: end.userMicroseconds, systemMicroseconds: end.systemMicroseconds,
+            peakMemoryBytes: end.peakMemoryBytes ?? 0, stdout: end.stdout.model, stderr: end.stderr.model)
+        let run = UInt64(max(0, end.runNanoseconds))
+        switch end.exit {
+        case .exited(0):
+            result.exitStatus = 0
+            return WorkerEnd(end: .succeeded, payload: result.payload, runNanoseconds: run)
+        case .exited(let status):
+            result.exitStatus = status
+            let evidence = evidence("exit status \(status)", end, exitStatus: status)
+            return WorkerEnd(end: .failed, payload: result.payload, postMortem: evidence, runNanoseconds: run)
+        case .signalled(let signal, let dumped):
+            result.signal = signal
+            let isMemory = end.outOfMemoryKilled == true && memoryLimit > 0
+            var reason = "killed by signal \(signal) (\(SignalName.of(signal)))\(dumped ? ", core dumped" : "")"
+            if end.outOfMemoryKilled == true {
+                reason = isMemory ? "went over its memory limit of \(memoryLimit >> 20) MiB" : "killed by the kernel for want of memory"
+            }
+            let evidence = evidence(reason, end, signal: signal)
+            return WorkerEnd(
+                end: isMemory ? .memoryExceeded : .crashed, payload: result.payload, postMortem: evidence,
+                runNanoseconds: run)
+        }
+    }
+
+    private static func evidence(
+        _ reason: String, _ end: ProcessEnd, signal: Int32? = nil, exitStatus: Int32? = nil
+    ) -> PostMortem {
+        PostMortem(
+            reason: reason, signal: signal, exitStatus: exitStatus, peakMemoryBytes: end.peakMemoryBytes,
+            outOfMemoryKilled: end.outOfMemoryKilled, lastOutput: LastLines.of(end.stderr, else: end.stdout))
+    }
+}
+
+extension RoostNode.CapturedOutput {
+    fileprivate var model: RoostModel.CapturedOutput {
+        RoostModel.CapturedOutput(head: head, tail: tail, totalBytes: totalBytes)
+    }
+}
+
+/// The last lines of what a command printed: of its errors, or, when it printed none, of its output.
+enum LastLines {
+    static func of(_ stderr: RoostNode.CapturedOutput, else stdout: RoostNode.CapturedOutput) -> String {
+        let shown = stderr.totalBytes > 0 ? stderr : stdout
+        let bytes = shown.tail.isEmpty ? shown.head : shown.tail
+        return String(decoding: bytes.suffix(Limits.postMortemOutputBytes), as: UTF8.self)
+    }
+}
+
+/// The place in a command where the number of its slot goes: `{%}`, known only here.
+package enum SlotMarker {
+    package static let bytes = Array("\u{1}roost-slot\u{1}".utf8)
+
+    static func replaced(in text: [UInt8], by slot: Int) -> [UInt8] {
+        guard text.contains(1) else { return text }
+        var result: [UInt8] = []
+        var position = 0
+        while position < text.count {
+            if text[position] == 1, text[position...].starts(with: bytes) {
+                result.append(contentsOf: "\(slot)".utf8)
+                position += bytes.count
+            } else {
+                result.append(text[position])
+                position += 1
+            }
+        }
+        return result
+    }
+}
+
+/// Signals by name.
+enum SignalName {
+    private static let names: [Int32: String] = [
+        SIGHUP: "SIGHUP", SIGINT: "SIGINT", SIGQUIT: "SIGQUIT", SIGILL: "SIGILL", SIGTRAP: "SIGTRAP",
+        SIGABRT: "SIGABRT", SIGBUS: "SIGBUS", SIGFPE: "SIGFPE", SIGKILL: "SIGKILL", SIGUSR1: "SIGUSR1",
+        SIGSEGV: "SIGSEGV", SIGUSR2: "SIGUSR2", SIGPIPE: "SIGPIPE", SIGALRM: "SIGALRM", SIGTERM: "SIGTERM",
+        SIGXCPU: "SIGXCPU", SIGXFSZ: "SIGXFSZ", SIGSYS: "SIGSYS",
+    ]
+
+    static func of(_ signal: Int32) -> String { names[signal] ?? "signal \(signal)" }
+}
+
+/// Removes what a command left in its directory.
+package enum DirectoryTree {
+    package static func remove(_ path: String) {
+        guard let directory = opendir(path) else {
+            unlink(path)
+            return
+        }
+        while let entry = readdir(directory) {
+            let name = withUnsafePointer(to: &entry.pointee.d_name) {
+                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+            }
+            guard name != "." && name != ".." else { continue }
+            let child = "\(path)/\(name)"
+            if entry.pointee.d_type == UInt8(DT_DIR) { remove(child) } else { unlink(child) }
+        }
+        closedir(directory)
+        rmdir(path)
+    }
+}

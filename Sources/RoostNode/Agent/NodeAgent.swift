@@ -1,0 +1,174 @@
+import Glibc
+package import Logging
+package import NIOCore
+package import RoostModel
+package import RoostWire
+import Synchronization
+
+/// A node's agent: its machine, its processes, its connection to the server.
+package final class NodeAgent: Sendable {
+    package let core: NIOLoopBound<AgentCore>
+    private let loop: any EventLoop
+    private let log: Logger
+    private let cuts: AsyncStream<RoostError>
+    private let left: AsyncStream<String>
+    private let guardLine: GuardLine?
+
+    /// - Throws: `.io` when the system refuses what the agent needs: descriptors, the guard process.
+    package static func make(
+        _ configuration: AgentConfiguration, incarnation: Incarnation, loop: any EventLoop, log: Logger
+    ) async throws(RoostError) -> NodeAgent {
+        let (cuts, cut) = AsyncStream<RoostError>.makeStream()
+        let (left, leave) = AsyncStream<String>.makeStream()
+        let guardLine = try startGuard(configuration, incarnation)
+        let relay = ProcessRelay(loop: loop)
+        let reactor: ProcessReactor
+        do {
+            reactor = try ProcessReactor(guardLine: guardLine) { relay.pass($0) }
+        } catch {
+            throw RoostError(.io, "the agent cannot watch processes", cause: "\(error)")
+        }
+        let identity = NodeHello(
+            node: configuration.node, incarnation: incarnation, name: configuration.name,
+            processID: getpid(), offer: configuration.offer, labels: configuration.labels,
+            platform: configuration.platform, version: configuration.version)
+        do {
+            let core = try await loop.submit {
+                NIOLoopBound(
+                    AgentCore(
+                        identity: identity,
+                        runtime: CommandRuntime(
+                            reactor: reactor, spool: configuration.spool, environment: configuration.environment),
+                        loop: loop, log: log, onDisconnect: { cut.yield($0) },
+                        onLeave: { reason in
+                            leave.yield(reason)
+                            leave.finish()
+                            cut.finish()
+                        }), eventLoop: loop)
+            }.get()
+            relay.open(core)
+            return NodeAgent(core, loop, log, cuts, left, guardLine)
+        } catch {
+            throw RoostError(.internal, "the agent's event loop does not run", cause: "\(error)")
+        }
+    }
+
+    /// `roost guard NODE INCARNATION … TAG`: the guard knows whose death it would report.
+    private static func startGuard(
+        _ configuration: AgentConfiguration, _ incarnation: Incarnation
+    ) throws(RoostError) -> GuardLine? {
+        guard let executable = configuration.guardExecutable else { return nil }
+        do {
+            return try GuardLine.start(
+                executable: executable,
+                arguments: ["guard", "\(configuration.node.rawValue)", "\(incarnation.rawValue)"]
+                    + configuration.guardArguments)
+        } catch {
+            throw RoostError(.io, "the agent's guard process does not start", cause: "\(error)")
+        }
+    }
+
+    private init(
+        _ core: NIOLoopBound<AgentCore>, _ loop: any EventLoop, _ log: Logger, _ cuts: AsyncStream<RoostError>,
+        _ left: AsyncStream<String>, _ guardLine: GuardLine?
+    ) {
+        self.core = core
+        self.loop = loop
+        self.log = log
+        self.cuts = cuts
+        self.left = left
+        self.guardLine = guardLine
+    }
+
+    /// Takes no more work, finishes what runs, leaves.
+    package func drain(_ reason: String) {
+        loop.execute { [core] in core.value.apply(.drainRequested(reason: reason)) }
+    }
+
+    /// Kills what runs and leaves.
+    package func stop(_ reason: String) {
+        loop.execute { [core] in core.value.apply(.stopRequested(reason: reason)) }
+    }
+
+    /// Kills what runs, leaves, and waits until that is done. For an agent without a connection loop of its own.
+    package func stopAndWait(_ reason: String) async {
+        stop(reason)
+        for await _ in left {}
+        guardLine?.bye()
+    }
+
+    /// Serves the pool until the agent leaves it; the reason.
+    ///
+    /// Reconnects for ever, with growing waits; what runs goes on meanwhile. Only a server that refuses this
+    /// node (its token was revoked) ends it.
+    /// - Throws: `.refused` and its like, and whatever is wrong with the very first connection.
+    package func run(_ dialer: WireDialer) async throws(RoostError) -> String {
+        let first = try await dial(dialer)
+        log.info("joined the pool", metadata: ["server": "\(first.address)", "epoch": "\(first.welcome.epoch)"])
+        let keeper = Task { [self] () -> RoostError? in
+            // Ends with `run`: leaving finishes the stream of cuts.
+            for await cut in cuts {
+                log.warning("lost the server", metadata: ["reason": "\(cut.message)"])
+                do throws(RoostError) {
+                    try await dialUntilAnswered(dialer)
+                } catch {
+                    loop.execute { [core] in core.value.apply(.stopRequested(reason: error.message)) }
+                    return error.code == .cancelled ? nil : error
+                }
+            }
+            return nil
+        }
+        var reason = "the agent was stopped"
+        for await said in left { reason = said }
+        keeper.cancel()
+        if let error = await keeper.value { throw error }
+        guardLine?.bye()
+        return reason
+    }
+
+    private func dial(_ dialer: WireDialer) async throws(RoostError) -> WireDialer.Connected {
+        let hello: NodeHello
+        do {
+            hello = try await loop.submit { [core] in core.value.hello }.get()
+        } catch {
+            throw RoostError(.internal, "the agent's event loop does not run", cause: "\(error)")
+        }
+        return try await dialer.connect(hello: .node(hello), on: loop) {
+            [core] (welcome: Welcome, link: any Link<NodeToServer>) -> any LinkDelegate<ServerToNode> in
+            core.value.connected(welcome, link)
+        }
+    }
+
+    private func dialUntilAnswered(_ dialer: WireDialer) async throws(RoostError) {
+        var wait = Limits.reconnectFirst
+        while true {
+            do throws(RoostError) {
+                let connected = try await dial(dialer)
+                log.info("back in the pool", metadata: ["server": "\(connected.address)"])
+                return
+            } catch {
+                guard error.code == .unreachable || error.code == .lost else { throw error }
+                log.debug("the server does not answer", metadata: ["reason": "\(error.message)"])
+            }
+            // A thousand nodes do not come back in one instant.
+            let jitter = Double.random(in: 1...1.5)
+            do { try await Task.sleep(for: wait * jitter) } catch { throw RoostError(.cancelled, "the agent leaves") }
+            wait = min(wait * 2, Limits.reconnectMost)
+        }
+    }
+}
+
+/// Brings what processes did from the reactor's thread to the agent's event loop.
+private final class ProcessRelay: Sendable {
+    private let loop: any EventLoop
+    private let core = Mutex<NIOLoopBound<AgentCore>?>(nil)
+
+    init(loop: any EventLoop) { self.loop = loop }
+
+    func open(_ core: NIOLoopBound<AgentCore>) { self.core.withLock { $0 = core } }
+
+    func pass(_ events: [ProcessEvent]) {
+        guard let core = core.withLock({ $0 }) else { return }
+        loop.execute { core.value.processesDid(events) }
+    }
+}

@@ -1,0 +1,68 @@
+package import RoostModel
+
+/// A fact the scheduler is told.
+package enum Event: Sendable {
+    case clientConnected(ConnectionID, Principal, ClientHello, peer: String)
+    case nodeConnected(ConnectionID, NodeHello, peer: String)
+    /// The guard of a node's agent says that the agent is dead.
+    case guardReported(GuardReport)
+    case clientSaid(ConnectionID, ClientToServer)
+    case nodeSaid(ConnectionID, NodeToServer)
+    case disconnected(ConnectionID)
+    /// The instant that `nextDeadline` named has come.
+    case deadlinePassed
+}
+
+/// What the shell has to do, in this order: close, then send.
+package struct Effects {
+    package var toNodes: [Letter<ServerToNode>] = []
+    package var toClients: [Letter<ServerToClient>] = []
+    package var closes: [Closing] = []
+    package var notices: [Notice] = []
+
+    /// A message and whom it is for.
+    package struct Letter<Message> {
+        package var connection: ConnectionID
+        package var message: Message
+    }
+
+    /// A connection to end, and what to tell the peer.
+    package struct Closing {
+        package var connection: ConnectionID
+        package var reason: RoostError
+    }
+
+    package init() {}
+
+    package mutating func send(_ message: ServerToNode, to connection: ConnectionID) {
+        toNodes.append(Letter(connection: connection, message: message))
+    }
+
+    package mutating func send(_ message: ServerToClient, to connection: ConnectionID) {
+        toClients.append(Letter(connection: connection, message: message))
+    }
+
+    package mutating func close(_ connection: ConnectionID, _ reason: RoostError) {
+        closes.append(Closing(connection: connection, reason: reason))
+    }
+
+    package mutating func removeAll() {
+        toNodes.removeAll(keepingCapacity: true)
+        toClients.removeAll(keepingCapacity: true)
+        closes.removeAll(keepingCapacity: true)
+        notices.removeAll(keepingCapacity: true)
+    }
+}
+
+/// Something an operator wants in the log.
+package enum Notice: Hashable, Sendable {
+    case nodeJoined(name: String, slots: Int)
+    case nodeReturned(name: String)
+    case nodeSuspect(name: String)
+    case nodeLost(name: String, reason: String, tasks: Int)
+    case nodeLeft(name: String, reason: String)
+    case jobOpened(number: UInt32, user: String)
+    case jobEnded(number: UInt32, JobProgress)
+    case taskHeld(number: UInt32, task: TaskIndex, reason: String)
+    case sessionLost(description: String, jobs: Int)
+}

@@ -1,0 +1,104 @@
+package import RoostModel
+
+/// A job as the scheduler knows it.
+package struct JobRecord {
+    package var spec: JobSpec
+    /// For people; counted from 1 at the server's start.
+    package var number: UInt32
+    package var user: Int
+    package var session: SessionID
+    package var submitted: Instant
+    package var tasks: TaskTable
+    package var readers: [Reader] = []
+    package var isCancelled = false
+    /// Attempts end by KILL, not by INT and TERM: the job was cancelled with force.
+    package var isKilled = false
+    /// Lanes of this job on all nodes: how many of its tasks can run at once where they were granted.
+    package var lanes = 0
+    /// Mean run time of a task in nanoseconds, as measured; nil before the first has ended.
+    package var meanNanoseconds: Double?
+    /// The node kept free for this job, because others ranked behind it would always be quicker.
+    package var reservation: Int?
+    /// The client waits to hear that its latest chunk arrived.
+    package var owesAppended = false
+    /// Something was recorded since the readers were last served.
+    package var hasNews = false
+    /// Progress changed since readers were last told.
+    package var progressChanged = false
+    package var isEndAnnounced = false
+    /// Some task has had more than one round: batches in the log may hold outcomes that are not the latest.
+    package var hadRounds = false
+    /// Evidence of abnormal ends by task, for `job show`; the first of them.
+    package var evidence: [TaskIndex: [PostMortem]] = [:]
+    /// Tasks somebody asked to cancel while they were granted.
+    package var cancelRequested: Set<TaskIndex> = []
+
+    package init(spec: JobSpec, number: UInt32, user: Int, session: SessionID, submitted: Instant) {
+        self.spec = spec
+        self.number = number
+        self.user = user
+        self.session = session
+        self.submitted = submitted
+        tasks = TaskTable(job: spec.id)
+    }
+
+    package var isEnded: Bool { tasks.progress.isEnded }
+
+    /// Whether it wants to be granted something now.
+    package var isRunnable: Bool {
+        guard !isCancelled, tasks.readyCount > 0 else { return false }
+        if let most = spec.policy.maxParallel, tasks.progress.granted >= most { return false }
+        return tasks.log.byteCount <= Limits.undeliveredBytes || spec.retention == .kept
+    }
+
+    /// How many tasks one slot is given at a time: one when they are long or nobody knows yet, more the shorter
+    /// they are, fewer when few are left, so that the end of the job stays balanced.
+    package func depth(poolSlots: Int) -> Int {
+        guard let meanNanoseconds else { return 1 }
+        let byTime = 1 + Int(Double(Limits.prefill.wholeNanoseconds) / max(meanNanoseconds, 1))
+        let byRemainder = 1 + tasks.readyCount / (2 * max(poolSlots, 1))
+        return max(1, min(byTime, byRemainder, Limits.prefillTasksPerSlot))
+    }
+
+    /// Takes a measurement of `count` tasks into the mean; a longer one counts at once, since waiting behind a
+    /// task that is longer than expected costs more than a round trip.
+    package mutating func measure(nanoseconds: UInt64, count: Int) {
+        let sample = Double(nanoseconds) / Double(count)
+        guard let mean = meanNanoseconds else {
+            meanNanoseconds = sample
+            return
+        }
+        let weight = sample > mean ? 0.5 : min(0.2 * Double(count), 0.5)
+        meanNanoseconds = mean + weight * (sample - mean)
+    }
+
+    /// Keeps evidence of an abnormal end, as far as there is room.
+    package mutating func keepEvidence(_ postMortem: PostMortem, task: TaskIndex) {
+        guard evidence[task] != nil || evidence.count < 1000 else { return }
+        if evidence[task, default: []].count < 20 { evidence[task, default: []].append(postMortem) }
+    }
+}
+
+/// One client reading a job's outcomes.
+package struct Reader {
+    package var connection: ConnectionID
+    package var order: ReadRequest.Order
+    /// What to send next: a batch's sequence, or a task.
+    package var next: UInt64
+    /// Everything before has been acknowledged.
+    package var acknowledged: UInt64
+    package var window: UInt32
+    /// Tasks sent and not acknowledged.
+    package var outstanding: UInt32 = 0
+    /// Whether this reader's acknowledgement lets outcomes go: it belongs to the session that owns the job.
+    package var isOwner: Bool
+    package var isEndSent = false
+    /// What was sent and not yet acknowledged: cursors after each delivery and its tasks.
+    package var sent: [SentDelivery] = []
+
+    /// One delivery on its way.
+    package struct SentDelivery {
+        package var cursor: UInt64
+        package var count: UInt32
+    }
+}

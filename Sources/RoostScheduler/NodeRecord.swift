@@ -1,0 +1,99 @@
+package import RoostModel
+
+/// A node as the scheduler knows it.
+package struct NodeRecord {
+    package var hello: NodeHello
+    package var peer: String
+    /// Numbers this membership for ever; slots are used again, lives are not.
+    package var life: UInt64
+    /// nil while the node is out of contact.
+    package var connection: ConnectionID?
+    package var joined: Instant
+    package var lastHeard: Instant
+    package var suspectSince: Instant?
+    package var isDraining = false
+    /// What no lane uses.
+    package var free: Resources
+    package var shares: [Share] = []
+    package var status = NodeStatus()
+    package var finished: UInt64 = 0
+    /// Batches in a log that were not acknowledged to the node yet.
+    package var heldSequences: Set<UInt64> = []
+    /// Acknowledgements to send with the next settlement.
+    package var owedAcknowledgements: [UInt64] = []
+    /// Jobs whose specification the node has been sent.
+    package var jobsKnown: Set<Int> = []
+    /// Whether it may take more work than when it was last looked at.
+    package var isHungry = false
+
+    /// What a node has of one job.
+    ///
+    /// A *lane* is the room in which one task at a time runs; it holds the job's request of the node's resources.
+    /// Up to `depth` tasks are granted for each lane.
+    package struct Share {
+        package var job: Int
+        package var granted: Int
+        package var lanes: Int
+        /// Whether a retract is on its way.
+        package var isRetracting = false
+    }
+
+    package init(hello: NodeHello, peer: String, life: UInt64, connection: ConnectionID, now: Instant) {
+        self.hello = hello
+        self.peer = peer
+        self.life = life
+        self.connection = connection
+        joined = now
+        lastHeard = now
+        free = hello.offer
+    }
+
+    package var isAvailable: Bool { connection != nil && suspectSince == nil && !isDraining }
+
+    package func knowsJob(_ job: Int) -> Bool { jobsKnown.contains(job) }
+
+    package func share(of job: Int) -> Int? { shares.firstIndex { $0.job == job } }
+
+    package var granted: Int { shares.reduce(0) { $0 + $1.granted } }
+
+    /// Whether the node, were it empty, could run a task of this job; the reason when not.
+    package func obstacle(for spec: JobSpec) -> String? {
+        if !hello.runtimes.contains(spec.runtime) { return "has no runtime '\(spec.runtime.rawValue)'" }
+        for label in spec.labels where !hello.labels.contains(label) { return "lacks label \(label.key)=\(label.value)" }
+        return hello.offer.shortage(for: spec.request)
+    }
+
+    package func snapshot(at now: Instant) -> NodeSnapshot {
+        NodeSnapshot(
+            id: hello.node, name: hello.name,
+            state: suspectSince != nil || connection == nil ? .suspect : isDraining ? .draining : .connected,
+            processID: hello.processID, peer: peer, platform: hello.platform, version: hello.version,
+            offer: hello.offer, labels: hello.labels, granted: UInt32(granted), status: status, finished: finished,
+            connectedSeconds: (now - joined).inSeconds, silentSeconds: (now - lastHeard).inSeconds)
+    }
+}
+
+/// One client's use of the pool.
+package struct SessionRecord {
+    package var id: SessionID
+    package var user: Int
+    package var role: Role
+    package var description: String
+    /// nil while its client is away.
+    package var connection: ConnectionID?
+    package var jobs: Set<JobID> = []
+    /// Counts the departures of its client, so that an old grace deadline does not end a session that came back.
+    package var departures = 0
+}
+
+/// Whom jobs belong to and shares are reckoned for.
+package struct UserRecord {
+    package var name: String
+    package var weight: Double = 1
+    /// Jobs that are not over, in order of rank: higher priority first, then older.
+    package var ranked: [Int] = []
+    /// CPUs (in thousandths) that lanes of this user's jobs hold.
+    package var milliCPUs: Int64 = 0
+    /// Breaks ties: who was served longest ago goes first.
+    package var lastServed: UInt64 = 0
+}

@@ -1,0 +1,27 @@
+/// A deliberate bug, switched on in a test to prove that the simulator would find it. Never on otherwise.
+package enum Sabotage: String, Sendable, CaseIterable {
+    /// An outcome of an attempt that is not the current one is recorded.
+    case acceptStaleAttempt
+    /// Tasks that a node gave back are never granted again.
+    case forgetRetracted
+    /// A batch is acknowledged to its node before the client has it, and forgotten by the server.
+    case acknowledgeTooEarly
+    /// A slot is released twice.
+    case releaseSlotTwice
+    /// A delivered batch advances a reader's cursor by two.
+    case skipDelivery
+    /// A lost node's tasks stay granted to it.
+    case forgetLostNode
+    /// A reconnecting node's inventory is believed without comparing attempts.
+    case trustInventory
+    /// What a reconnecting node does not have is not granted again.
+    case ignoreMissingInventory
+    /// A suspect node's tasks are granted elsewhere at once, under the same attempt number.
+    case regrantWithoutNewAttempt
+    /// Tasks that the client says it has outcomes of run again, and are delivered again.
+    case forgetFinished
+    /// The crash limit is never reached.
+    case forgetCrashes
+    /// A cancelled job's tasks that wait are left waiting.
+    case forgetWaitingOnCancel
+}

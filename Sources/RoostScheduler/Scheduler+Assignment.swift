@@ -1,0 +1,210 @@
+import RoostModel
+
+extension Scheduler {
+    /// Grants ready tasks to nodes that may take more.
+    ///
+    /// Nodes take turns, one lane each, so that work spreads; each picks by rank:
+    ///
+    ///     users by CPUs held over weight  ▸  a user's jobs by priority, then age  ▸  what fits here
+    ///
+    /// Granting more to a lane that runs dry needs no new resources, but it too yields to whoever ranks better
+    /// and could use the lane: otherwise a long job of short tasks would keep its lanes for ever.
+    mutating func assign(at now: Instant, into effects: inout Effects) {
+        guard !hungryNodes.isEmpty else { return }
+        let poolSlots = self.poolSlots
+        var round = hungryNodes
+        hungryNodes.removeAll(keepingCapacity: true)
+        for slot in round { nodes[slot].isHungry = false }
+        var hasIdleNode = false
+        while !round.isEmpty {
+            var next: [Int] = []
+            for slot in round where nodes[slot].isAvailable {
+                if grantOnce(slot, poolSlots: poolSlots, into: &effects) {
+                    next.append(slot)
+                } else if nodes[slot].free.milliCPUs > 0 {
+                    hasIdleNode = true
+                }
+            }
+            round = next
+        }
+        if hasIdleNode { scheduleRetract(at: now) }
+    }
+
+    /// CPUs of all nodes that take work.
+    var poolSlots: Int {
+        var milliCPUs: Int64 = 0
+        for slot in 0..<nodes.end where nodes.isUsed(slot) && nodes[slot].isAvailable {
+            milliCPUs += nodes[slot].hello.offer.milliCPUs
+        }
+        return Int(milliCPUs / 1000)
+    }
+
+    /// Grants one lane's worth to the node, or tops one job's lanes up; false when it can take nothing.
+    private mutating func grantOnce(_ node: Int, poolSlots: Int, into effects: inout Effects) -> Bool {
+        var best: Candidate?
+        var blocked: Candidate?
+        for user in usersByLoad() {
+            // A user holding more than another who waits for this very node yields its lanes.
+            if let blocked, !mayPass(user, blocked) { break }
+            for job in users[user].ranked where jobs[job].isRunnable {
+                guard nodes[node].obstacle(for: jobs[job].spec) == nil else { continue }
+                let candidate = self.candidate(job, user, node, poolSlots: poolSlots)
+                if candidate.room > 0 {
+                    best = candidate
+                    break
+                }
+                if candidate.isSaturated { continue }
+                if jobs[job].reservation == nil || jobs[job].reservation == node {
+                    jobs[job].reservation = node
+                    blocked = candidate
+                    // The same user's later jobs wait behind this one on this node.
+                    break
+                }
+            }
+            if best != nil { break }
+        }
+        guard let best else { return false }
+        return grant(best, node: node, into: &effects)
+    }
+
+    /// A job that ranks best for a node.
+    private struct Candidate {
+        var job: Int
+        var user: Int
+        /// How many tasks it may be granted now.
+        var room: Int
+        var needsLane: Bool
+        /// It has as much as it can use here: nothing is blocked on its behalf.
+        var isSaturated: Bool
+    }
+
+    private func candidate(_ job: Int, _ user: Int, _ node: Int, poolSlots: Int) -> Candidate {
+        let depth = jobs[job].depth(poolSlots: poolSlots)
+        var limit = jobs[job].tasks.readyCount
+        if let most = jobs[job].spec.policy.maxParallel {
+            limit = min(limit, Int(most) - Int(jobs[job].tasks.progress.granted))
+        }
+        let share = nodes[node].share(of: job)
+        let granted = share.map { nodes[node].shares[$0].granted } ?? 0
+        let lanes = share.map { nodes[node].shares[$0].lanes } ?? 0
+        // Topping up: only when half of what the lanes may hold is gone, so that grants stay batches.
+        if lanes > 0, granted * 2 <= lanes * depth, granted < lanes * depth {
+            return Candidate(
+                job: job, user: user, room: min(limit, lanes * depth - granted), needsLane: false, isSaturated: false)
+        }
+        if nodes[node].free.fits(jobs[job].spec.request, atMost: 1) > 0, granted >= lanes {
+            return Candidate(job: job, user: user, room: min(limit, depth), needsLane: true, isSaturated: false)
+        }
+        return Candidate(job: job, user: user, room: 0, needsLane: false, isSaturated: lanes > 0)
+    }
+
+    /// Users in the order in which they should be served: least CPUs for their weight first.
+    private func usersByLoad() -> [Int] {
+        if users.count == 1 { return users[0].ranked.isEmpty ? [] : [0] }
+        return users.indices.filter { !users[$0].ranked.isEmpty }
+            .sorted { (load($0), users[$0].lastServed, $0) < (load($1), users[$1].lastServed, $1) }
+    }
+
+    private func load(_ user: Int) -> Double { Double(users[user].milliCPUs) / users[user].weight }
+
+    /// Whether `user` may take something on a node that `blocked` waits for: not if, with one lane more, the
+    /// one who waits would still hold less.
+    private func mayPass(_ user: Int, _ blocked: Candidate) -> Bool {
+        if user == blocked.user { return false }
+        let request = max(jobs[blocked.job].spec.request.milliCPUs, 1)
+        return Double(users[blocked.user].milliCPUs + request) / users[blocked.user].weight >= load(user)
+    }
+
+    private mutating func grant(_ candidate: Candidate, node: Int, into effects: inout Effects) -> Bool {
+        guard let connection = nodes[node].connection else { return false }
+        let job = candidate.job
+        var left = candidate.room
+        var taken = 0
+        while left > 0,
+            let run = jobs[job].tasks.take(atMost: left, node: node, epoch: configuration.epoch)
+        {
+            if taken == 0 && nodes[node].jobsKnown.insert(job).inserted {
+                effects.send(.job(jobs[job].spec), to: connection)
+            }
+            left -= Int(run.attempts.tasks.count)
+            taken += Int(run.attempts.tasks.count)
+            effects.send(.grant(run), to: connection)
+        }
+        guard taken > 0 else { return false }
+        account(job, node: node, taken: taken, newLane: candidate.needsLane)
+        if jobs[job].reservation == node { jobs[job].reservation = nil }
+        return true
+    }
+
+    private mutating func account(_ job: Int, node: Int, taken: Int, newLane: Bool) {
+        counters.granted += UInt64(taken)
+        served += 1
+        users[jobs[job].user].lastServed = served
+        let share =
+            nodes[node].share(of: job)
+            ?? {
+                nodes[node].shares.append(NodeRecord.Share(job: job, granted: 0, lanes: 0))
+                return nodes[node].shares.count - 1
+            }()
+        nodes[node].shares[share].granted += taken
+        guard newLane else { return }
+        nodes[node].shares[share].lanes += 1
+        jobs[job].lanes += 1
+        nodes[node].free.subtract(jobs[job].spec.request)
+        users[jobs[job].user].milliCPUs += jobs[job].spec.request.milliCPUs
+    }
+
+    // MARK: Taking back what was granted ahead
+
+    private mutating func scheduleRetract(at now: Instant) {
+        guard !isRetractScheduled, hasSurplus else { return }
+        isRetractScheduled = true
+        schedule(.retract, at: now + configuration.retractInterval)
+    }
+
+    /// Whether some node holds tasks that no lane of it can be running.
+    private var hasSurplus: Bool {
+        for slot in 0..<nodes.end where nodes.isUsed(slot) {
+            for share in nodes[slot].shares where share.granted > share.lanes && !share.isRetracting { return true }
+        }
+        return false
+    }
+
+    /// For every job of which nothing waits here but something waits at a node: the node with most of it gives
+    /// half of that back, if another node could run it now.
+    mutating func retractForIdleNodes(at now: Instant, into effects: inout Effects) {
+        var fullest: [Int: (node: Int, share: Int, surplus: Int)] = [:]
+        var order: [Int] = []
+        for slot in 0..<nodes.end where nodes.isUsed(slot) && nodes[slot].connection != nil {
+            for (index, share) in nodes[slot].shares.enumerated() where share.granted > share.lanes {
+                guard !share.isRetracting, jobs[share.job].tasks.readyCount == 0 else { continue }
+                let surplus = share.granted - share.lanes
+                if let known = fullest[share.job] {
+                    if known.surplus < surplus { fullest[share.job] = (slot, index, surplus) }
+                } else {
+                    fullest[share.job] = (slot, index, surplus)
+                    order.append(share.job)
+                }
+            }
+        }
+        for job in order {
+            guard let found = fullest[job], let connection = nodes[found.node].connection,
+                hasRoomElsewhere(job, than: found.node)
+            else { continue }
+            nodes[found.node].shares[found.share].isRetracting = true
+            let count = UInt32((found.surplus + 1) / 2)
+            effects.send(.retract(job: jobs[job].spec.id, count: count), to: connection)
+        }
+    }
+
+    private func hasRoomElsewhere(_ job: Int, than node: Int) -> Bool {
+        for slot in 0..<nodes.end where slot != node && nodes.isUsed(slot) && nodes[slot].isAvailable {
+            if nodes[slot].obstacle(for: jobs[job].spec) == nil,
+                nodes[slot].free.fits(jobs[job].spec.request, atMost: 1) > 0
+            {
+                return true
+            }
+        }
+        return false
+    }
+}

@@ -1,0 +1,348 @@
+import RoostModel
+
+extension Scheduler {
+    // MARK: Joining and coming back
+
+    mutating func nodeConnected(
+        _ connection: ConnectionID, _ hello: NodeHello, peer: String, at now: Instant, into effects: inout Effects
+    ) {
+        if let slot = nodeSlots[hello.node] {
+            let known = nodes[slot].hello.incarnation
+            if hello.incarnation < known {
+                effects.close(
+                    connection,
+                    RoostError(
+                        .refused, "a newer agent of node \(hello.name) is in the pool",
+                        remedy: "Stop one of the two agents, or give each its own --state directory."))
+                return
+            }
+            if hello.incarnation == known {
+                nodeReturned(slot, connection, hello, peer: peer, at: now, into: &effects)
+                return
+            }
+            loseNode(slot, reason: "its agent was started again", at: now, into: &effects)
+        }
+        let record = NodeRecord(hello: hello, peer: peer, life: nextLife, connection: connection, now: now)
+        nextLife += 1
+        let slot = nodes.insert(record)
+        nodeSlots[hello.node] = slot
+        owners[connection] = .node(slot)
+        nodes[slot].hello.inventory = []
+        dropUnknown(hello.inventory, connection, into: &effects)
+        schedule(.silence(node: slot, life: nodes[slot].life), at: now + configuration.suspectAfter)
+        noteHungry(slot)
+        effects.notices.append(.nodeJoined(name: hello.name, slots: Int(hello.offer.milliCPUs / 1000)))
+    }
+
+    /// The same agent again: what it still has goes on, what it has not is granted anew, what is not its any
+    /// more it is told to drop.
+    private mutating func nodeReturned(
+        _ slot: Int, _ connection: ConnectionID, _ hello: NodeHello, peer: String, at now: Instant,
+        into effects: inout Effects
+    ) {
+        if let old = nodes[slot].connection {
+            owners[old] = nil
+            effects.close(old, RoostError(.lost, "the node has a newer connection"))
+        }
+        owners[connection] = .node(slot)
+        nodes[slot].connection = connection
+        nodes[slot].peer = peer
+        nodes[slot].lastHeard = now
+        nodes[slot].suspectSince = nil
+        nodes[slot].owedAcknowledgements.removeAll()
+        nodes[slot].jobsKnown.removeAll()
+        for share in nodes[slot].shares.indices { nodes[slot].shares[share].isRetracting = false }
+        schedule(.silence(node: slot, life: nodes[slot].life), at: now + configuration.suspectAfter)
+        reconcile(slot, hello.inventory, connection, at: now, into: &effects)
+        noteHungry(slot)
+        effects.notices.append(.nodeReturned(name: nodes[slot].hello.name))
+    }
+
+    private mutating func reconcile(
+        _ slot: Int, _ inventory: [InventoryRun], _ connection: ConnectionID, at now: Instant,
+        into effects: inout Effects
+    ) {
+        var kept: [Int: Set<TaskIndex>] = [:]
+        var strangers: [AttemptRun] = []
+        for run in inventory {
+            let job = jobSlots[run.attempts.job]
+            for task in run.attempts.tasks.first..<run.attempts.tasks.end {
+                let isCurrent =
+                    job.map {
+                        run.attempts.epoch == configuration.epoch
+                            && (jobs[$0].tasks.isCurrent(task, attempt: run.attempts.number, node: slot)
+                                || (configuration.sabotage == .trustInventory
+                                    && task < jobs[$0].tasks.nextFresh))
+                    } ?? false
+                if isCurrent, let job {
+                    kept[job, default: []].insert(task)
+                } else if run.state != .finished {
+                    append(task, of: run.attempts, to: &strangers)
+                }
+            }
+        }
+        if !strangers.isEmpty { effects.send(.drop(strangers), to: connection) }
+        guard configuration.sabotage != .ignoreMissingInventory else { return }
+        for share in nodes[slot].shares {
+            // Granted, but lost on the way: the connection that carried the grant is gone.
+            let runs = attemptRuns(share.job, node: slot)
+            for run in runs {
+                for task in run.tasks.first..<run.tasks.end where kept[share.job]?.contains(task) != true {
+                    returnFromNode(share.job, task, node: slot, at: now)
+                }
+            }
+            if jobs[share.job].isCancelled, let left = Optional(attemptRuns(share.job, node: slot)), !left.isEmpty {
+                effects.send(.cancel(attempts: left, kill: jobs[share.job].isKilled), to: connection)
+            }
+        }
+    }
+
+    private func append(_ task: TaskIndex, of run: AttemptRun, to runs: inout [AttemptRun]) {
+        if let last = runs.last, last.job == run.job, last.number == run.number, last.epoch == run.epoch,
+            last.tasks.end == task
+        {
+            runs[runs.count - 1].tasks.count += 1
+        } else {
+            var single = run
+            single.tasks = TaskRange(first: task, count: 1)
+            runs.append(single)
+        }
+    }
+
+    /// A node that this server never saw brings attempts of an earlier life of the pool: it drops them.
+    private func dropUnknown(
+        _ inventory: [InventoryRun], _ connection: ConnectionID, into effects: inout Effects
+    ) {
+        let runs = inventory.filter { $0.state != .finished }.map(\.attempts)
+        if !runs.isEmpty { effects.send(.drop(runs), to: connection) }
+    }
+
+    // MARK: Silence, leases, death
+
+    /// Out of contact: no more work, but its attempts stay granted until the lease ends.
+    mutating func suspect(_ slot: Int, at now: Instant, into effects: inout Effects) {
+        guard nodes[slot].suspectSince == nil else { return }
+        nodes[slot].suspectSince = now
+        effects.notices.append(.nodeSuspect(name: nodes[slot].hello.name))
+        for share in nodes[slot].shares {
+            if configuration.sabotage == .regrantWithoutNewAttempt {
+                for run in attemptRuns(share.job, node: slot) {
+                    for task in run.tasks.first..<run.tasks.end { jobs[share.job].tasks.stealForSabotage(task) }
+                }
+            }
+            schedule(
+                .lease(node: slot, life: nodes[slot].life, suspectSince: now),
+                at: now + jobs[share.job].spec.policy.lease)
+        }
+        schedule(.lease(node: slot, life: nodes[slot].life, suspectSince: now), at: now + Limits.lease)
+    }
+
+    mutating func lookForSilence(_ slot: Int, life: UInt64, at now: Instant, into effects: inout Effects) {
+        guard nodes.isUsed(slot), nodes[slot].life == life, nodes[slot].suspectSince == nil else { return }
+        guard let connection = nodes[slot].connection else { return }
+        let due = nodes[slot].lastHeard + configuration.suspectAfter
+        if due > now {
+            schedule(.silence(node: slot, life: life), at: due)
+            return
+        }
+        owners[connection] = nil
+        nodes[slot].connection = nil
+        effects.close(connection, RoostError(.lost, "nothing was heard from the node for too long"))
+        suspect(slot, at: now, into: &effects)
+    }
+
+    /// Tasks whose job's lease has run out leave the node; when all have, the node is lost.
+    mutating func leasesEnded(
+        _ slot: Int, life: UInt64, suspectSince: Instant, at now: Instant, into effects: inout Effects
+    ) {
+        guard nodes.isUsed(slot), nodes[slot].life == life, nodes[slot].suspectSince == suspectSince else { return }
+        guard configuration.sabotage != .forgetLostNode else { return }
+        for share in nodes[slot].shares where suspectSince + jobs[share.job].spec.policy.lease <= now {
+            loseTasks(share.job, node: slot, reason: "out of contact for the whole lease", at: now, into: &effects)
+        }
+        if nodes[slot].shares.isEmpty && suspectSince + Limits.lease <= now {
+            loseNode(slot, reason: "out of contact for the whole lease", at: now, into: &effects)
+        }
+    }
+
+    mutating func guardReported(_ report: GuardReport, at now: Instant, into effects: inout Effects) {
+        guard let slot = nodeSlots[report.node], nodes[slot].hello.incarnation == report.incarnation else { return }
+        loseNode(slot, reason: "its agent died", at: now, into: &effects)
+    }
+
+    /// The node is dead: its tasks move at once.
+    mutating func loseNode(_ slot: Int, reason: String, at now: Instant, into effects: inout Effects) {
+        let tasks = nodes[slot].granted
+        for share in nodes[slot].shares {
+            loseTasks(share.job, node: slot, reason: reason, at: now, into: &effects)
+        }
+        counters.nodesLost += 1
+        effects.notices.append(.nodeLost(name: nodes[slot].hello.name, reason: reason, tasks: tasks))
+        removeNode(slot, RoostError(.lost, "the server gave this node up: \(reason)"), into: &effects)
+    }
+
+    private mutating func removeNode(_ slot: Int, _ reason: RoostError, into effects: inout Effects) {
+        if let connection = nodes[slot].connection {
+            owners[connection] = nil
+            effects.close(connection, reason)
+        }
+        for user in users.indices {
+            for job in users[user].ranked where jobs[job].reservation == slot { jobs[job].reservation = nil }
+        }
+        nodeSlots[nodes[slot].hello.node] = nil
+        nodes.remove(slot)
+        hungryNodes.removeAll { $0 == slot }
+        nodesOwed.removeAll { $0 == slot }
+    }
+
+    /// The node's attempts of one job are over; only what was known to run is charged.
+    private mutating func loseTasks(
+        _ job: Int, node: Int, reason: String, at now: Instant, into effects: inout Effects
+    ) {
+        let name = nodes[node].hello.name
+        for run in attemptRuns(job, node: node) {
+            for task in run.tasks.first..<run.tasks.end {
+                let wasRunning = jobs[job].tasks.cells[Int(task)].state == .running
+                jobs[job].tasks.progress.lost += 1
+                returnFromNode(job, task, node: node, at: now)
+                guard wasRunning, jobs[job].tasks.cells[Int(task)].state == .ready else { continue }
+                jobs[job].tasks.charge(task, losses: 1)
+                let evidence = PostMortem(reason: "node \(name) was lost: \(reason)", node: name, attempt: run.number)
+                jobs[job].keepEvidence(evidence, task: task)
+                if UInt32(jobs[job].tasks.cells[Int(task)].losses) >= jobs[job].spec.policy.nodeLossLimit {
+                    hold(job, task, evidence, into: &effects)
+                }
+            }
+        }
+        removeShare(of: job, from: node)
+    }
+
+    // MARK: What nodes say
+
+    mutating func nodeSaid(_ slot: Int, _ message: NodeToServer, at now: Instant, into effects: inout Effects) {
+        switch message {
+        case .outcomes(let sequence, let batch):
+            attemptsEnded(slot, sequence: sequence, batch, at: now, into: &effects)
+        case .retracted(let job, let runs):
+            retracted(slot, job: job, runs, at: now)
+        case .running(let runs):
+            areRunning(slot, runs)
+        case .heartbeat(let status):
+            nodes[slot].status = status
+            if let connection = nodes[slot].connection {
+                effects.send(.heartbeat(interval: heartbeatInterval), to: connection)
+            }
+        case .output(let chunk):
+            forward(chunk, into: &effects)
+        case .draining:
+            nodes[slot].isDraining = true
+        case .goodbye(let reason):
+            nodeLeft(slot, reason: reason, at: now, into: &effects)
+        }
+    }
+
+    /// Stretches with the number of nodes, so that all of them together stay bearable.
+    package var heartbeatInterval: Duration {
+        let stretched = Duration.seconds(nodes.count) / Limits.heartbeatsPerSecond
+        return max(configuration.heartbeat, min(stretched, configuration.suspectAfter / 3))
+    }
+
+    private mutating func areRunning(_ slot: Int, _ runs: [AttemptRun]) {
+        for run in runs {
+            guard run.epoch == configuration.epoch, let job = jobSlots[run.job] else { continue }
+            for task in run.tasks.first..<run.tasks.end
+            where jobs[job].tasks.isCurrent(task, attempt: run.number, node: slot) {
+                jobs[job].tasks.markRunning(task)
+            }
+        }
+    }
+
+    /// It gave back what no worker had: ready again, uncharged.
+    private mutating func retracted(_ slot: Int, job id: JobID, _ runs: [AttemptRun], at now: Instant) {
+        guard let job = jobSlots[id] else { return }
+        if let share = nodes[slot].share(of: job) { nodes[slot].shares[share].isRetracting = false }
+        for run in runs where run.job == id && run.epoch == configuration.epoch {
+            for task in run.tasks.first..<run.tasks.end
+            where jobs[job].tasks.isCurrent(task, attempt: run.number, node: slot) {
+                counters.retracted += 1
+                if configuration.sabotage == .forgetRetracted {
+                    releaseOne(job, node: slot)
+                } else {
+                    returnFromNode(job, task, node: slot, at: now)
+                }
+            }
+        }
+    }
+
+    /// It leaves by itself: nothing it had is charged.
+    private mutating func nodeLeft(_ slot: Int, reason: String, at now: Instant, into effects: inout Effects) {
+        for share in nodes[slot].shares {
+            for run in attemptRuns(share.job, node: slot) {
+                for task in run.tasks.first..<run.tasks.end {
+                    returnFromNode(share.job, task, node: slot, at: now)
+                }
+            }
+            removeShare(of: share.job, from: slot)
+        }
+        effects.notices.append(.nodeLeft(name: nodes[slot].hello.name, reason: reason))
+        removeNode(slot, RoostError(.lost, "goodbye"), into: &effects)
+    }
+
+    private func forward(_ chunk: OutputChunk, into effects: inout Effects) {
+        guard let job = jobSlots[chunk.job] else { return }
+        for reader in jobs[job].readers { effects.send(.output(chunk), to: reader.connection) }
+    }
+
+    // MARK: Shares of nodes
+
+    /// The task's attempt on the node is over without an outcome: ready again, or cancelled if its job is.
+    mutating func returnFromNode(_ job: Int, _ task: TaskIndex, node: Int, at now: Instant) {
+        let wasIdle = jobs[job].tasks.readyCount == 0
+        jobs[job].tasks.returnTask(task)
+        releaseOne(job, node: node)
+        if jobs[job].isCancelled || jobs[job].cancelRequested.contains(task) {
+            recordWithoutNode(job, TaskRange(first: task, count: 1), .init(.cancelled, .neverRan), nil)
+        } else if wasIdle {
+            noteAllHungry()
+        }
+        noteProgress(job, at: now)
+        noteNews(job)
+    }
+
+    /// One granted task less on the node.
+    mutating func releaseOne(_ job: Int, node: Int) { release(job, node: node, count: 1) }
+
+    mutating func release(_ job: Int, node: Int, count: Int) {
+        guard let share = nodes[node].share(of: job) else { return }
+        nodes[node].shares[share].granted -= count
+        trimLanes(node, share)
+        noteHungry(node)
+    }
+
+    /// Lanes that nothing was granted for are given up, with what they hold of the node.
+    func lanesToTrim(_ share: NodeRecord.Share) -> Int { max(0, share.lanes - share.granted) }
+
+    private mutating func trimLanes(_ node: Int, _ share: Int) {
+        let surplus = lanesToTrim(nodes[node].shares[share])
+        guard surplus > 0 else { return }
+        let job = nodes[node].shares[share].job
+        nodes[node].shares[share].lanes -= surplus
+        giveBack(job, node: node, lanes: configuration.sabotage == .releaseSlotTwice ? surplus * 2 : surplus)
+        if nodes[node].shares[share].granted == 0 && nodes[node].shares[share].lanes == 0 {
+            nodes[node].shares.remove(at: share)
+        }
+    }
+
+    private mutating func giveBack(_ job: Int, node: Int, lanes: Int) {
+        nodes[node].free.add(jobs[job].spec.request, times: lanes)
+        jobs[job].lanes -= lanes
+        users[jobs[job].user].milliCPUs -= jobs[job].spec.request.milliCPUs * Int64(lanes)
+    }
+
+    mutating func removeShare(of job: Int, from node: Int) {
+        guard let share = nodes[node].share(of: job) else { return }
+        giveBack(job, node: node, lanes: nodes[node].shares[share].lanes)
+        nodes[node].shares.remove(at: share)
+        noteHungry(node)
+    }
+}

@@ -1,0 +1,225 @@
+import RoostModel
+
+extension Scheduler {
+    /// A node reports ends of attempts. Exactly one outcome a task and round is recorded: that of the current
+    /// attempt, from the node that has it. Everything else is late: counted and dropped.
+    mutating func attemptsEnded(
+        _ node: Int, sequence: UInt64, _ batch: OutcomeBatch, at now: Instant, into effects: inout Effects
+    ) {
+        // The same batch again, after a cut, while the first copy still waits for its client.
+        if nodes[node].heldSequences.contains(sequence) { return }
+        guard let job = jobSlots[batch.job], batch.epoch == configuration.epoch else {
+            counters.late += UInt64(batch.count)
+            acknowledge(sequence, node)
+            return
+        }
+        let open = jobs[job].tasks.progress.granted
+        if recordAllSucceeded(job, node, sequence: sequence, batch) == false {
+            recordOneByOne(job, node, sequence: sequence, batch, at: now, into: &effects)
+        }
+        let ended = Int(open) - Int(jobs[job].tasks.progress.granted)
+        counters.finished += UInt64(ended)
+        nodes[node].finished += UInt64(ended)
+        applyHalt(job, at: now, into: &effects)
+        noteProgress(job, at: now)
+        noteNews(job)
+    }
+
+    private mutating func acknowledge(_ sequence: UInt64, _ node: Int) {
+        owe(OutcomeLog.Origin(nodeSlot: node, life: nodes[node].life, sequence: sequence))
+    }
+
+    /// The hot path: every attempt of the batch is current and succeeded. False, and nothing changed, otherwise.
+    private mutating func recordAllSucceeded(
+        _ job: Int, _ node: Int, sequence: UInt64, _ batch: OutcomeBatch
+    ) -> Bool {
+        guard batch.codes.isEmpty, batch.attempts.isEmpty, jobs[job].cancelRequested.isEmpty else { return false }
+        let logged = jobs[job].tasks.log.end
+        // One run is checked as it is recorded; several must all be looked at first.
+        if batch.tasks.count > 1 {
+            for run in batch.tasks {
+                for task in run.first..<run.end where !jobs[job].tasks.isCurrent(task, attempt: 1, node: node) {
+                    return false
+                }
+            }
+            if hasDuplicates(batch.tasks) { return false }
+        }
+        var position = 0
+        for run in batch.tasks {
+            guard
+                jobs[job].tasks.recordSuccesses(run, attempt: 1, node: node, sequence: logged, position: position)
+            else { return false }
+            jobs[job].tasks.arguments.ended(run, keeping: jobs[job].spec.retention == .kept)
+            position += Int(run.count)
+        }
+        release(job, node: node, count: batch.count)
+        log(batch, job, node, sequence: sequence)
+        jobs[job].measure(nanoseconds: batch.runNanoseconds, count: batch.count)
+        return true
+    }
+
+    /// A hostile or confused node may name a task twice in one batch.
+    private func hasDuplicates(_ runs: [TaskRange]) -> Bool {
+        let sorted = runs.sorted { $0.first < $1.first }
+        return zip(sorted, sorted.dropFirst()).contains { $0.end > $1.first }
+    }
+
+    /// Some of the batch failed, is late or was cancelled: each task is looked at, and what has an outcome goes
+    /// into a batch of its own.
+    private mutating func recordOneByOne(
+        _ job: Int, _ node: Int, sequence: UInt64, _ batch: OutcomeBatch, at now: Instant,
+        into effects: inout Effects
+    ) {
+        var kept = OutcomeBatch(job: batch.job, epoch: batch.epoch)
+        let logged = jobs[job].tasks.log.end
+        var position = 0
+        for run in batch.tasks {
+            for task in run.first..<run.end {
+                defer { position += 1 }
+                guard isAcceptable(job, task, attempt: batch.attempt(at: position), node: node) else {
+                    jobs[job].tasks.progress.late += 1
+                    counters.late += 1
+                    continue
+                }
+                var evidence = batch.postMortem(at: position)
+                evidence?.node = nodes[node].hello.name
+                evidence?.attempt = batch.attempt(at: position)
+                if let evidence { jobs[job].keepEvidence(evidence, task: task) }
+                let code = batch.code(at: position)
+                guard let outcome = decide(job, task, code.end, evidence, into: &effects) else {
+                    returnFromNode(job, task, node: node, at: now)
+                    continue
+                }
+                kept.append(
+                    task: task, attempt: batch.attempt(at: position), code: outcome,
+                    payload: batch.payloads[position], postMortem: evidence)
+                jobs[job].tasks.record(task, outcome.kind, sequence: logged, position: kept.count - 1)
+                jobs[job].tasks.arguments.ended(
+                    TaskRange(first: task, count: 1), keeping: jobs[job].spec.retention == .kept)
+                jobs[job].cancelRequested.remove(task)
+                releaseOne(job, node: node)
+            }
+        }
+        if batch.count > 0 { jobs[job].measure(nanoseconds: batch.runNanoseconds, count: batch.count) }
+        if kept.count > 0 {
+            kept.runNanoseconds = batch.runNanoseconds
+            log(kept, job, node, sequence: sequence)
+        } else {
+            acknowledge(sequence, node)
+        }
+    }
+
+    private func isAcceptable(_ job: Int, _ task: TaskIndex, attempt: UInt32, node: Int) -> Bool {
+        if configuration.sabotage == .acceptStaleAttempt {
+            return task < jobs[job].tasks.nextFresh && jobs[job].tasks.cells[Int(task)].isGranted
+        }
+        return jobs[job].tasks.isCurrent(task, attempt: attempt, node: node)
+    }
+
+    /// Appends to the job's log. The node keeps its copy of an attached job's batch until the client has it.
+    private mutating func log(_ batch: OutcomeBatch, _ job: Int, _ node: Int, sequence: UInt64) {
+        var batch = batch
+        batch.node = nodes[node].hello.name
+        let origin = OutcomeLog.Origin(nodeSlot: node, life: nodes[node].life, sequence: sequence)
+        switch (jobs[job].spec.retention, configuration.sabotage) {
+        case (.attached, .acknowledgeTooEarly):
+            owe(origin)
+            // Forgotten by the node, and lost here when the next connection of the client asks for it.
+            if logLosesForSabotage(job) { batch.payloads = PayloadArray(batch.payloads.ends.map { _ in [] }) }
+            jobs[job].tasks.log.append(batch, origin: nil)
+        case (.attached, _):
+            nodes[node].heldSequences.insert(sequence)
+            jobs[job].tasks.log.append(batch, origin: origin)
+        case (.kept, _):
+            owe(origin)
+            jobs[job].tasks.log.append(batch, origin: nil)
+        }
+    }
+
+    private func logLosesForSabotage(_ job: Int) -> Bool { jobs[job].readers.isEmpty }
+
+    // MARK: Policy
+
+    /// What an attempt's end means for its task: its outcome, or nil when it is to be tried again.
+    private mutating func decide(
+        _ job: Int, _ task: TaskIndex, _ end: AttemptEnd, _ evidence: PostMortem?, into effects: inout Effects
+    ) -> OutcomeCode? {
+        let wasCancelled = jobs[job].isCancelled || jobs[job].cancelRequested.contains(task)
+        let policy = jobs[job].spec.policy
+        switch end {
+        case .succeeded:
+            return .succeeded
+        case .failed, .timedOut, .memoryExceeded, .couldNotStart:
+            if wasCancelled { return OutcomeCode(.failed, end) }
+            guard UInt32(jobs[job].tasks.cells[Int(task)].failures) < policy.retries else {
+                return OutcomeCode(.failed, end)
+            }
+            jobs[job].tasks.charge(task, failures: 1)
+            return nil
+        case .crashed:
+            if wasCancelled { return OutcomeCode(.cancelled, .cancelled) }
+            jobs[job].tasks.charge(task, crashes: 1)
+            guard
+                UInt32(jobs[job].tasks.cells[Int(task)].crashes) >= policy.crashLimit,
+                configuration.sabotage != .forgetCrashes
+            else { return nil }
+            effects.notices.append(
+                .taskHeld(number: jobs[job].number, task: task, reason: evidence?.reason ?? "its workers died"))
+            return OutcomeCode(.held, .crashed)
+        case .cancelled:
+            return wasCancelled ? OutcomeCode(.cancelled, .cancelled) : nil
+        case .reclaimed, .nodeLost, .neverRan:
+            return wasCancelled ? OutcomeCode(.cancelled, .neverRan) : nil
+        }
+    }
+
+    /// Stops a waiting task, with all evidence, for a person to look at.
+    mutating func hold(_ job: Int, _ task: TaskIndex, _ evidence: PostMortem, into effects: inout Effects) {
+        recordWithoutNode(job, TaskRange(first: task, count: 1), OutcomeCode(.held, .nodeLost), evidence)
+        effects.notices.append(.taskHeld(number: jobs[job].number, task: task, reason: evidence.reason))
+    }
+
+    /// Records the same outcome for waiting tasks, without any node's report.
+    mutating func recordWithoutNode(_ job: Int, _ tasks: TaskRange, _ code: OutcomeCode, _ evidence: PostMortem?) {
+        var batch = OutcomeBatch(job: jobs[job].spec.id, epoch: configuration.epoch)
+        let logged = jobs[job].tasks.log.end
+        for task in tasks.first..<tasks.end {
+            let attempt = jobs[job].tasks.cells[Int(task)].attempt
+            batch.append(task: task, attempt: attempt, code: code, payload: [], postMortem: evidence)
+            jobs[job].tasks.record(task, code.kind, sequence: logged, position: batch.count - 1)
+            jobs[job].cancelRequested.remove(task)
+        }
+        jobs[job].tasks.arguments.ended(tasks, keeping: jobs[job].spec.retention == .kept)
+        jobs[job].tasks.log.append(batch, origin: nil)
+        noteNews(job)
+    }
+
+    /// GNU parallel's `--halt`.
+    private mutating func applyHalt(_ job: Int, at now: Instant, into effects: inout Effects) {
+        guard let rule = jobs[job].spec.policy.halt, !jobs[job].isCancelled else { return }
+        let progress = jobs[job].tasks.progress
+        let reached: UInt32
+        switch rule.condition {
+        case .failed: reached = progress.failed + progress.held
+        case .succeeded: reached = progress.succeeded
+        case .done: reached = progress.done
+        }
+        switch rule.threshold {
+        case .count(let count):
+            guard reached >= count else { return }
+        case .percent(let percent):
+            // As GNU parallel: a share of all tasks known, and never before three have ended.
+            guard progress.tasks > 0, progress.done >= 3,
+                UInt64(reached) * 100 >= UInt64(percent) * UInt64(progress.tasks)
+            else { return }
+        }
+        switch rule.urgency {
+        case .now:
+            cancelJob(job, kill: true, at: now, into: &effects)
+        case .soon:
+            jobs[job].isCancelled = true
+            jobs[job].tasks.progress.isClosed = true
+            endWaiting(job, reason: "its job was halted")
+        }
+    }
+}

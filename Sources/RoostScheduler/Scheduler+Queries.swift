@@ -1,0 +1,269 @@
+package import RoostModel
+
+extension Scheduler {
+    mutating func answer(
+        _ query: Query, id: UInt64, _ session: SessionID, _ connection: ConnectionID, at now: Instant,
+        into effects: inout Effects
+    ) {
+        let reply = reply(to: query, session, at: now, into: &effects)
+        effects.send(.reply(id: id, reply), to: connection)
+    }
+
+    private mutating func reply(
+        to query: Query, _ session: SessionID, at now: Instant, into effects: inout Effects
+    ) -> Reply {
+        switch query {
+        case .pool: return .pool(snapshot(at: now))
+        case .jobs: return .jobs(jobSnapshots(at: now))
+        case .job(let selector):
+            let slots = select(selector, session)
+            if slots.isEmpty { return .failed(noSuchJob) }
+            let isMine = slots.allSatisfy { mayUse($0, session) }
+            return .jobs(slots.map { snapshot(ofJob: $0, withTroubles: isMine, at: now) })
+        case .explain(let selector, let task):
+            guard let slot = select(selector, session).first else { return .failed(noSuchJob) }
+            return .explanation(explain(slot, task: task))
+        case .cancel(let selector, let tasks, let kill):
+            return change(selector, session) { scheduler, slot in
+                scheduler.cancel(slot, tasks: tasks, kill: kill, at: now, into: &effects)
+            }
+        case .retry(let selector, let tasks, let held):
+            return change(selector, session) { scheduler, slot in
+                scheduler.retry(slot, tasks: tasks, held: held, at: now)
+            }
+        case .forget(let selector):
+            return change(selector, session) { scheduler, slot in
+                guard scheduler.jobs[slot].isEnded else { return 0 }
+                scheduler.forgetJob(slot, into: &effects)
+                return 1
+            }
+        case .drainNode(let name):
+            return order(.drain, toNode: name, session, into: &effects)
+        case .killNode(let name):
+            return order(.shutDown(reason: "an administrator asked for it"), toNode: name, session, into: &effects)
+        case .createToken, .listTokens, .revokeToken, .stopServer:
+            return .failed(RoostError(.internal, "this query is answered by the server's shell"))
+        }
+    }
+
+    private var noSuchJob: RoostError {
+        RoostError(.notFound, "no such job", remedy: "'roost job list' shows the jobs of the pool.")
+    }
+
+    /// Jobs by people's names for them: ascending by number.
+    private func select(_ selector: JobSelector, _ session: SessionID) -> [Int] {
+        let mine = (0..<jobs.end).filter { jobs.isUsed($0) }.sorted { jobs[$0].number < jobs[$1].number }
+        switch selector {
+        case .id(let id): return jobSlots[id].map { [$0] } ?? []
+        case .numbers(let ranges): return mine.filter { slot in ranges.contains { $0.contains(jobs[slot].number) } }
+        case .last: return mine.last { mayUse($0, session) }.map { [$0] } ?? []
+        case .all: return mine.filter { mayUse($0, session) }
+        }
+    }
+
+    private mutating func change(
+        _ selector: JobSelector, _ session: SessionID, _ body: (inout Scheduler, Int) -> UInt32
+    ) -> Reply {
+        let slots = select(selector, session)
+        guard !slots.isEmpty else { return .failed(noSuchJob) }
+        if let foreign = slots.first(where: { !mayUse($0, session) }) { return .failed(otherUsersJob(foreign)) }
+        var count: UInt32 = 0
+        for slot in slots where jobs.isUsed(slot) { count += body(&self, slot) }
+        return .done(count: count)
+    }
+
+    private func order(
+        _ message: ServerToNode, toNode name: String, _ session: SessionID, into effects: inout Effects
+    ) -> Reply {
+        guard let record = sessions[session], record.role == .admin else {
+            return .failed(
+                RoostError(
+                    .refused, "only an administrator may drain or kill a node",
+                    remedy: "Use a token of role admin."))
+        }
+        var count: UInt32 = 0
+        for slot in 0..<nodes.end where nodes.isUsed(slot) && (nodes[slot].hello.name == name || name == "all") {
+            guard let connection = nodes[slot].connection else { continue }
+            effects.send(message, to: connection)
+            count += 1
+        }
+        guard count > 0 else {
+            return .failed(
+                RoostError(
+                    .notFound, "no node named \(name) is connected", remedy: "'roost node list' shows the nodes."))
+        }
+        return .done(count: count)
+    }
+
+    // MARK: Changes
+
+    /// Cancels tasks, or the whole job when none are named; how many tasks that concerns.
+    private mutating func cancel(
+        _ slot: Int, tasks: [TaskRange], kill: Bool, at now: Instant, into effects: inout Effects
+    ) -> UInt32 {
+        if tasks.isEmpty {
+            let open = jobs[slot].tasks.count - jobs[slot].tasks.progress.done
+            cancelJob(slot, kill: kill, at: now, into: &effects)
+            return open
+        }
+        var count: UInt32 = 0
+        for range in tasks {
+            for task in range.first..<min(range.end, jobs[slot].tasks.count) {
+                // A task that waits among the never granted gets its cell, as do those before it.
+                while task >= jobs[slot].tasks.nextFresh {
+                    let made = jobs[slot].tasks.takeNeverGranted(atMost: task - jobs[slot].tasks.nextFresh + 1)
+                    for index in made.first..<made.end { jobs[slot].tasks.queueAgain(index) }
+                }
+                let cell = jobs[slot].tasks.cells[Int(task)]
+                guard cell.isOpen else { continue }
+                count += 1
+                if cell.state == .ready {
+                    recordWithoutNode(
+                        slot, TaskRange(first: task, count: 1), OutcomeCode(.cancelled, .neverRan), nil)
+                    continue
+                }
+                jobs[slot].cancelRequested.insert(task)
+                guard nodes.isUsed(Int(cell.node)), let connection = nodes[Int(cell.node)].connection else { continue }
+                let run = AttemptRun(
+                    job: jobs[slot].spec.id, epoch: configuration.epoch, number: cell.attempt,
+                    tasks: TaskRange(first: task, count: 1))
+                effects.send(.cancel(attempts: [run], kill: kill), to: connection)
+            }
+        }
+        noteProgress(slot, at: now)
+        noteNews(slot)
+        return count
+    }
+
+    /// Opens a new round of tasks that failed or were cancelled (`held`: that are held).
+    private mutating func retry(_ slot: Int, tasks: [TaskRange], held: Bool, at now: Instant) -> UInt32 {
+        guard jobs[slot].spec.retention == .kept else { return 0 }
+        var count: UInt32 = 0
+        for index in 0..<jobs[slot].tasks.nextFresh {
+            guard tasks.isEmpty || tasks.contains(where: { $0.contains(index) }) else { continue }
+            switch jobs[slot].tasks.cells[Int(index)].state {
+            case .held: guard held else { continue }
+            case .failed, .cancelled: guard !held else { continue }
+            case .succeeded, .ready, .granted, .running: continue
+            }
+            jobs[slot].tasks.reopen(index)
+            count += 1
+        }
+        guard count > 0 else { return 0 }
+        jobs[slot].hadRounds = true
+        jobs[slot].isCancelled = false
+        jobs[slot].isKilled = false
+        for reader in jobs[slot].readers.indices { jobs[slot].readers[reader].isEndSent = false }
+        if jobs[slot].isEndAnnounced {
+            jobs[slot].isEndAnnounced = false
+            rank(slot)
+        }
+        noteAllHungry()
+        noteProgress(slot, at: now)
+        noteNews(slot)
+        return count
+    }
+
+    // MARK: Looking
+
+    package func snapshot(at now: Instant) -> PoolSnapshot {
+        var clients: UInt32 = 0
+        for slot in 0..<jobs.end where jobs.isUsed(slot) && sessions[jobs[slot].session]?.connection != nil {
+            clients += 1
+        }
+        return PoolSnapshot(
+            pool: configuration.pool, epoch: configuration.epoch, version: configuration.version,
+            uptimeSeconds: (now - started).inSeconds, clients: UInt32(sessions.count),
+            nodes: (0..<nodes.end).filter { nodes.isUsed($0) }.map { nodes[$0].snapshot(at: now) }
+                .sorted { ($0.name, $0.id) < ($1.name, $1.id) },
+            jobs: jobSnapshots(at: now), counters: counters)
+    }
+
+    private func jobSnapshots(at now: Instant) -> [JobSnapshot] {
+        (0..<jobs.end).filter { jobs.isUsed($0) }.sorted { jobs[$0].number < jobs[$1].number }
+            .map { snapshot(ofJob: $0, withTroubles: false, at: now) }
+    }
+
+    private func snapshot(ofJob slot: Int, withTroubles: Bool, at now: Instant) -> JobSnapshot {
+        var troubles: [JobSnapshot.Trouble] = []
+        if withTroubles {
+            for index in 0..<jobs[slot].tasks.nextFresh where troubles.count < 1000 {
+                let cell = jobs[slot].tasks.cells[Int(index)]
+                guard cell.state == .failed || cell.state == .held,
+                    let sequence = jobs[slot].tasks.sequence(of: cell)
+                else { continue }
+                let code = jobs[slot].tasks.log[sequence].batch.code(at: Int(cell.outcomePosition))
+                troubles.append(
+                    JobSnapshot.Trouble(task: index, code: code, postMortem: jobs[slot].evidence[index]?.last))
+            }
+        }
+        return JobSnapshot(
+            id: jobs[slot].spec.id, number: jobs[slot].number, name: jobs[slot].spec.name,
+            user: users[jobs[slot].user].name, runtime: jobs[slot].spec.runtime,
+            retention: jobs[slot].spec.retention, priority: jobs[slot].spec.policy.priority,
+            progress: jobs[slot].tasks.progress, isCancelled: jobs[slot].isCancelled,
+            ageSeconds: (now - jobs[slot].submitted).inSeconds,
+            meanTaskSeconds: jobs[slot].meanNanoseconds.map { $0 / 1e9 }, troubles: troubles)
+    }
+
+    /// Why a job (or one of its tasks) does not run: the pool's answer first, then every node's.
+    package func explain(_ slot: Int, task: TaskIndex?) -> [ExplainedNode] {
+        var lines = [explainPool(slot, task: task)]
+        for node in 0..<nodes.end where nodes.isUsed(node) {
+            lines.append(explain(slot, node: node))
+        }
+        if nodes.count == 0 {
+            lines.append(ExplainedNode(node: "", canRun: false, reason: "no node is in the pool: start one with 'roost node start'"))
+        }
+        return lines
+    }
+
+    private func explainPool(_ slot: Int, task: TaskIndex?) -> ExplainedNode {
+        let job = jobs[slot]
+        if let task {
+            guard task < job.tasks.count else {
+                return ExplainedNode(node: "", canRun: false, reason: "the job has \(job.tasks.count) tasks so far")
+            }
+            if task < job.tasks.nextFresh {
+                let cell = job.tasks.cells[Int(task)]
+                let where_ = nodes.isUsed(Int(cell.node)) ? nodes[Int(cell.node)].hello.name : "a node that left"
+                switch cell.state {
+                case .running: return ExplainedNode(node: "", canRun: true, reason: "runs on \(where_), attempt \(cell.attempt)")
+                case .granted: return ExplainedNode(node: "", canRun: true, reason: "granted to \(where_), attempt \(cell.attempt)")
+                case .succeeded, .failed, .cancelled, .held:
+                    return ExplainedNode(node: "", canRun: false, reason: "has an outcome: \(cell.state)")
+                case .ready: break
+                }
+            }
+        }
+        if job.isEnded { return ExplainedNode(node: "", canRun: false, reason: "the job has ended") }
+        if job.isCancelled { return ExplainedNode(node: "", canRun: false, reason: "the job was cancelled") }
+        if let most = job.spec.policy.maxParallel, job.tasks.progress.granted >= most {
+            return ExplainedNode(node: "", canRun: false, reason: "the job may have \(most) tasks in flight, and has")
+        }
+        if job.spec.retention == .attached && job.tasks.log.byteCount > Limits.undeliveredBytes {
+            return ExplainedNode(
+                node: "", canRun: false, reason: "its client has not fetched \(job.tasks.log.byteCount >> 20) MiB of outcomes")
+        }
+        if job.tasks.readyCount == 0 {
+            return ExplainedNode(node: "", canRun: false, reason: "no task waits: \(job.tasks.progress.granted) are granted")
+        }
+        return ExplainedNode(node: "", canRun: true, reason: "\(job.tasks.readyCount) tasks wait for a free slot")
+    }
+
+    private func explain(_ slot: Int, node: Int) -> ExplainedNode {
+        let record = nodes[node]
+        let name = record.hello.name
+        if let obstacle = record.obstacle(for: jobs[slot].spec) {
+            return ExplainedNode(node: name, canRun: false, reason: obstacle)
+        }
+        if record.connection == nil || record.suspectSince != nil {
+            return ExplainedNode(node: name, canRun: false, reason: "is out of contact")
+        }
+        if record.isDraining { return ExplainedNode(node: name, canRun: false, reason: "is draining") }
+        if let shortage = record.free.shortage(for: jobs[slot].spec.request) {
+            return ExplainedNode(node: name, canRun: false, reason: "is busy: \(shortage)")
+        }
+        return ExplainedNode(node: name, canRun: true, reason: "could run it now")
+    }
+}

@@ -1,0 +1,200 @@
+import HeapModule
+package import RoostModel
+
+/// What a scheduler is told once.
+package struct SchedulerConfiguration: Sendable {
+    package var pool: UInt64 = 0
+    package var epoch: Epoch = 1
+    package var version = ""
+    package var suspectAfter: Duration = Limits.suspectAfter
+    package var clientGrace: Duration = Limits.clientGrace
+    package var heartbeat: Duration = Limits.heartbeat
+    /// How often readers hear how far their jobs are.
+    package var progressInterval: Duration = .milliseconds(500)
+    /// How often tasks granted ahead are looked at for an idle node.
+    package var retractInterval: Duration = .milliseconds(5)
+    package var sabotage: Sabotage?
+
+    package init() {}
+}
+
+/// Every decision of the server about jobs, tasks, nodes, leases, sessions and deliveries.
+///
+///     event ─▶ apply ─▶ state, effects            as many as the turn brought
+///              settle ─▶ grants, deliveries, acknowledgements    once a turn
+///
+/// A value: no clock, no randomness, no I/O, no `async`. Time comes in as an argument, what must be done goes
+/// out as ``Effects``. Tables are arrays of structs reached by slot; dictionaries are looked up, never iterated
+/// to decide.
+package struct Scheduler {
+    package let configuration: SchedulerConfiguration
+    package internal(set) var jobs = SlotTable<JobRecord>()
+    package internal(set) var nodes = SlotTable<NodeRecord>()
+    package internal(set) var users: [UserRecord] = []
+    package internal(set) var counters = PoolCounters()
+    var jobSlots: [JobID: Int] = [:]
+    var nodeSlots: [NodeID: Int] = [:]
+    var userSlots: [String: Int] = [:]
+    var sessions: [SessionID: SessionRecord] = [:]
+    var owners: [ConnectionID: Owner] = [:]
+    var deadlines = Heap<Deadline>()
+    var nextJobNumber: UInt32 = 1
+    var nextLife: UInt64 = 1
+    var served: UInt64 = 0
+    /// Jobs to look at when the turn is settled.
+    var jobsWithNews: [Int] = []
+    /// Nodes that may take more work.
+    var hungryNodes: [Int] = []
+    /// Nodes that wait for acknowledgements.
+    var nodesOwed: [Int] = []
+    var isProgressDue = false
+    var isRetractScheduled = false
+    let started: Instant
+
+    /// What is at the other end of a connection.
+    enum Owner: Hashable {
+        case node(Int)
+        case client(SessionID)
+    }
+
+    package init(_ configuration: SchedulerConfiguration, at now: Instant) {
+        self.configuration = configuration
+        started = now
+    }
+
+    /// When `deadlinePassed` is due; nil: no timer needed.
+    package var nextDeadline: Instant? { deadlines.min?.at }
+
+    /// Takes one fact in.
+    package mutating func apply(_ event: Event, at now: Instant, into effects: inout Effects) {
+        switch event {
+        case .nodeSaid(let connection, let message):
+            guard case .node(let slot) = owners[connection] else { return }
+            nodes[slot].lastHeard = now
+            nodeSaid(slot, message, at: now, into: &effects)
+        case .clientSaid(let connection, let message):
+            guard case .client(let session) = owners[connection] else { return }
+            clientSaid(session, connection, message, at: now, into: &effects)
+        case .nodeConnected(let connection, let hello, let peer):
+            nodeConnected(connection, hello, peer: peer, at: now, into: &effects)
+        case .clientConnected(let connection, let principal, let hello, let peer):
+            clientConnected(connection, principal, hello, peer: peer, at: now, into: &effects)
+        case .guardReported(let report):
+            guardReported(report, at: now, into: &effects)
+        case .disconnected(let connection):
+            disconnected(connection, at: now, into: &effects)
+        case .deadlinePassed:
+            deadlinesPassed(at: now, into: &effects)
+        }
+    }
+
+    /// Ends a turn: grants what can be granted, delivers what can be delivered.
+    package mutating func settle(at now: Instant, into effects: inout Effects) {
+        assign(at: now, into: &effects)
+        serveReaders(at: now, into: &effects)
+        sendAcknowledgements(into: &effects)
+    }
+
+    // MARK: Connections
+
+    mutating func disconnected(_ connection: ConnectionID, at now: Instant, into effects: inout Effects) {
+        switch owners.removeValue(forKey: connection) {
+        case .node(let slot) where nodes.isUsed(slot) && nodes[slot].connection == connection:
+            nodes[slot].connection = nil
+            suspect(slot, at: now, into: &effects)
+        case .client(let id) where sessions[id]?.connection == connection:
+            clientLeft(id, at: now)
+        case .node, .client, nil:
+            break
+        }
+    }
+
+    // MARK: Deadlines
+
+    /// Something to look at later. Deadlines are never taken back: each one looks whether it still means anything.
+    struct Deadline: Comparable {
+        enum Purpose: Hashable {
+            case silence(node: Int, life: UInt64)
+            case lease(node: Int, life: UInt64, suspectSince: Instant)
+            case clientGrace(SessionID, departures: Int)
+            case progress
+            case retract
+        }
+
+        var at: Instant
+        /// Makes the order total, and the same in every run.
+        var order: UInt64
+        var purpose: Purpose
+
+        static func < (a: Deadline, b: Deadline) -> Bool { (a.at, a.order) < (b.at, b.order) }
+        static func == (a: Deadline, b: Deadline) -> Bool { a.at == b.at && a.order == b.order }
+    }
+
+    mutating func schedule(_ purpose: Deadline.Purpose, at instant: Instant) {
+        served += 1
+        deadlines.insert(Deadline(at: instant, order: served, purpose: purpose))
+    }
+
+    mutating func deadlinesPassed(at now: Instant, into effects: inout Effects) {
+        while let first = deadlines.min, first.at <= now {
+            deadlines.removeMin()
+            switch first.purpose {
+            case .silence(let slot, let life): lookForSilence(slot, life: life, at: now, into: &effects)
+            case .lease(let slot, let life, let since):
+                leasesEnded(slot, life: life, suspectSince: since, at: now, into: &effects)
+            case .clientGrace(let session, let departures):
+                clientGraceEnded(session, departures: departures, at: now, into: &effects)
+            case .progress:
+                isProgressDue = false
+                sendProgress(into: &effects)
+            case .retract:
+                isRetractScheduled = false
+                retractForIdleNodes(at: now, into: &effects)
+            }
+        }
+    }
+
+    // MARK: Small things everybody needs
+
+    mutating func noteNews(_ job: Int) {
+        if !jobs[job].hasNews {
+            jobs[job].hasNews = true
+            jobsWithNews.append(job)
+        }
+    }
+
+    mutating func noteHungry(_ node: Int) {
+        if !nodes[node].isHungry {
+            nodes[node].isHungry = true
+            hungryNodes.append(node)
+        }
+    }
+
+    mutating func noteAllHungry() {
+        for slot in 0..<nodes.end where nodes.isUsed(slot) { noteHungry(slot) }
+    }
+
+    mutating func noteProgress(_ job: Int, at now: Instant) {
+        jobs[job].progressChanged = true
+        if !isProgressDue && !jobs[job].readers.isEmpty {
+            isProgressDue = true
+            schedule(.progress, at: now + configuration.progressInterval)
+        }
+    }
+
+    mutating func owe(_ origin: OutcomeLog.Origin) {
+        guard nodes.isUsed(origin.nodeSlot), nodes[origin.nodeSlot].life == origin.life else { return }
+        if nodes[origin.nodeSlot].owedAcknowledgements.isEmpty { nodesOwed.append(origin.nodeSlot) }
+        nodes[origin.nodeSlot].owedAcknowledgements.append(origin.sequence)
+        nodes[origin.nodeSlot].heldSequences.remove(origin.sequence)
+    }
+
+    mutating func sendAcknowledgements(into effects: inout Effects) {
+        for slot in nodesOwed where nodes.isUsed(slot) {
+            guard let connection = nodes[slot].connection else { continue }
+            effects.send(.acknowledge(nodes[slot].owedAcknowledgements), to: connection)
+            nodes[slot].owedAcknowledgements.removeAll(keepingCapacity: true)
+        }
+        nodesOwed.removeAll(keepingCapacity: true)
+    }
+}

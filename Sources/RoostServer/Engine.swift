@@ -1,0 +1,234 @@
+package import Logging
+package import NIOCore
+package import RoostModel
+import RoostScheduler
+package import RoostWire
+
+/// The shell around the scheduler: hears links, tells it, carries its effects out. Lives on one event loop.
+///
+///     reads of one tick ─▶ apply … apply ─▶ settle ─▶ closes, sends ─▶ one flush per link
+///
+/// A turn is as long as one tick of the event loop: whatever arrived together is decided together, and every
+/// link is flushed once.
+package final class Engine {
+    package let loop: any EventLoop
+    package let log: Logger
+    private var scheduler: Scheduler
+    private var effects = Effects()
+    private var links: [ConnectionID: Attached] = [:]
+    private var nextConnection = 1
+    private var isTurnDue = false
+    private var timer: Scheduled<Void>?
+    private var timerAt = Instant.never
+    /// Answers what is not the scheduler's business: tokens, stopping. nil: it is the scheduler's.
+    private let office: (Query, Principal) -> Reply?
+    private let configuration: SchedulerConfiguration
+
+    /// A connection that has been let in.
+    private struct Attached {
+        enum Peer {
+            case client(any Link<ServerToClient>)
+            case node(any Link<ServerToNode>)
+        }
+        var peer: Peer
+        /// The token it showed: a revoked one ends the connection.
+        var token: TokenID?
+    }
+
+    /// - Parameter office: Answers queries about tokens and the server itself.
+    package init(
+        pool: UInt64, epoch: Epoch, version: String, loop: any EventLoop, log: Logger,
+        office: @escaping (Query, Principal) -> Reply? = { _, _ in nil }
+    ) {
+        var configuration = SchedulerConfiguration()
+        configuration.pool = pool
+        configuration.epoch = epoch
+        configuration.version = version
+        self.configuration = configuration
+        self.loop = loop
+        self.log = log
+        self.office = office
+        scheduler = Scheduler(configuration, at: Clock.now())
+    }
+
+    // MARK: Letting in
+
+    package func accept(
+        client hello: ClientHello, as principal: Principal, token: TokenID?, peer: String,
+        over link: any Link<ServerToClient>
+    ) -> (Welcome, any LinkDelegate<ClientToServer>) {
+        let connection = newConnection(Attached(peer: .client(link), token: token))
+        apply(.clientConnected(connection, principal, hello, peer: peer))
+        return (welcome, ClientEar(engine: self, connection: connection, principal: principal))
+    }
+
+    package func accept(
+        node hello: NodeHello, token: TokenID?, peer: String, over link: any Link<ServerToNode>
+    ) -> (Welcome, any LinkDelegate<NodeToServer>) {
+        let connection = newConnection(Attached(peer: .node(link), token: token))
+        apply(.nodeConnected(connection, hello, peer: peer))
+        return (welcome, NodeEar(engine: self, connection: connection))
+    }
+
+    package func heard(_ report: GuardReport) -> Welcome {
+        apply(.guardReported(report))
+        return welcome
+    }
+
+    private func newConnection(_ attached: Attached) -> ConnectionID {
+        let connection = ConnectionID(rawValue: nextConnection)
+        nextConnection += 1
+        links[connection] = attached
+        return connection
+    }
+
+    private var welcome: Welcome {
+        Welcome(
+            pool: configuration.pool, epoch: configuration.epoch, serverVersion: configuration.version,
+            heartbeat: scheduler.heartbeatInterval, unixNanoseconds: Clock.unixNanoseconds())
+    }
+
+    // MARK: The turn
+
+    fileprivate func apply(_ event: Event) {
+        scheduler.apply(event, at: Clock.now(), into: &effects)
+        scheduleTurn()
+    }
+
+    private func scheduleTurn() {
+        guard !isTurnDue else { return }
+        isTurnDue = true
+        loop.assumeIsolated().execute { self.turn() }
+    }
+
+    private func turn() {
+        isTurnDue = false
+        scheduler.settle(at: Clock.now(), into: &effects)
+        carryOut()
+        armTimer()
+    }
+
+    private func carryOut() {
+        for notice in effects.notices { report(notice) }
+        for closing in effects.closes {
+            switch links.removeValue(forKey: closing.connection)?.peer {
+            case .client(let link): link.close(closing.reason)
+            case .node(let link): link.close(closing.reason)
+            case nil: break
+            }
+        }
+        var touched: [ConnectionID] = []
+        for letter in effects.toNodes {
+            guard case .node(let link) = links[letter.connection]?.peer else { continue }
+            link.send(letter.message)
+            if touched.last != letter.connection { touched.append(letter.connection) }
+        }
+        for letter in effects.toClients {
+            guard case .client(let link) = links[letter.connection]?.peer else { continue }
+            link.send(letter.message)
+            if touched.last != letter.connection { touched.append(letter.connection) }
+        }
+        effects.removeAll()
+        for connection in touched {
+            switch links[connection]?.peer {
+            case .client(let link): link.flush()
+            case .node(let link): link.flush()
+            case nil: break
+            }
+        }
+    }
+
+    private func armTimer() {
+        guard let due = scheduler.nextDeadline else { return }
+        // An earlier timer is kept: it finds nothing due and arms the next.
+        guard due < timerAt else { return }
+        timer?.cancel()
+        timerAt = due
+        let wait = max(0, (due - Clock.now()).wholeNanoseconds)
+        timer = loop.assumeIsolated().scheduleTask(in: .nanoseconds(wait)) {
+            self.timerAt = .never
+            self.apply(.deadlinePassed)
+        }
+    }
+
+    /// The server stops: peers are told, connections closed.
+    package func stop(_ reason: RoostError) {
+        timer?.cancel()
+        for connection in links.keys.sorted() {
+            switch links[connection]?.peer {
+            case .client(let link): link.close(reason)
+            case .node(let link): link.close(reason)
+            case nil: break
+            }
+        }
+        links.removeAll()
+    }
+
+    /// Ends the connections whose tokens are not good any more.
+    package func closeConnections(where isBad: (TokenID) -> RoostError?) {
+        for connection in links.keys.sorted() {
+            guard let attached = links[connection], let token = attached.token, let reason = isBad(token) else {
+                continue
+            }
+            switch attached.peer {
+            case .client(let link): link.close(reason)
+            case .node(let link): link.close(reason)
+            }
+        }
+    }
+
+    package func snapshot() -> PoolSnapshot { scheduler.snapshot(at: Clock.now()) }
+
+    // MARK: What links say
+
+    fileprivate func received(_ messages: [ClientToServer], _ connection: ConnectionID, _ principal: Principal) {
+        for message in messages {
+            if case .query(let id, let query) = message, let reply = office(query, principal) {
+                effects.send(.reply(id: id, reply), to: connection)
+                scheduleTurn()
+                continue
+            }
+            apply(.clientSaid(connection, message))
+        }
+    }
+
+    fileprivate func closed(_ connection: ConnectionID, _ reason: RoostError) {
+        log.debug("connection closed", metadata: ["connection": "\(connection.rawValue)", "reason": "\(reason.message)"])
+        guard links.removeValue(forKey: connection) != nil else { return }
+        apply(.disconnected(connection))
+    }
+}
+
+/// Hears one client.
+private final class ClientEar: LinkDelegate {
+    private let engine: Engine
+    private let connection: ConnectionID
+    private let principal: Principal
+
+    init(engine: Engine, connection: ConnectionID, principal: Principal) {
+        self.engine = engine
+        self.connection = connection
+        self.principal = principal
+    }
+
+    func linkReceived(_ messages: [ClientToServer]) { engine.received(messages, connection, principal) }
+    func linkWritabilityChanged(_ isWritable: Bool) {}
+    func linkClosed(_ reason: RoostError) { engine.closed(connection, reason) }
+}
+
+/// Hears one node.
+private final class NodeEar: LinkDelegate {
+    private let engine: Engine
+    private let connection: ConnectionID
+
+    init(engine: Engine, connection: ConnectionID) {
+        self.engine = engine
+        self.connection = connection
+    }
+
+    func linkReceived(_ messages: [NodeToServer]) {
+        for message in messages { engine.apply(.nodeSaid(connection, message)) }
+    }
+    func linkWritabilityChanged(_ isWritable: Bool) {}
+    func linkClosed(_ reason: RoostError) { engine.closed(connection, reason) }
+}

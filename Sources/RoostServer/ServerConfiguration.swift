@@ -1,0 +1,16 @@
+/// How a server is to run. Reading it from flags is the command line's business.
+package struct ServerConfiguration: Sendable {
+    /// The host or address to listen on.
+    package var host = "0.0.0.0"
+    /// The port; 0 lets the system choose.
+    package var port = 7117
+    /// Where the pool's secrets are; only its owner may read it.
+    package var dataDirectory: String
+    /// Whether to listen without TLS and tokens; loopback only.
+    package var isPlain = false
+    package var version = ""
+    /// How often tokens of open connections are looked at.
+    package var tokenCheck: Duration = .seconds(5)
+
+    package init(dataDirectory: String) { self.dataDirectory = dataDirectory }
+}
