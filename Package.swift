@@ -86,7 +86,9 @@ let package = Package(
             swiftSettings: settings),
         .testTarget(
             name: "RoostWireTests",
-            dependencies: ["RoostWire", "RoostModel", "RoostTesting", nioCore, nioPosix, nioEmbedded, nioSSL, x509],
+            dependencies: [
+                "RoostWire", "RoostModel", "RoostTesting", nioCore, nioPosix, nioEmbedded, nioSSL, x509, logging,
+            ],
             swiftSettings: settings),
         .testTarget(
             name: "RoostNodeTests", dependencies: ["RoostNode", "RoostModel", "RoostTesting", "roost"],
