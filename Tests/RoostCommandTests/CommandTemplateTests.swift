@@ -11,7 +11,10 @@ struct CommandTemplateTests {
     @Test("Bytes that are no UTF-8 pass unchanged, quoted")
     func invalidUTF8() throws {
         let lines = try dryRun([bytes("echo"), bytes(":::"), [0xFF, 0xFE], [0x41, 0x80, 0x2F, 0xC3]])
-        #expect(lines == [bytes("echo '") + [0xFF, 0xFE] + bytes("'"), bytes("echo '") + [0x41, 0x80, 0x2F, 0xC3] + bytes("'")])
+        #expect(
+            lines == [
+                bytes("echo '") + [0xFF, 0xFE] + bytes("'"), bytes("echo '") + [0x41, 0x80, 0x2F, 0xC3] + bytes("'"),
+            ])
     }
 
     @Test("Every single byte is quoted or bare as observed")
@@ -43,14 +46,16 @@ struct CommandTemplateTests {
         #expect(try compose("cp", "{2}", "{3}x", values: ["a", ""]) == direct("cp", "", "x"))
         #expect(try compose("cp", "{3}", values: ["a"]) == direct("cp"))
         #expect(try compose("cp", "{#}", "--x=1", values: ["a"]) == direct("cp", "7", "--x=1"))
-        #expect(try compose("awk", "{print $1}", "{}", values: ["a b"], quotes: true) == direct("awk", "{print $1}", "a b"))
+        #expect(
+            try compose("awk", "{print $1}", "{}", values: ["a b"], quotes: true) == direct("awk", "{print $1}", "a b"))
         #expect(try compose(values: ["gzip -9 a"]) == direct("gzip", "-9", "a"))
     }
 
     @Test("What means something to a shell goes to a shell")
     func shellCommands() throws {
         for command in [
-            "cat {} | wc", "a; b", "echo $HOME", "ls *.c", "x > {}", "cd {}", "A=1 b {}", "if true", "# {}", "~/bin/x", "exit 1",
+            "cat {} | wc", "a; b", "echo $HOME", "ls *.c", "x > {}", "cd {}", "A=1 b {}", "if true", "# {}", "~/bin/x",
+            "exit 1",
             "{} --version", "echo 'a' {}", "time ls", "a && b", "! a", "x\ny", "[ -e {} ]", "test -e {}", "printf x",
         ] {
             guard case .shell = try compose(command, values: ["v"]) else {

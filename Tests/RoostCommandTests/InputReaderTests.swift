@@ -49,7 +49,9 @@ struct InputReaderTests {
         var ends: [Int32] = [0, 0]
         #expect(pipe(&ends) == 0)
         let reader = try MapInputReader(
-            sources: [InputSource(.arguments([bytes("x"), bytes("y")])), InputSource(.file(bytes("/dev/fd/\(ends[0])")))],
+            sources: [
+                InputSource(.arguments([bytes("x"), bytes("y")])), InputSource(.file(bytes("/dev/fd/\(ends[0])"))),
+            ],
             rules: InputRules())
         close(ends[0])
         #expect(write(ends[1], "1\n", 2) == 2)

@@ -11,7 +11,8 @@ struct JoblogTests {
         JoblogLine.format(
             sequence: sequence,
             outcome: MapOutcome(
-                index: 0, kind: kind, startSeconds: 1_795_242_734.0794, runSeconds: 1.2015, exitStatus: exit, signal: signal,
+                index: 0, kind: kind, startSeconds: 1_795_242_734.0794, runSeconds: 1.2015, exitStatus: exit,
+                signal: signal,
                 stdout: CapturedOutput(head: bytes("0\n"))),
             command: bytes(command))
     }
@@ -19,7 +20,8 @@ struct JoblogTests {
     @Test("Lines as observed")
     func lines() {
         #expect(
-            text(line(1, command: "echo 0; exit 0")) == "1\t:\t1795242734.079\t     1.202\t0\t2\t0\t0\techo 0; exit 0\n")
+            text(line(1, command: "echo 0; exit 0")) == "1\t:\t1795242734.079\t     1.202\t0\t2\t0\t0\techo 0; exit 0\n"
+        )
         #expect(text(line(2, exit: 3, kind: .failed)).hasSuffix("\t3\t0\techo a\n"))
         #expect(text(line(3, signal: 9, kind: .failed)).hasSuffix("\t0\t9\techo a\n"))
         #expect(text(line(4, exit: -1, signal: 15, kind: .failed)).hasSuffix("\t-1\t15\techo a\n"))

@@ -12,7 +12,10 @@ struct MapArgumentsTests {
     @Test("Options end where the command begins; the command's own options are left alone")
     func split() throws {
         let split = try MapArguments.split(
-            ["-kj4", "--tag", "-n", "2", "gzip", "-9", "--keep", "{}", ":::", "-a", ":::", "b", "::::", "f", "g", ":::+", "1", "2"])
+            [
+                "-kj4", "--tag", "-n", "2", "gzip", "-9", "--keep", "{}", ":::", "-a", ":::", "b", "::::", "f", "g",
+                ":::+", "1", "2",
+            ])
         #expect(split.options == ["--keep-order", "--jobs=4", "--tag", "--max-args=2"])
         #expect(split.command == ["gzip", "-9", "--keep", "{}"].map(bytes))
         #expect(
@@ -40,9 +43,12 @@ struct MapArgumentsTests {
     @Test("A plan has what the options say")
     func options() throws {
         let plan = try plan(
-            "-j", "8", "-k", "--retries", "3", "--timeout", "1.5h", "--halt", "now,fail=10%", "--memory", "2G", "--cpus", "1.5",
-            "--resource", "gpus=0.5", "--resource", "licence=2", "--label", "zone=a=b", "--env", "HOME", "--env", "LANG", "--wd",
-            "/x", "--pool", "roost://h:1", "--token", "t", "--name", "n", "--crash-limit", "5", "--lb", "--joblog", "+log",
+            "-j", "8", "-k", "--retries", "3", "--timeout", "1.5h", "--halt", "now,fail=10%", "--memory", "2G",
+            "--cpus", "1.5",
+            "--resource", "gpus=0.5", "--resource", "licence=2", "--label", "zone=a=b", "--env", "HOME", "--env",
+            "LANG", "--wd",
+            "/x", "--pool", "roost://h:1", "--token", "t", "--name", "n", "--crash-limit", "5", "--lb", "--joblog",
+            "+log",
             "--no-progress", "cmd", ":::", "a")
         #expect(plan.policy.maxParallel == 8)
         #expect(plan.policy.retries == 2)
@@ -52,7 +58,8 @@ struct MapArgumentsTests {
         #expect(
             plan.request
                 == Resources(
-                    milliCPUs: 1500, memoryBytes: 2 << 30, milliGPUs: 500, named: [.init(name: "licence", milliAmount: 2000)]))
+                    milliCPUs: 1500, memoryBytes: 2 << 30, milliGPUs: 500,
+                    named: [.init(name: "licence", milliAmount: 2000)]))
         #expect(plan.labels == [Label(key: "zone", value: "a=b")])
         #expect(plan.environment == ["HOME", "LANG"])
         #expect(plan.workingDirectory == "/x")
@@ -67,15 +74,23 @@ struct MapArgumentsTests {
         arguments: [
             (["--frobnicate"], "--frobnicate: unknown option"), (["-Z"], "-Z: unknown option"),
             (["--keep-oder"], "did you mean --keep-order?"), (["-j"], "-j: a value must follow"),
-            (["-j", "foo", "x"], "--jobs: 'foo'"), (["-j", "0%", "x"], "--jobs"), (["--delay", "1", "x"], "--delay: not supported"),
-            (["--pipe", "x"], "--pipe: not supported"), (["-X", "x"], "-X: not supported"), (["-S", "h", "x"], "-S: not supported"),
+            (["-j", "foo", "x"], "--jobs: 'foo'"), (["-j", "0%", "x"], "--jobs"),
+            (["--delay", "1", "x"], "--delay: not supported"),
+            (["--pipe", "x"], "--pipe: not supported"), (["-X", "x"], "-X: not supported"),
+            (["-S", "h", "x"], "-S: not supported"),
             (["--timeout", "200%", "x"], "percentage"), (["--timeout", "soon", "x"], "--timeout: 'soon'"),
-            (["--halt", "now", "x"], "--halt: 'now'"), (["--halt", "now,fail=0", "x"], "--halt"), (["--retries", "0", "x"], "--retries"),
-            (["--memory", "lots", "x"], "--memory"), (["--cpus", "-1", "x"], "--cpus"), (["--resource", "gpus", "x"], "--resource"),
-            (["--label", "a", "x"], "--label"), (["-n", "x", "x"], "--max-args"), (["--resume", "x"], "--resume: nothing says"),
-            (["--resume-failed", "--results", "d", "x"], "--resume-failed"), (["--results", "x.csv", "x"], "--results"),
-            (["--output", "xml", "x"], "--output"), (["--lb", "-u", "x"], "--ungroup"), (["--detach", "x"], "--detach"),
-            (["--keep-order=yes", "x"], "takes no value"), (["x", "::::"], "::::: no file"), (["--joblog", "", "x"], "--joblog"),
+            (["--halt", "now", "x"], "--halt: 'now'"), (["--halt", "now,fail=0", "x"], "--halt"),
+            (["--retries", "0", "x"], "--retries"),
+            (["--memory", "lots", "x"], "--memory"), (["--cpus", "-1", "x"], "--cpus"),
+            (["--resource", "gpus", "x"], "--resource"),
+            (["--label", "a", "x"], "--label"), (["-n", "x", "x"], "--max-args"),
+            (["--resume", "x"], "--resume: nothing says"),
+            (["--resume-failed", "--results", "d", "x"], "--resume-failed"),
+            (["--results", "x.csv", "x"], "--results"),
+            (["--output", "xml", "x"], "--output"), (["--lb", "-u", "x"], "--ungroup"),
+            (["--detach", "x"], "--detach"),
+            (["--keep-order=yes", "x"], "takes no value"), (["x", "::::"], "::::: no file"),
+            (["--joblog", "", "x"], "--joblog"),
             (["--crash-limit", "0", "x"], "--crash-limit"), (["--retry-failed"], "--resume-failed"),
         ])
     func wrongUsage(_ arguments: [String], _ expected: String) {
@@ -112,7 +127,8 @@ struct MapArgumentsTests {
     @Test("Progress: a bar on a terminal, late plain lines elsewhere, at once when asked")
     func progress() throws {
         func mode(_ arguments: [String], terminal: Bool) throws -> ProgressMode {
-            try MapPlan(arguments: (arguments + ["x"]).map(bytes), surroundings: .init(errorIsTerminal: terminal)).progress
+            try MapPlan(arguments: (arguments + ["x"]).map(bytes), surroundings: .init(errorIsTerminal: terminal))
+                .progress
         }
         #expect(try mode([], terminal: true) == .bar)
         #expect(try mode([], terminal: false) == .plain(after: .seconds(30)))

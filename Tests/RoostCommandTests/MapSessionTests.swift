@@ -13,7 +13,8 @@ struct MapSessionTests {
 
         init(_ arguments: String..., terminal: Bool = false) throws {
             plan = try MapPlan(
-                arguments: arguments.map(bytes), surroundings: .init(outputIsTerminal: terminal, errorIsTerminal: terminal))
+                arguments: arguments.map(bytes),
+                surroundings: .init(outputIsTerminal: terminal, errorIsTerminal: terminal))
             session = MapSession(plan: plan, at: .zero)
         }
 
@@ -54,10 +55,16 @@ struct MapSessionTests {
         var player = try Player("--no-progress", "gzip", ":::", "a", "b")
         let reader = try MapTaskReader(player.plan)
         let first = try #require(try reader.next())
-        #expect(player.play(.tasksRead([first])) == [.submit(firstIndex: 0, commands: [.direct(argv: [bytes("gzip"), bytes("a")])])])
+        #expect(
+            player.play(.tasksRead([first])) == [
+                .submit(firstIndex: 0, commands: [.direct(argv: [bytes("gzip"), bytes("a")])])
+            ])
         #expect(player.end(0, "one\n") == [out("one\n")])
         let second = try #require(try reader.next())
-        #expect(player.play(.tasksRead([second])) == [.submit(firstIndex: 1, commands: [.direct(argv: [bytes("gzip"), bytes("b")])])])
+        #expect(
+            player.play(.tasksRead([second])) == [
+                .submit(firstIndex: 1, commands: [.direct(argv: [bytes("gzip"), bytes("b")])])
+            ])
         #expect(player.play(.inputsEnded) == [.closeJob])
         #expect(player.end(1, "two\n") == [out("two\n"), .finish(.success)])
         #expect(player.play(.interrupted) == [])
@@ -73,9 +80,11 @@ struct MapSessionTests {
     @Test("The status counts failures, up to 101", arguments: [(1, 1), (100, 100), (150, 101)] as [(Int, Int32)])
     func failures(_ count: Int, _ status: Int32) throws {
         var player = try Player("--no-progress", "false")
-        player.play(.tasksRead((1...count).map {
-            MapTask(input: MapInput(sequence: $0, values: []), command: .direct(argv: [bytes("false")]))
-        }))
+        player.play(
+            .tasksRead(
+                (1...count).map {
+                    MapTask(input: MapInput(sequence: $0, values: []), command: .direct(argv: [bytes("false")]))
+                }))
         player.play(.inputsEnded)
         for index in 0..<count { player.end(index, "", .failed, exit: 1, reason: "exit status 1") }
         #expect(player.last.last == .finish(ExitStatus(rawValue: status)))
@@ -135,7 +144,8 @@ struct MapSessionTests {
         player.end(0)
         #expect(
             player.play(.interrupted) == [
-                .stopInputs, .closeJob, err("roost: cancelling; press Ctrl-C again to kill what still runs\n"), .cancelJob,
+                .stopInputs, .closeJob, err("roost: cancelling; press Ctrl-C again to kill what still runs\n"),
+                .cancelJob,
             ])
         #expect(player.play(.tasksRead([])) == [])
         player.end(1, "", .cancelled)
@@ -175,16 +185,20 @@ struct MapSessionTests {
     @Test(
         "The status of a halted run is GNU parallel's",
         arguments: [
-            ("now,fail=1", [0, 137], 137), ("now,fail=2", [3, 4], 2), ("soon,success=1", [3, 0], 0), ("now,done=1", [3], 3),
+            ("now,fail=1", [0, 137], 137), ("now,fail=2", [3, 4], 2), ("soon,success=1", [3, 0], 0),
+            ("now,done=1", [3], 3),
             ("now,done=2", [0, 4], 1), ("now,fail=30%", [0, 4, 5, 0, 0, 0, 7, 0, 0, 0], 30),
-            ("now,done=30%", [0, 4, 5, 0, 0, 0, 7, 0, 0, 0], 20), ("now,success=30%", [0, 4, 5, 0, 0, 0, 7, 0, 0, 0], 0),
+            ("now,done=30%", [0, 4, 5, 0, 0, 0, 7, 0, 0, 0], 20),
+            ("now,success=30%", [0, 4, 5, 0, 0, 0, 7, 0, 0, 0], 0),
             ("now,fail=2", [3, 0, 0], 1), ("now,fail=60%", [3, 0, 0], 34), ("soon,fail=50%", [0, 1, 1, 0, 1, 1], 50),
         ] as [(String, [Int32], Int32)])
     func haltStatus(_ rule: String, _ exits: [Int32], _ expected: Int32) throws {
         var player = try Player("--no-progress", "--halt", rule, "x")
-        player.play(.tasksRead(exits.indices.map {
-            MapTask(input: MapInput(sequence: $0 + 1, values: []), command: .direct(argv: [bytes("x")]))
-        }))
+        player.play(
+            .tasksRead(
+                exits.indices.map {
+                    MapTask(input: MapInput(sequence: $0 + 1, values: []), command: .direct(argv: [bytes("x")]))
+                }))
         player.play(.inputsEnded)
         var hasHalted = false
         for (index, exit) in exits.enumerated() {
@@ -192,8 +206,11 @@ struct MapSessionTests {
                 player.end(index, "", .cancelled)
             } else {
                 player.end(
-                    index, "", exit == 0 ? .succeeded : .failed, exit: exit > 128 ? 0 : exit, signal: exit > 128 ? exit - 128 : 0)
-                hasHalted = player.last.contains { if case .write(let write) = $0 { text(write.bytes).contains("--halt") } else { false } }
+                    index, "", exit == 0 ? .succeeded : .failed, exit: exit > 128 ? 0 : exit,
+                    signal: exit > 128 ? exit - 128 : 0)
+                hasHalted = player.last.contains {
+                    if case .write(let write) = $0 { text(write.bytes).contains("--halt") } else { false }
+                }
             }
         }
         #expect(player.last.last == .finish(ExitStatus(rawValue: expected)))
@@ -226,7 +243,9 @@ struct MapSessionTests {
         var player = try Player("x", ":::", "a", "b")
         try player.readAll()
         #expect(
-            player.end(0, "", .held, reason: "killed 3 workers (SIGSEGV)") == [err("roost: task 1: killed 3 workers (SIGSEGV)\n")])
+            player.end(0, "", .held, reason: "killed 3 workers (SIGSEGV)") == [
+                err("roost: task 1: killed 3 workers (SIGSEGV)\n")
+            ])
         #expect(
             player.end(1, "", .failed, exit: 2, reason: "exit status 2 on alpha") == [
                 err("roost: task 2: exit status 2 on alpha\n"), err("roost: 0 of 2 tasks succeeded, 2 failed, 0.1s\n"),
@@ -241,9 +260,9 @@ struct MapSessionTests {
         player.now = player.now + .seconds(1)
         #expect(player.play(.ticked).count == 1)
         let actions = player.end(0, "whole\n")
-        #expect(actions.count == 3)
-        #expect(actions[0] == err("\r\u{1b}[K"))
-        #expect(actions[1] == out("whole\n"))
+        #expect(actions == [err("\r\u{1b}[K"), out("whole\n")])
+        player.now = player.now + .seconds(1)
+        #expect(player.play(.ticked).count == 1)
         #expect(player.end(1, "half") == [err("\r\u{1b}[K"), out("half")])
         player.now = player.now + .seconds(1)
         #expect(player.play(.ticked) == [])
@@ -262,6 +281,80 @@ struct MapSessionTests {
         #expect(player.play(.outcomes(ends)) == [.resumeInputs])
     }
 
+    @Test("Large inputs count by their size, and stop counting when their tasks have ended")
+    func backPressureBytes() throws {
+        var player = try Player("--no-progress", "x")
+        let big = [UInt8](repeating: 120, count: MapLimits.outstandingBytes / 2)
+        func task(_ sequence: Int) -> MapTask {
+            MapTask(input: MapInput(sequence: sequence, values: [big]), command: .direct(argv: []))
+        }
+        #expect(player.play(.tasksRead([task(1)])).last != .pauseInputs)
+        #expect(player.play(.tasksRead([task(2)])).last == .pauseInputs)
+        #expect(player.end(0) == [.resumeInputs])
+        #expect(player.play(.tasksRead([task(3)])).last == .pauseInputs)
+    }
+
+    @Test("Whatever comes when: each byte is printed once, in order, and the end is said once", arguments: 0..<60)
+    func anyOrder(_ seed: UInt64) throws {
+        var random = SmallGenerator(state: seed)
+        let count = Int.random(in: 1...20, using: &random)
+        let isOrdered = Bool.random(using: &random)
+        let mode = ["--group", "--lb", "-u"].randomElement(using: &random) ?? "--lb"
+        var player = try Player("--no-progress", mode, isOrdered ? "-k" : "--group", "--joblog", "/tmp/log", "x")
+        player.play(
+            .tasksRead(
+                (1...count).map {
+                    MapTask(input: MapInput(sequence: $0, values: []), command: .direct(argv: [bytes("x")]))
+                }))
+        let outputs = (0..<count).map { index in
+            (0..<Int.random(in: 0...5, using: &random)).map { "\(index).\($0)\n" }.joined()
+        }
+        // Pieces and ends, shuffled; a piece may come after its task's end, twice, or not at all.
+        var facts: [MapFact] = [.inputsEnded]
+        for (index, output) in outputs.enumerated() {
+            let content = bytes(output)
+            var offset = 0
+            while offset < content.count {
+                let length = Int.random(in: 1...content.count - offset, using: &random)
+                let piece = MapChunk(
+                    index: index, stream: .stdout, offset: offset, bytes: Array(content[offset..<offset + length]))
+                for _ in 0..<Int.random(in: 0...2, using: &random) { facts.append(.chunk(piece)) }
+                offset += length
+            }
+            let outcome = MapOutcome(index: index, stdout: CapturedOutput(head: content))
+            facts.append(.outcomes([outcome]))
+            if Bool.random(using: &random) { facts.append(.outcomes([outcome])) }
+        }
+        facts.shuffle(using: &random)
+        var printed = ""
+        var logged: [Int] = []
+        var finishes: [Int32] = []
+        for fact in facts {
+            for action in player.play(fact) {
+                switch action {
+                case .write(let write): printed += text(write.bytes)
+                case .appendJoblog(let line): logged.append(JoblogLine.parse(line[...])?.sequence ?? 0)
+                case .finish(let status): finishes.append(status.rawValue)
+                default: break
+                }
+            }
+        }
+        #expect(finishes == [0])
+        #expect(logged.sorted() == Array(1...count))
+        if isOrdered {
+            #expect(printed == outputs.joined())
+            #expect(logged == Array(1...count))
+        } else if mode != "-u" {
+            // Whole lines: those of each task in order.
+            for (index, output) in outputs.enumerated() {
+                let lines = printed.split(separator: "\n").filter { $0.hasPrefix("\(index).") }
+                #expect(lines.map { $0 + "\n" }.joined() == output)
+            }
+        } else {
+            #expect(printed.utf8.sorted() == outputs.joined().utf8.sorted())
+        }
+    }
+
     @Test("A lost pool ends the run with its status and the remedy")
     func lost() throws {
         var player = try Player("--no-progress", "x", ":::", "a")
@@ -277,7 +370,8 @@ struct MapSessionTests {
         var player = try Player("--no-progress", "x", ":::", "a")
         let task = try #require(try MapTaskReader(player.plan).next())
         player.play(.tasksRead([task]))
-        #expect(player.play(.inputsFailed(MapError(.roostFailed, "disk gone"))) == [err("roost: disk gone\n"), .closeJob])
+        #expect(
+            player.play(.inputsFailed(MapError(.roostFailed, "disk gone"))) == [err("roost: disk gone\n"), .closeJob])
         #expect(player.end(0) == [.finish(.roostFailed)])
     }
 
@@ -296,7 +390,9 @@ struct MapSessionTests {
         #expect(
             player.end(0, "a b\n").first
                 == out(
-                    #"{"task":1,"inputs":["a b"],"command":"echo 'a b'","outcome":"succeeded","reason":"","node":":","attempt":1,"start":1.0,"seconds":2.0,"exit_status":0,"signal":0,"stdout":"a b\n","stderr":"","omitted_bytes":0}"#
+                    #"{"task":1,"inputs":["a b"],"command":"echo 'a b'","outcome":"succeeded","reason":"","node":":","#
+                        + #""attempt":1,"start":1.0,"seconds":2.0,"exit_status":0,"signal":0,"stdout":"a b\n","#
+                        + #""stderr":"","omitted_bytes":0}"#
                         + "\n"))
     }
 

@@ -62,7 +62,10 @@ struct OracleTests {
     func results() throws {
         let directory = try TemporaryDirectory()
         let values = ["a/b", "c d", "t\tx", "back\\slash", "it's", "é"]
-        _ = try Oracle.run(["--results", "\(directory.path)/r", "echo"].map(bytes) + [bytes(":::")] + values.map(bytes) + [bytes(":::"), bytes("2")])
+        _ = try Oracle.run(
+            ["--results", "\(directory.path)/r", "echo"].map(bytes) + [bytes(":::")] + values.map(bytes) + [
+                bytes(":::"), bytes("2"),
+            ])
         let layout = try ResultsLayout(bytes("\(directory.path)/r"))
         for value in values {
             let path = text(layout.path(of: .stdout, values: [bytes(value), bytes("2")], sequence: 1))

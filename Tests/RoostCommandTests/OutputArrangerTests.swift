@@ -3,7 +3,9 @@ import Testing
 
 @Suite("Output is printed in the order that was asked for")
 struct OutputArrangerTests {
-    private func chunk(_ index: Int, _ offset: Int, _ content: String, _ stream: OutputStream = .stdout, attempt: Int = 1)
+    private func chunk(
+        _ index: Int, _ offset: Int, _ content: String, _ stream: OutputStream = .stdout, attempt: Int = 1
+    )
         -> MapChunk
     {
         MapChunk(index: index, attempt: attempt, stream: stream, offset: offset, bytes: bytes(content))
@@ -22,7 +24,8 @@ struct OutputArrangerTests {
                 arranger.chunk(chunk(index, offset, content), tag: tag(index), into: &writes)
             case .end(let index, let content):
                 _ = arranger.ended(
-                    index: index, sequence: index + 1, attempt: 1, tag: tag(index), stdout: CapturedOutput(head: bytes(content)),
+                    index: index, sequence: index + 1, attempt: 1, tag: tag(index),
+                    stdout: CapturedOutput(head: bytes(content)),
                     stderr: CapturedOutput(), into: &writes)
             }
             return text(writes.flatMap(\.bytes))
@@ -47,14 +50,18 @@ struct OutputArrangerTests {
 
     @Test("In order: later tasks wait, and all that is due comes at once")
     func ordered() {
-        #expect(play(.grouped, ordered: true, .end(2, "c"), .end(1, "b"), .end(0, "a"), .end(3, "d")) == ["", "", "abc", "d"])
+        #expect(
+            play(.grouped, ordered: true, .end(2, "c"), .end(1, "b"), .end(0, "a"), .end(3, "d")) == [
+                "", "", "abc", "d",
+            ])
     }
 
     @Test("Line-buffered: whole lines as they come, the rest at the end, nothing twice")
     func lines() {
         #expect(
             play(
-                .lines, .piece(0, 0, "a1"), .piece(1, 0, "b1\nb"), .piece(0, 2, "\na2"), .end(0, "a1\na2"), .end(1, "b1\nb2\n"))
+                .lines, .piece(0, 0, "a1"), .piece(1, 0, "b1\nb"), .piece(0, 2, "\na2"), .end(0, "a1\na2"),
+                .end(1, "b1\nb2\n"))
                 == ["", "b1\n", "a1\n", "a2", "b2\n"])
     }
 
@@ -69,14 +76,17 @@ struct OutputArrangerTests {
     func orderedLines() {
         #expect(
             play(
-                .lines, ordered: true, .piece(1, 0, "b1\n"), .piece(0, 0, "a1\n"), .end(0, "a1\na2\n"), .piece(1, 3, "b2\n"),
+                .lines, ordered: true, .piece(1, 0, "b1\n"), .piece(0, 0, "a1\n"), .end(0, "a1\na2\n"),
+                .piece(1, 3, "b2\n"),
                 .end(1, "b1\nb2\n")) == ["", "a1\n", "a2\nb1\n", "b2\n", ""])
     }
 
     @Test("Ungrouped: every piece at once, without tags")
     func raw() {
         #expect(
-            play(.raw, tagged: true, .piece(0, 0, "a"), .piece(1, 0, "b"), .end(0, "aA"), .end(1, "b")) == ["a", "b", "A", ""])
+            play(.raw, tagged: true, .piece(0, 0, "a"), .piece(1, 0, "b"), .end(0, "aA"), .end(1, "b")) == [
+                "a", "b", "A", "",
+            ])
     }
 
     @Test("Tags stand before each line that has something in it, also after a carriage return")
@@ -94,7 +104,8 @@ struct OutputArrangerTests {
         arranger.chunk(chunk(0, 0, "new\n", attempt: 2), tag: [], into: &writes)
         arranger.chunk(chunk(0, 8, "late\n"), tag: [], into: &writes)
         _ = arranger.ended(
-            index: 0, sequence: 1, attempt: 2, tag: [], stdout: CapturedOutput(head: bytes("new\nend\n")), stderr: CapturedOutput(),
+            index: 0, sequence: 1, attempt: 2, tag: [], stdout: CapturedOutput(head: bytes("new\nend\n")),
+            stderr: CapturedOutput(),
             into: &writes)
         #expect(text(writes.flatMap(\.bytes)) == "old\npartnew\nend\n")
     }
@@ -107,7 +118,9 @@ struct OutputArrangerTests {
         _ = arranger.ended(
             index: 0, sequence: 7, attempt: 1, tag: [], stdout: captured, stderr: CapturedOutput(), into: &writes)
         #expect(writes.map(\.stream) == [.stdout, .stderr, .stdout])
-        #expect(text(writes[1].bytes) == "roost: task 7: 12 bytes of its stdout are left out here; --results DIR keeps everything\n")
+        #expect(
+            text(writes[1].bytes)
+                == "roost: task 7: 12 bytes of its stdout are left out here; --results DIR keeps everything\n")
         var live = OutputArranger(mode: .raw, isOrdered: false)
         writes = []
         live.chunk(chunk(0, 0, "head............ta"), tag: [], into: &writes)
@@ -127,9 +140,11 @@ struct OutputArrangerTests {
         #expect(arranger.heldBytes <= MapLimits.heldOutputBytes)
         #expect(writes.isEmpty)
         _ = arranger.ended(
-            index: 0, sequence: 1, attempt: 1, tag: [], stdout: CapturedOutput(), stderr: CapturedOutput(), into: &writes)
+            index: 0, sequence: 1, attempt: 1, tag: [], stdout: CapturedOutput(), stderr: CapturedOutput(),
+            into: &writes)
         _ = arranger.ended(
-            index: 1, sequence: 2, attempt: 1, tag: [], stdout: CapturedOutput(head: bytes("whole\n")), stderr: CapturedOutput(),
+            index: 1, sequence: 2, attempt: 1, tag: [], stdout: CapturedOutput(head: bytes("whole\n")),
+            stderr: CapturedOutput(),
             into: &writes)
         #expect(text(writes.flatMap(\.bytes)) == "whole\n")
         #expect(arranger.heldBytes == 0)

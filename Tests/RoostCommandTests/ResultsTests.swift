@@ -52,7 +52,9 @@ struct ResultsTests {
         }
         #expect(notDirectory?.problem.contains("Not a directory") == true)
         if access("/dev/full", W_OK) == 0 {
-            let full = #expect(throws: MapError.self) { try ResultsDirectory().write(bytes("x"), at: 0, of: bytes("/dev/full")) }
+            let full = #expect(throws: MapError.self) {
+                try ResultsDirectory().write(bytes("x"), at: 0, of: bytes("/dev/full"))
+            }
             #expect(full?.problem == "cannot write the results file /dev/full: No space left on device")
             #expect(full?.remedy.contains("--results") == true)
         }

@@ -43,7 +43,8 @@ enum FileWriting {
     /// What a person can do about a write that failed.
     static func remedy(_ code: Int32, flag: String) -> String {
         switch code {
-        case ENOSPC, EDQUOT: "make room there, or name another place with \(flag); what has ended is not lost: add --resume"
+        case ENOSPC, EDQUOT:
+            "make room there, or name another place with \(flag); what has ended is not lost: add --resume"
         case EACCES, EPERM, EROFS: "name a place that you may write to with \(flag)"
         case ENOENT, ENOTDIR: "make the directory first, or name another place with \(flag)"
         case EMFILE, ENFILE: "raise the limit of open files (ulimit -n)"

@@ -1,11 +1,21 @@
 package import RoostModel
 
+/// What `--halt` asked for.
+package enum HaltChoice: Hashable, Sendable {
+    case never
+    case rule(HaltRule)
+}
+
 /// `--halt`: `never`, or `now|soon,fail|success|done=N|N%`; also the older numbers of GNU parallel.
 package enum HaltText {
-    /// What `text` asks for, nil inside for `never`; throws nothing but answers nil when it makes no sense.
-    package static func parse(_ text: String) -> HaltRule?? {
+    /// What `text` asks for; nil when it makes no sense.
+    package static func parse(_ text: String) -> HaltChoice? {
+        if text == "never" || text == "0" { return .never }
+        return rule(text).map(HaltChoice.rule)
+    }
+
+    private static func rule(_ text: String) -> HaltRule? {
         switch text {
-        case "never", "0": return .some(nil)
         case "1": return HaltRule(urgency: .soon, condition: .failed, threshold: .count(1))
         case "2": return HaltRule(urgency: .now, condition: .failed, threshold: .count(1))
         case "-1": return HaltRule(urgency: .soon, condition: .succeeded, threshold: .count(1))

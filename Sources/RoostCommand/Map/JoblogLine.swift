@@ -4,7 +4,8 @@ import RoostModel
 ///
 ///     Seq  Host  Starttime  JobRuntime  Send  Receive  Exitval  Signal  Command       (tabs between them)
 package enum JoblogLine {
-    package static let header = Array("Seq\tHost\tStarttime\tJobRuntime\tSend\tReceive\tExitval\tSignal\tCommand\n".utf8)
+    package static let header = Array(
+        "Seq\tHost\tStarttime\tJobRuntime\tSend\tReceive\tExitval\tSignal\tCommand\n".utf8)
 
     /// One task's line. A newline in the command becomes a NUL byte, so that a task stays one line.
     package static func format(sequence: Int, outcome: MapOutcome, command: [UInt8]) -> [UInt8] {

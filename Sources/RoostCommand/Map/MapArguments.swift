@@ -34,7 +34,8 @@ package struct MapArguments: Hashable, Sendable {
             let values = Array(rest[(index + 1)..<next])
             if isFile {
                 if values.isEmpty {
-                    throw .usage("::::", "no file follows", remedy: "name the files with inputs, or - for standard input")
+                    throw .usage(
+                        "::::", "no file follows", remedy: "name the files with inputs, or - for standard input")
                 }
                 for value in values { sources.append(InputSource(.file(value), isLinked: isLinked)) }
             } else {
@@ -76,7 +77,9 @@ private struct OptionScanner {
         let name = MapOptionTable.aliases[spelled] ?? spelled
         // Grouping is what we do anyway.
         if name == "group" { return }
-        guard let entry = MapOptionTable.entries.first(where: { $0.long == name }) else { throw unknown("--\(spelled)", name) }
+        guard let entry = MapOptionTable.entries.first(where: { $0.long == name }) else {
+            throw unknown("--\(spelled)", name)
+        }
         if entry.takesValue {
             let value = nameEnd < word.endIndex ? Array(word[(nameEnd + 1)...]) : try following("--\(spelled)")
             add(entry, value)

@@ -19,18 +19,24 @@ package struct MapManual: ParsableCommand {
             each input is a command line itself.
 
             INPUTS
-              ::: A B      these, from the command line        -a FILE, :::: FILE   the lines of a file
-              :::+ A B     in step with the source before      ::::+ FILE           the same, from a file
+              ::: A B          these, from the command line
+              :::: FILE        the lines of a file; so does -a FILE
+              :::+ A B         in step with the source before
+              ::::+ FILE       the same, from a file
             Several sources are combined, each with each, the first varying slowest; --link takes them in step. \
             With none of them the lines of standard input are the inputs, read as they come: \
             'tail -f log | roost map ...' starts a task for each line that arrives.
 
             REPLACEMENT STRINGS
-              {}    the input                dir/a.tar.gz      {1} {2}   the input of source (or column) 1, 2
-              {.}   without extension        dir/a.tar         {-1}      of the last one
-              {/}   the name                 a.tar.gz          {1.} {1/} {1//} {1/.}   parts of it
-              {//}  the directory            dir               {#}       the task's number, from 1
-              {/.}  the name, no extension   a.tar             {%}       the number of its slot, from 1
+              {}     the input                   dir/a.tar.gz
+              {.}    without its extension       dir/a.tar
+              {/}    the name                    a.tar.gz
+              {//}   the directory               dir
+              {/.}   the name, no extension      a.tar
+              {2}    of the second source or column; {-1} of the last
+              {2.}   a part of it; so {2/} {2//} {2/.}
+              {#}    the task's number, from 1
+              {%}    the number of its slot, from 1
             Without any of them the inputs are added at the end. Inputs are quoted for the shell, so no character \
             in them can do harm. A command that needs no shell is started without one.
 
@@ -44,22 +50,28 @@ package struct MapManual: ParsableCommand {
               Inputs from a pipe, odd file names included:
                 find . -name '*.wav' -print0 | roost map -0 flac --silent {}
 
-              Columns of a table, results in order, at most 30 s each, twice more if one fails:
-                roost map -k --colsep '\\t' --timeout 30s --retries 3 ./simulate --alpha {1} --beta {2} :::: runs.tsv
+              Columns of a table, output in order, 30 s each, three tries:
+                roost map -k --colsep '\\t' --timeout 30s --retries 3 \\
+                  ./simulate --alpha {1} --beta {2} :::: runs.tsv
 
               A run that can be continued after a crash or a change:
-                roost map --joblog run.log --resume-failed ./analyse {} :::: samples.txt
+                roost map --joblog log --resume-failed ./analyse {} :::: names
 
               The same on the nodes of a pool, two CPUs and 4 GiB each:
-                roost map --pool roost://head:7117 --cpus 2 --memory 4G ./analyse {} :::: samples.txt
+                roost map --pool roost://head:7117 --cpus 2 --memory 4G \\
+                  ./analyse {} :::: names
 
               Look before running:
                 roost map --dry-run mv {} {.}.bak ::: *
 
             EXIT STATUS
-              0 all tasks succeeded; 1-100 that many failed; 101 more than 100 failed; 64 wrong usage; \
-            69 the pool cannot be reached; 77 the pool refused us; 130 Ctrl-C; 255 Roost itself could not go on. \
-            With --halt ...=1 the status of the task that decided, with --halt ...=N% the percentage that failed.
+              0        all tasks succeeded
+              1-100    that many failed; 101 for more
+              64       wrong usage
+              69, 77   the pool cannot be reached, or refused us
+              130      Ctrl-C
+              255      Roost itself could not go on
+            With --halt ...=1 it is the status of the task that decided, with --halt ...=N% the percentage that failed.
 
             Ctrl-C cancels the tasks and prints the summary; a second one kills them.
             """)

@@ -41,7 +41,8 @@ package struct MapOptions: ParsableArguments {
 
     @Option(
         name: [.customShort("d"), .customLong("delimiter")],
-        help: ArgumentHelp("Inputs end with this text; \\n, \\t, \\0 and octal \\123 are understood.", valueName: "text"))
+        help: ArgumentHelp(
+            "Inputs end with this text; \\n, \\t, \\0 and octal \\123 are understood.", valueName: "text"))
     package var delimiter: String?
 
     @Option(
@@ -83,7 +84,8 @@ package struct MapOptions: ParsableArguments {
         help: ArgumentHelp("Run tasks in this directory of the node.", valueName: "dir"))
     package var workdir: String?
 
-    @Option(help: ArgumentHelp("Give this variable of our environment to the tasks. May be repeated.", valueName: "name"))
+    @Option(
+        help: ArgumentHelp("Give this variable of our environment to the tasks. May be repeated.", valueName: "name"))
     package var env: [String] = []
 
     // MARK: What a task needs

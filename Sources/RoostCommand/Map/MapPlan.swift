@@ -71,11 +71,11 @@ package struct MapPlan: Sendable {
     }
 
     /// Whether the pool should send output while tasks run.
-    package var streamsOutput: Bool { output.mode != .grouped || output.results != nil }
+    package var streamsOutput: Bool { output.results != nil || (output.mode != .grouped && !output.isJSON) }
 
     /// Whether a task's inputs are needed when it ends.
     var remembersInputs: Bool {
-        joblog != nil || output.tag != nil || output.results != nil || output.isJSON || policy.halt != nil
+        joblog != nil || output.tag != nil || output.results != nil || output.isJSON
     }
 
     /// Whether standard input is one of the sources; a person at a terminal should be told so.

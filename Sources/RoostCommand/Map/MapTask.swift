@@ -38,8 +38,10 @@ package final class MapTaskReader {
     package func next() throws(MapError) -> MapTask? {
         while let input = try reader.next() {
             if resume.skips(input.sequence) { continue }
-            if let results, directory.isComplete(sequencePath: results.path(
-                of: .sequence, values: input.values, sequence: input.sequence))
+            if let results,
+                directory.isComplete(
+                    sequencePath: results.path(
+                        of: .sequence, values: input.values, sequence: input.sequence))
             {
                 continue
             }

@@ -45,9 +45,9 @@ package final class ResultsDirectory {
     }
 
     private func failure(_ path: [UInt8], _ code: Int32) -> MapError {
-        MapError(
-            .roostFailed,
-            "cannot write the results file \(String(decoding: path, as: UTF8.self)): \(SystemError(code: code).message)",
+        let name = String(decoding: path, as: UTF8.self)
+        return MapError(
+            .roostFailed, "cannot write the results file \(name): \(SystemError(code: code).message)",
             remedy: FileWriting.remedy(code, flag: "--results"))
     }
 }

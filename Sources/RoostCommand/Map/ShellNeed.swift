@@ -28,7 +28,10 @@ package struct ShellNeed: Hashable, Sendable {
     }
 
     package func program(_ word: [UInt8]) -> Program {
-        if word.isEmpty || word.contains(UInt8(ascii: "=")) || functions.contains(word) { return .shellOnly }
+        // A leading % names a job of the shell.
+        guard let first = word.first, first != UInt8(ascii: "%"), !word.contains(UInt8(ascii: "=")),
+            !functions.contains(word)
+        else { return .shellOnly }
         if Self.twins.contains(word) { return .builtinWithTwin }
         return Self.shellOnly.contains(word) ? .shellOnly : .program
     }

@@ -56,7 +56,6 @@ package struct ProgressRenderer: Sendable {
     package mutating func clear() -> [UInt8] {
         guard isDrawn else { return [] }
         isDrawn = false
-        lastDrawn = nil
         return [UInt8]("\r\u{1b}[K")
     }
 
@@ -110,7 +109,7 @@ package struct ProgressRenderer: Sendable {
         }
         if state.running > 0 { words.append("\(state.running) running") }
         if state.retried > 0 { words.append("\(state.retried) retried") }
-        if state.lost > 0 { words.append("\(state.lost) nodes lost") }
+        if state.lost > 0 { words.append(state.lost == 1 ? "1 node lost" : "\(state.lost) nodes lost") }
         return words
     }
 
@@ -121,7 +120,7 @@ package struct ProgressRenderer: Sendable {
         if state.failed > 0 { words.append("\(state.failed) failed") }
         if state.done < state.known { words.append("\(state.known - state.done) not run") }
         if state.retried > 0 { words.append("\(state.retried) retried") }
-        if state.lost > 0 { words.append("\(state.lost) nodes lost") }
+        if state.lost > 0 { words.append(state.lost == 1 ? "1 node lost" : "\(state.lost) nodes lost") }
         let elapsed = now - state.start
         words.append(DurationText.show(elapsed))
         let seconds = elapsed.inSeconds
@@ -137,28 +136,5 @@ package struct ProgressRenderer: Sendable {
         }
         let perHour = rate * 3600
         return "\(Int(perHour.rounded()))/h"
-    }
-}
-
-/// Tasks per second, smoothed over about ten seconds.
-struct SmoothedRate: Sendable {
-    private var lastTime: Instant?
-    private var lastDone = 0
-    private(set) var perSecond: Double?
-
-    mutating func update(done: Int, start: Instant, now: Instant) {
-        let elapsed = (now - (lastTime ?? start)).inSeconds
-        // Shorter samples would be mostly noise.
-        guard elapsed >= 0.2, done > 0 else { return }
-        let sample = Double(done - lastDone) / elapsed
-        lastTime = now
-        lastDone = done
-        guard let old = perSecond else {
-            perSecond = sample
-            return
-        }
-        // The weight of a sample grows with the time it covers: 1 - e^(-t/10), without a library for exp.
-        let weight = elapsed / (elapsed + 10)
-        perSecond = old + (sample - old) * weight
     }
 }

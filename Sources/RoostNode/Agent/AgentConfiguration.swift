@@ -15,9 +15,8 @@ package struct AgentConfiguration: Sendable {
     package var environment: [String]
     /// The `roost` binary, to start the guard with; nil: no guard.
     package var guardExecutable: String?
-    /// What the guard is told so that it can report this agent's death: see `GuardReporter`.
+    /// More words for the guard: where to report this agent's death.
     package var guardArguments: [String] = []
-    package var guardEnvironment: [String] = []
 
     /// Where commands run.
     package enum Spool: Sendable {

@@ -48,7 +48,7 @@ package final class AgentCore {
 
     fileprivate func received(_ messages: [ServerToNode], _ generation: Int) {
         guard generation == self.generation else { return }
-        let now = Clock.now()
+        let now = RoostModel::Clock.now()
         for message in messages {
             if case .forget(let job) = message { commands.forget(job) }
             machine.apply(.serverSaid(message), at: now, into: &actions)
@@ -72,14 +72,14 @@ package final class AgentCore {
     // MARK: Events
 
     package func apply(_ event: NodeEvent) {
-        machine.apply(event, at: Clock.now(), into: &actions)
+        machine.apply(event, at: RoostModel::Clock.now(), into: &actions)
         carryOut()
         settleSoon()
     }
 
     /// What the runtime's processes did, as one batch.
     package func processesDid(_ events: [ProcessEvent]) {
-        let now = Clock.now()
+        let now = RoostModel::Clock.now()
         for event in events {
             if let told = commands.nodeEvent(event) { machine.apply(told, at: now, into: &actions) }
         }
@@ -94,7 +94,7 @@ package final class AgentCore {
 
     private func settle() {
         isSettleDue = false
-        machine.settle(at: Clock.now(), into: &actions)
+        machine.settle(at: RoostModel::Clock.now(), into: &actions)
         carryOut()
         armTimer()
     }
@@ -130,12 +130,12 @@ package final class AgentCore {
     private func start(_ worker: Int, _ start: WorkerStart) {
         if start.job.runtime == .digest {
             machine.apply(
-                .batchEnded(worker: worker, DigestRuntime.run(start)), at: Clock.now(), into: &actions)
+                .batchEnded(worker: worker, DigestRuntime.run(start)), at: RoostModel::Clock.now(), into: &actions)
             settleSoon()
             return
         }
         if let failed = commands.start(worker, start) {
-            machine.apply(.workerEnded(worker: worker, failed), at: Clock.now(), into: &actions)
+            machine.apply(.workerEnded(worker: worker, failed), at: RoostModel::Clock.now(), into: &actions)
             settleSoon()
         }
     }
@@ -163,7 +163,7 @@ package final class AgentCore {
         guard !hasLeft, let due = machine.nextDeadline, due < timerAt else { return }
         timer?.cancel()
         timerAt = due
-        let wait = max(0, (due - Clock.now()).wholeNanoseconds)
+        let wait = max(0, (due - RoostModel::Clock.now()).wholeNanoseconds)
         timer = loop.assumeIsolated().scheduleTask(in: .nanoseconds(wait)) {
             self.timerAt = .never
             self.apply(.deadlinePassed)
@@ -189,7 +189,7 @@ private final class Ear: LinkDelegate {
 /// Runs digest tasks where they stand: inside the agent, a batch at a time.
 enum DigestRuntime {
     static func run(_ start: WorkerStart) -> OutcomeBatch {
-        let began = Clock.now()
+        let began = RoostModel::Clock.now()
         var batch = OutcomeBatch(job: start.job.id, epoch: start.epoch)
         let slice = start.arguments
         batch.payloads.reserve(payloads: slice.count, bytes: 8 * slice.count)
@@ -198,7 +198,7 @@ enum DigestRuntime {
             batch.append(task: task, attempt: start.attempt, littleEndian: Digest.of(slice[offset]))
             task += 1
         }
-        batch.runNanoseconds = UInt64(max(0, (Clock.now() - began).wholeNanoseconds))
+        batch.runNanoseconds = UInt64(max(0, (RoostModel::Clock.now() - began).wholeNanoseconds))
         return batch
     }
 }

@@ -1,5 +1,5 @@
 import Glibc
-package import RoostModel
+import RoostModel
 import RoostWire
 
 /// Turns tasks of the command runtime into processes, and ends of processes into ends of attempts.
@@ -7,7 +7,6 @@ package struct CommandRuntime {
     private let reactor: ProcessReactor
     private let spool: AgentConfiguration.Spool
     private let inherited: [String]
-    private let guardTag: String?
     /// What a job's commands share, decoded once.
     private var commons: [JobID: Common] = [:]
     private var running: [UInt64: Running] = [:]
@@ -26,12 +25,9 @@ package struct CommandRuntime {
         var memoryLimit: Int64
     }
 
-    package init(
-        reactor: ProcessReactor, spool: AgentConfiguration.Spool, environment: [String], guardTag: String?
-    ) {
+    package init(reactor: ProcessReactor, spool: AgentConfiguration.Spool, environment: [String]) {
         self.reactor = reactor
         self.spool = spool
-        self.guardTag = guardTag
         inherited = environment
     }
 
@@ -85,7 +81,6 @@ package struct CommandRuntime {
             environment.removeAll { $0.hasPrefix("\(name)=") }
             environment.append("\(name)=\(threads)")
         }
-        if let guardTag { environment.append(guardTag) }
         for variable in decoded.environment {
             environment.removeAll { $0.hasPrefix("\(variable.name)=") }
             environment.append("\(variable.name)=\(variable.value)")
@@ -184,7 +179,7 @@ package struct CommandRuntime {
         var result = CommandResult(
             exitStatus: nil, startNanoseconds: end.startNanoseconds, runNanoseconds: end.runNanoseconds,
             userMicroseconds: end.userMicroseconds, systemMicroseconds: end.systemMicroseconds,
-            peakMemoryBytes: end.peakMemoryBytes ?? 0, stdout: end.stdout, stderr: end.stderr)
+            peakMemoryBytes: end.peakMemoryBytes ?? 0, stdout: end.stdout.model, stderr: end.stderr.model)
         let run = UInt64(max(0, end.runNanoseconds))
         switch end.exit {
         case .exited(0):
@@ -217,9 +212,15 @@ package struct CommandRuntime {
     }
 }
 
+extension RoostNode.CapturedOutput {
+    fileprivate var model: RoostModel.CapturedOutput {
+        RoostModel.CapturedOutput(head: head, tail: tail, totalBytes: totalBytes)
+    }
+}
+
 /// The last lines of what a command printed: of its errors, or, when it printed none, of its output.
 enum LastLines {
-    static func of(_ stderr: CapturedOutput, else stdout: CapturedOutput) -> String {
+    static func of(_ stderr: RoostNode.CapturedOutput, else stdout: RoostNode.CapturedOutput) -> String {
         let shown = stderr.totalBytes > 0 ? stderr : stdout
         let bytes = shown.tail.isEmpty ? shown.head : shown.tail
         return String(decoding: bytes.suffix(Limits.postMortemOutputBytes), as: UTF8.self)
@@ -249,15 +250,19 @@ package enum SlotMarker {
 
 /// Signals by name.
 enum SignalName {
-    static func of(_ signal: Int32) -> String {
-        guard let name = sigabbrev_np(signal) else { return "SIG\(signal)" }
-        return "SIG\(String(cString: name))"
-    }
+    private static let names: [Int32: String] = [
+        SIGHUP: "SIGHUP", SIGINT: "SIGINT", SIGQUIT: "SIGQUIT", SIGILL: "SIGILL", SIGTRAP: "SIGTRAP",
+        SIGABRT: "SIGABRT", SIGBUS: "SIGBUS", SIGFPE: "SIGFPE", SIGKILL: "SIGKILL", SIGUSR1: "SIGUSR1",
+        SIGSEGV: "SIGSEGV", SIGUSR2: "SIGUSR2", SIGPIPE: "SIGPIPE", SIGALRM: "SIGALRM", SIGTERM: "SIGTERM",
+        SIGXCPU: "SIGXCPU", SIGXFSZ: "SIGXFSZ", SIGSYS: "SIGSYS",
+    ]
+
+    static func of(_ signal: Int32) -> String { names[signal] ?? "signal \(signal)" }
 }
 
 /// Removes what a command left in its directory.
-enum DirectoryTree {
-    static func remove(_ path: String) {
+package enum DirectoryTree {
+    package static func remove(_ path: String) {
         guard let directory = opendir(path) else {
             unlink(path)
             return

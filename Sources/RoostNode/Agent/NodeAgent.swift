@@ -20,7 +20,7 @@ package final class NodeAgent: Sendable {
     ) async throws(RoostError) -> NodeAgent {
         let (cuts, cut) = AsyncStream<RoostError>.makeStream()
         let (left, leave) = AsyncStream<String>.makeStream()
-        let guardLine = try AgentGuard.start(configuration, incarnation)
+        let guardLine = try startGuard(configuration, incarnation)
         let relay = ProcessRelay(loop: loop)
         let reactor: ProcessReactor
         do {
@@ -32,15 +32,13 @@ package final class NodeAgent: Sendable {
             node: configuration.node, incarnation: incarnation, name: configuration.name,
             processID: getpid(), offer: configuration.offer, labels: configuration.labels,
             platform: configuration.platform, version: configuration.version)
-        let tag = guardLine.map { _ in AgentGuard.variable(configuration, incarnation) }
         do {
             let core = try await loop.submit {
                 NIOLoopBound(
                     AgentCore(
                         identity: identity,
                         runtime: CommandRuntime(
-                            reactor: reactor, spool: configuration.spool, environment: configuration.environment,
-                            guardTag: tag),
+                            reactor: reactor, spool: configuration.spool, environment: configuration.environment),
                         loop: loop, log: log, onDisconnect: { cut.yield($0) },
                         onLeave: { reason in
                             leave.yield(reason)
@@ -52,6 +50,21 @@ package final class NodeAgent: Sendable {
             return NodeAgent(core, loop, log, cuts, left, guardLine)
         } catch {
             throw RoostError(.internal, "the agent's event loop does not run", cause: "\(error)")
+        }
+    }
+
+    /// `roost guard NODE INCARNATION … TAG`: the guard knows whose death it would report.
+    private static func startGuard(
+        _ configuration: AgentConfiguration, _ incarnation: Incarnation
+    ) throws(RoostError) -> GuardLine? {
+        guard let executable = configuration.guardExecutable else { return nil }
+        do {
+            return try GuardLine.start(
+                executable: executable,
+                arguments: ["guard", "\(configuration.node.rawValue)", "\(incarnation.rawValue)"]
+                    + configuration.guardArguments)
+        } catch {
+            throw RoostError(.io, "the agent's guard process does not start", cause: "\(error)")
         }
     }
 
@@ -75,6 +88,13 @@ package final class NodeAgent: Sendable {
     /// Kills what runs and leaves.
     package func stop(_ reason: String) {
         loop.execute { [core] in core.value.apply(.stopRequested(reason: reason)) }
+    }
+
+    /// Kills what runs, leaves, and waits until that is done. For an agent without a connection loop of its own.
+    package func stopAndWait(_ reason: String) async {
+        stop(reason)
+        for await _ in left {}
+        guardLine?.bye()
     }
 
     /// Serves the pool until the agent leaves it; the reason.
