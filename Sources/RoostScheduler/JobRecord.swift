@@ -26,6 +26,8 @@ package struct JobRecord {
     /// Progress changed since readers were last told.
     package var progressChanged = false
     package var isEndAnnounced = false
+    /// An owner who reads in order has all outcomes of tasks before this one.
+    package var released: UInt64 = 0
     /// Some task has had more than one round: batches in the log may hold outcomes that are not the latest.
     package var hadRounds = false
     /// Evidence of abnormal ends by task, for `job show`; the first of them.
@@ -45,10 +47,10 @@ package struct JobRecord {
     package var isEnded: Bool { tasks.progress.isEnded }
 
     /// Whether it wants to be granted something now.
-    package var isRunnable: Bool {
+    package func isRunnable(undeliveredBytes: Int) -> Bool {
         guard !isCancelled, tasks.readyCount > 0 else { return false }
         if let most = spec.policy.maxParallel, tasks.progress.granted >= most { return false }
-        return tasks.log.byteCount <= Limits.undeliveredBytes || spec.retention == .kept
+        return tasks.log.byteCount <= undeliveredBytes || spec.retention == .kept
     }
 
     /// How many tasks one slot is given at a time: one when they are long or nobody knows yet, more the shorter

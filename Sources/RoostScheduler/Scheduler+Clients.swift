@@ -25,8 +25,27 @@ extension Scheduler {
         session.connection = connection
         session.role = principal.role
         session.departures += 1
+        session.lastHeard = now
         sessions[hello.session] = session
         owners[connection] = .client(hello.session)
+        schedule(
+            .clientSilence(hello.session, departures: session.departures), at: now + configuration.suspectAfter)
+    }
+
+    /// A client lets itself be heard as nodes do; one that does not is away, whatever its connection says.
+    mutating func lookForSilence(
+        of id: SessionID, departures: Int, at now: Instant, into effects: inout Effects
+    ) {
+        guard let session = sessions[id], session.departures == departures, let connection = session.connection
+        else { return }
+        let due = session.lastHeard + configuration.suspectAfter
+        if due > now {
+            schedule(.clientSilence(id, departures: departures), at: due)
+            return
+        }
+        owners[connection] = nil
+        effects.close(connection, RoostError(.lost, "nothing was heard from the client for too long"))
+        clientLeft(id, at: now)
     }
 
     /// The client is out of contact: its readers pause, its attached jobs wait a grace time for it.
@@ -138,6 +157,10 @@ extension Scheduler {
         _ spec: JobSpec, _ session: SessionID, _ connection: ConnectionID, at now: Instant,
         into effects: inout Effects
     ) {
+        // What the policy asks for is bounded before anything is compared: the same submission is the same job.
+        var spec = spec
+        spec.policy.retries = min(spec.policy.retries, Limits.attemptsPerTask)
+        spec.policy.crashLimit = min(max(spec.policy.crashLimit, 1), Limits.attemptsPerTask)
         if jobSlots[spec.id] != nil {
             guard let slot = ownJob(spec.id, session, connection, into: &effects) else { return }
             guard jobs[slot].spec == spec else {
@@ -171,10 +194,6 @@ extension Scheduler {
     private mutating func open(
         _ spec: JobSpec, session: SessionID, user: Int, at now: Instant, into effects: inout Effects
     ) {
-        var spec = spec
-        // An administrator's priority orders users; everybody else's orders his own jobs.
-        spec.policy.retries = min(spec.policy.retries, Limits.attemptsPerTask)
-        spec.policy.crashLimit = min(max(spec.policy.crashLimit, 1), Limits.attemptsPerTask)
         let slot = jobs.insert(
             JobRecord(spec: spec, number: nextJobNumber, user: user, session: session, submitted: now))
         jobSlots[spec.id] = slot
@@ -270,6 +289,8 @@ extension Scheduler {
         jobs[slot].tasks.progress.isClosed = true
         if isNew && configuration.sabotage != .forgetWaitingOnCancel { endWaiting(slot, reason: "its job was cancelled") }
         stopGranted(slot, kill: kill, into: &effects)
+        // A node may have been saved up for it.
+        if jobs[slot].reservation != nil { noteAllHungry() }
         noteProgress(slot, at: now)
         noteNews(slot)
     }
@@ -331,6 +352,7 @@ extension Scheduler {
             if let origin = jobs[slot].tasks.log[sequence].origin { owe(origin) }
             sequence += 1
         }
+        if jobs[slot].reservation != nil { noteAllHungry() }
         users[jobs[slot].user].ranked.removeAll { $0 == slot }
         sessions[jobs[slot].session]?.jobs.remove(job)
         jobSlots[job] = nil

@@ -29,7 +29,7 @@ extension Scheduler {
         owners[connection] = .node(slot)
         nodes[slot].hello.inventory = []
         dropUnknown(hello.inventory, connection, into: &effects)
-        schedule(.silence(node: slot, life: nodes[slot].life), at: now + configuration.suspectAfter)
+        watchSilence(slot, at: now)
         noteHungry(slot)
         effects.notices.append(.nodeJoined(name: hello.name, slots: Int(hello.offer.milliCPUs / 1000)))
     }
@@ -52,7 +52,7 @@ extension Scheduler {
         nodes[slot].owedAcknowledgements.removeAll()
         nodes[slot].jobsKnown.removeAll()
         for share in nodes[slot].shares.indices { nodes[slot].shares[share].isRetracting = false }
-        schedule(.silence(node: slot, life: nodes[slot].life), at: now + configuration.suspectAfter)
+        watchSilence(slot, at: now)
         reconcile(slot, hello.inventory, connection, at: now, into: &effects)
         noteHungry(slot)
         effects.notices.append(.nodeReturned(name: nodes[slot].hello.name))
@@ -137,12 +137,19 @@ extension Scheduler {
         schedule(.lease(node: slot, life: nodes[slot].life, suspectSince: now), at: now + Limits.lease)
     }
 
+    private mutating func watchSilence(_ slot: Int, at now: Instant) {
+        guard !nodes[slot].isWatched else { return }
+        nodes[slot].isWatched = true
+        schedule(
+            .silence(node: slot, life: nodes[slot].life), at: nodes[slot].lastHeard + configuration.suspectAfter)
+    }
+
     mutating func lookForSilence(_ slot: Int, life: UInt64, at now: Instant, into effects: inout Effects) {
-        guard nodes.isUsed(slot), nodes[slot].life == life, nodes[slot].suspectSince == nil else { return }
-        guard let connection = nodes[slot].connection else { return }
-        let due = nodes[slot].lastHeard + configuration.suspectAfter
-        if due > now {
-            schedule(.silence(node: slot, life: life), at: due)
+        guard nodes.isUsed(slot), nodes[slot].life == life else { return }
+        nodes[slot].isWatched = false
+        guard nodes[slot].suspectSince == nil, let connection = nodes[slot].connection else { return }
+        guard nodes[slot].lastHeard + configuration.suspectAfter <= now else {
+            watchSilence(slot, at: now)
             return
         }
         owners[connection] = nil
@@ -316,7 +323,8 @@ extension Scheduler {
         guard let share = nodes[node].share(of: job) else { return }
         nodes[node].shares[share].granted -= count
         trimLanes(node, share)
-        noteHungry(node)
+        // The room that a job's limit gives back may be used anywhere.
+        if jobs[job].spec.policy.maxParallel != nil { noteAllHungry() } else { noteHungry(node) }
     }
 
     /// Lanes that nothing was granted for are given up, with what they hold of the node.

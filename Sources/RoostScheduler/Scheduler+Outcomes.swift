@@ -8,7 +8,7 @@ extension Scheduler {
     ) {
         // The same batch again, after a cut, while the first copy still waits for its client.
         if nodes[node].heldSequences.contains(sequence) { return }
-        guard let job = jobSlots[batch.job], batch.epoch == configuration.epoch else {
+        guard batch.count > 0, let job = jobSlots[batch.job], batch.epoch == configuration.epoch else {
             counters.late += UInt64(batch.count)
             acknowledge(sequence, node)
             return

@@ -24,7 +24,7 @@ extension Scheduler {
                 connection: connection, order: request.order, next: after, acknowledged: after,
                 window: max(1, min(request.window, Limits.readerWindowTasks)), isOwner: isOwner))
         // What the reader says it has, it has: an acknowledgement that was lost with the connection.
-        if isOwner && request.order == .asCompleted { release(slot, upTo: request.after) }
+        if isOwner { release(slot, request.order, upTo: request.after) }
         noteProgress(slot, at: now)
         noteNews(slot)
     }
@@ -48,37 +48,41 @@ extension Scheduler {
         jobs[slot].readers[index].sent.removeFirst(gone)
         jobs[slot].readers[index].outstanding -= freed
         jobs[slot].readers[index].acknowledged = reached
-        if reader.isOwner {
-            switch reader.order {
-            case .asCompleted: release(slot, upTo: reached)
-            case .inOrder: releaseTasks(slot, from: reader.acknowledged, to: reached)
-            }
-        }
+        if reader.isOwner { release(slot, reader.order, upTo: reached) }
         noteNews(slot)
     }
 
-    /// The owner has the batches before `sequence`: an attached job lets them go.
-    private mutating func release(_ slot: Int, upTo sequence: UInt64) {
+    /// The owner has everything before the cursor: an attached job lets it go, and may go on if it had paused.
+    private mutating func release(_ slot: Int, _ order: ReadRequest.Order, upTo cursor: UInt64) {
         guard jobs[slot].spec.retention == .attached else { return }
+        let wasRunnable = isRunnable(slot)
+        switch order {
+        case .asCompleted: releaseBatches(slot, upTo: cursor)
+        case .inOrder: releaseTasks(slot, upTo: cursor)
+        }
+        jobs[slot].tasks.log.trim()
+        if !wasRunnable && isRunnable(slot) { noteAllHungry() }
+    }
+
+    private mutating func releaseBatches(_ slot: Int, upTo sequence: UInt64) {
         var next = jobs[slot].tasks.log.base
         while next < min(sequence, jobs[slot].tasks.log.end) {
             if let origin = jobs[slot].tasks.log.acknowledge(next, count: .max) { owe(origin) }
             next += 1
         }
-        jobs[slot].tasks.log.trim()
     }
 
-    /// The owner has the outcomes of tasks `from ..< to`.
-    private mutating func releaseTasks(_ slot: Int, from: UInt64, to: UInt64) {
-        guard jobs[slot].spec.retention == .attached, from < to else { return }
-        var task = from
-        while task < to {
+    /// From where the last release ended, on whatever connection that was.
+    private mutating func releaseTasks(_ slot: Int, upTo end: UInt64) {
+        var task = jobs[slot].released
+        while task < min(end, UInt64(jobs[slot].tasks.nextFresh)) {
             let cell = jobs[slot].tasks.cells[Int(task)]
+            guard !cell.isOpen else { break }
             task += 1
             guard let sequence = jobs[slot].tasks.sequence(of: cell) else { continue }
             if let origin = jobs[slot].tasks.log.acknowledge(sequence, count: 1) { owe(origin) }
         }
-        jobs[slot].tasks.log.trim()
+        jobs[slot].released = task
     }
 
     // MARK: Serving
@@ -99,8 +103,6 @@ extension Scheduler {
                 sendEnd(slot, index, into: &effects)
             }
             finishIfEnded(slot, into: &effects)
-            // Deliveries make room: a job that paused for its reader may go on.
-            if jobs[slot].isRunnable && jobs[slot].tasks.progress.granted == 0 { noteAllHungry() }
         }
         if !hungryNodes.isEmpty { assign(at: now, into: &effects) }
     }

@@ -13,6 +13,8 @@ package struct SchedulerConfiguration: Sendable {
     package var progressInterval: Duration = .milliseconds(500)
     /// How often tasks granted ahead are looked at for an idle node.
     package var retractInterval: Duration = .milliseconds(5)
+    /// Undelivered outcome bytes of one attached job before its grants pause.
+    package var undeliveredBytes = Limits.undeliveredBytes
     package var sabotage: Sabotage?
 
     package init() {}
@@ -74,6 +76,7 @@ package struct Scheduler {
             nodeSaid(slot, message, at: now, into: &effects)
         case .clientSaid(let connection, let message):
             guard case .client(let session) = owners[connection] else { return }
+            sessions[session]?.lastHeard = now
             clientSaid(session, connection, message, at: now, into: &effects)
         case .nodeConnected(let connection, let hello, let peer):
             nodeConnected(connection, hello, peer: peer, at: now, into: &effects)
@@ -116,6 +119,7 @@ package struct Scheduler {
         enum Purpose: Hashable {
             case silence(node: Int, life: UInt64)
             case lease(node: Int, life: UInt64, suspectSince: Instant)
+            case clientSilence(SessionID, departures: Int)
             case clientGrace(SessionID, departures: Int)
             case progress
             case retract
@@ -142,6 +146,8 @@ package struct Scheduler {
             case .silence(let slot, let life): lookForSilence(slot, life: life, at: now, into: &effects)
             case .lease(let slot, let life, let since):
                 leasesEnded(slot, life: life, suspectSince: since, at: now, into: &effects)
+            case .clientSilence(let session, let departures):
+                lookForSilence(of: session, departures: departures, at: now, into: &effects)
             case .clientGrace(let session, let departures):
                 clientGraceEnded(session, departures: departures, at: now, into: &effects)
             case .progress:

@@ -263,11 +263,13 @@ package struct TaskTable {
     /// A waiting task joins the queue of those that came back.
     package mutating func queueAgain(_ task: TaskIndex) { returned.append(task) }
 
-    /// Where in the log a task's latest outcome stands; nil when the client had it before this server did.
+    /// Where in the log a task's latest outcome stands; nil when there is none, when it has left the log, or
+    /// when the client had it before this server did.
     package func sequence(of cell: TaskCell) -> UInt64? {
-        if cell.outcomeSequence == .max && cell.attempt == 0 && cell.state == .succeeded { return nil }
+        if cell.isOpen || (cell.outcomeSequence == .max && cell.attempt == 0 && cell.state == .succeeded) { return nil }
         let distance = cell.outcomeSequence &- UInt32(truncatingIfNeeded: log.base)
-        return log.base + UInt64(distance)
+        let sequence = log.base + UInt64(distance)
+        return sequence < log.end ? sequence : nil
     }
 
     /// Whether the entry at `position` of batch `sequence` is the task's latest outcome.

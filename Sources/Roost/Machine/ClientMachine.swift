@@ -70,11 +70,16 @@ package struct ClientMachine {
     private var heartbeatInterval = Limits.heartbeat
     private var nextHeartbeat = Instant.never
     private var lastHeard = Instant.zero
+    /// How many tasks' outcomes may be on their way to each job's program.
+    private let window: UInt32
     private let sabotage: ClientSabotage?
 
-    package init(session: SessionID, sabotage: ClientSabotage? = nil) {
+    package init(
+        session: SessionID, sabotage: ClientSabotage? = nil, window: UInt32 = Limits.readerWindowTasks
+    ) {
         self.session = session
         self.sabotage = sabotage
+        self.window = window
     }
 
     package var nextDeadline: Instant? {
@@ -105,9 +110,9 @@ package struct ClientMachine {
             lastHeard = now
             serverSaid(message, into: &actions)
         case .submit(let spec, let order):
-            add(ClientJob(spec: spec, order: order), spec.id, into: &actions)
+            add(ClientJob(spec: spec, order: order, window: window), spec.id, into: &actions)
         case .attach(let job, let order):
-            add(ClientJob(attachedTo: job, order: order), job, into: &actions)
+            add(ClientJob(attachedTo: job, order: order, window: window), job, into: &actions)
         case .append(let job, let payloads):
             jobs[job]?.append(payloads)
             pump(job, into: &actions)
