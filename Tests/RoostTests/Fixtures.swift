@@ -19,7 +19,7 @@ func withPool<Result>(slots: Int = 2, _ body: (Pool) async throws -> Result) asy
 }
 
 /// A directory that goes with the test.
-struct TemporaryDirectory: ~Copyable {
+final class TemporaryDirectory: Sendable {
     let path: String
 
     init() throws {
@@ -44,12 +44,14 @@ struct TemporaryDirectory: ~Copyable {
 /// A gate that tasks wait at until the test opens it: `read < GATE` in a shell returns when ``open()`` was called.
 ///
 /// A named pipe: no polling, and nothing that depends on how fast the machine is.
-struct Gate: ~Copyable {
+final class Gate: Sendable {
     let path: String
     private let descriptor: Int32
+    private let directory: TemporaryDirectory
 
-    init(_ name: String, in directory: borrowing TemporaryDirectory) throws {
+    init(_ name: String, in directory: TemporaryDirectory) throws {
         path = "\(directory.path)/\(name)"
+        self.directory = directory
         guard mkfifo(path, 0o600) == 0 else { throw RoostError(.io, "cannot make a named pipe") }
         // Reading and writing: opening waits for nobody.
         descriptor = Glibc.open(path, O_RDWR | O_CLOEXEC)
