@@ -5,9 +5,7 @@
 #ifndef C_ROOST_LINUX_H
 #define C_ROOST_LINUX_H
 
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
+// No _GNU_SOURCE here: it would give Swift other C types than its Glibc module has. The sources define it.
 #include <stdint.h>
 #include <stddef.h>
 #include <sys/types.h>

@@ -86,6 +86,9 @@ package struct ClientMachine {
         isConnected ? min(nextHeartbeat, lastHeard + Limits.suspectAfter) : nil
     }
 
+    /// Whether the job is open here, or has outcomes that the program has not used up.
+    package func knows(_ job: JobID) -> Bool { jobs[job] != nil }
+
     /// Jobs without an end; what `leave` would give up.
     package var openJobs: [JobID] { order.filter { jobs[$0]?.isOver == false } }
 
