@@ -52,9 +52,13 @@ let package = Package(
             name: "RoostServer",
             dependencies: ["RoostModel", "RoostScheduler", "RoostWire", nioCore, nioPosix, logging, lifecycle],
             swiftSettings: settings),
+        // The Linux calls that the Glibc module leaves out, and the start of a process.
+        .target(name: "CRoostLinux"),
         .target(
             name: "RoostNode",
-            dependencies: ["RoostModel", "RoostWire", nioCore, nioPosix, logging, lifecycle, deque],
+            dependencies: [
+                "RoostModel", "RoostWire", "CRoostLinux", nioCore, nioPosix, logging, lifecycle, deque,
+            ],
             swiftSettings: settings),
         .target(
             name: "Roost",
@@ -76,7 +80,7 @@ let package = Package(
                 logging, lifecycle, unixSignals, nioCore, nioPosix,
             ],
             swiftSettings: settings),
-        .executableTarget(name: "roost", dependencies: ["RoostCommand"], swiftSettings: settings),
+        .executableTarget(name: "roost", dependencies: ["RoostCommand", "RoostNode"], swiftSettings: settings),
         .testTarget(
             name: "RoostSchedulerTests", dependencies: ["RoostScheduler", "RoostModel", "RoostTesting"],
             swiftSettings: settings),
@@ -85,7 +89,7 @@ let package = Package(
             dependencies: ["RoostWire", "RoostModel", "RoostTesting", nioCore, nioPosix, nioEmbedded, nioSSL, x509],
             swiftSettings: settings),
         .testTarget(
-            name: "RoostNodeTests", dependencies: ["RoostNode", "RoostModel", "RoostTesting"],
+            name: "RoostNodeTests", dependencies: ["RoostNode", "RoostModel", "RoostTesting", "roost"],
             swiftSettings: settings),
         .testTarget(
             name: "RoostTests", dependencies: ["Roost", "RoostEmbedded", "RoostModel", "RoostTesting"],

@@ -1,0 +1,64 @@
+/// The two streams that are captured.
+package enum OutputStream: UInt8, Sendable { case stdout = 0, stderr = 1 }
+
+/// What happened to a process that was asked for.
+///
+/// For each token: either one `couldNotStart`, or `started`, any number of `output`, and one `ended`.
+package enum ProcessEvent: Sendable {
+    case started(token: UInt64, pid: Int32)
+    /// New output, `offset` bytes after the stream's beginning. What a stream had kept before streaming was switched on
+    /// comes again from its own offsets, so a reader goes by them.
+    case output(token: UInt64, stream: OutputStream, offset: UInt64, bytes: [UInt8])
+    case ended(token: UInt64, ProcessEnd)
+    /// The program never ran. `message` names what is missing, in words.
+    case couldNotStart(token: UInt64, errno: Int32, message: String)
+
+    package var token: UInt64 {
+        switch self {
+        case .started(let token, _), .output(let token, _, _, _), .ended(let token, _), .couldNotStart(let token, _, _):
+            token
+        }
+    }
+}
+
+/// How a process ended and what it used.
+package struct ProcessEnd: Sendable {
+    package enum Exit: Equatable, Sendable {
+        /// Left by itself. The status is -1 when another part of this program took it from the kernel before us.
+        case exited(Int32)
+        case signalled(Int32, coreDumped: Bool)
+    }
+
+    package var exit: Exit
+    /// When it was started: nanoseconds since 1970.
+    package var startNanoseconds: Int64
+    /// How long it ran, on the monotonic clock.
+    package var runNanoseconds: Int64
+    /// CPU time of the process and of the children it waited for.
+    package var userMicroseconds: Int64
+    package var systemMicroseconds: Int64
+    /// The most memory that it, or a child it waited for, had resident at once. nil: less than the agent itself
+    /// ever had, which the kernel counts into the number of everything the agent starts.
+    package var peakMemoryBytes: UInt64?
+    /// Whether the kernel killed it, or a process it started, for lack of memory. nil: the system does not tell.
+    package var outOfMemoryKilled: Bool?
+    package var stdout: CapturedOutput
+    package var stderr: CapturedOutput
+}
+
+/// The beginning and the end of an output stream; what did not fit was between them.
+package struct CapturedOutput: Sendable, Equatable {
+    package var head: [UInt8] = []
+    package var tail: [UInt8] = []
+    /// How much the process wrote in all.
+    package var totalBytes: UInt64 = 0
+
+    package init(head: [UInt8] = [], tail: [UInt8] = [], totalBytes: UInt64 = 0) {
+        self.head = head
+        self.tail = tail
+        self.totalBytes = totalBytes
+    }
+
+    /// How much was left out between head and tail.
+    package var omittedBytes: UInt64 { totalBytes - UInt64(head.count) - UInt64(tail.count) }
+}

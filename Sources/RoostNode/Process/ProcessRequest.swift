@@ -1,0 +1,36 @@
+/// Everything needed to run one program once.
+package struct ProcessRequest: Sendable {
+    /// The program: a path, or a name that is looked up in the PATH of ``environment``. nil: the first argument.
+    package var executable: String?
+    /// The whole argv, its first element included.
+    package var arguments: CStringBlock
+    /// The whole environment, as `NAME=value`. Nothing of the agent's own is added but the guard's tag.
+    package var environment: CStringBlock
+    package var workingDirectory: String
+    /// The most memory the program and what it starts may use; see ``ProcessReactor/memoryLimitMethod``.
+    package var memoryLimitBytes: UInt64?
+    /// How much of the start of each output stream is kept.
+    package var headBytes: Int
+    /// How much of the end of each output stream is kept.
+    package var tailBytes: Int
+    /// Whether output is also sent as events while the program runs.
+    package var streamsOutput: Bool
+    /// Whether the program keeps the agent's descriptors above 2 that are not marked close-on-exec. For embedded pools, whose
+    /// caller's shell may have put them there on purpose: `roost map diff <(zcat old.gz) ::: …`.
+    package var inheritsDescriptors = false
+
+    package init(
+        executable: String? = nil, arguments: CStringBlock, environment: CStringBlock, workingDirectory: String = "/",
+        memoryLimitBytes: UInt64? = nil, headBytes: Int = 512 << 10, tailBytes: Int = 512 << 10,
+        streamsOutput: Bool = false
+    ) {
+        self.executable = executable
+        self.arguments = arguments
+        self.environment = environment
+        self.workingDirectory = workingDirectory
+        self.memoryLimitBytes = memoryLimitBytes
+        self.headBytes = headBytes
+        self.tailBytes = tailBytes
+        self.streamsOutput = streamsOutput
+    }
+}

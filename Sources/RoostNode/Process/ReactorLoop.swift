@@ -1,0 +1,196 @@
+import CRoostLinux
+import Glibc
+
+/// The reactor's thread: everything here is touched by that thread alone.
+final class ReactorLoop {
+    let shared: ReactorShared
+    let guardLine: GuardLine?
+    let onEvents: @Sendable ([ProcessEvent]) -> Void
+    let epoll: Int32
+    let devNull: Int32
+    var spawner: Spawner
+    /// Children by slot; a slot whose `pid` is 0 is free.
+    var children: [Child] = []
+    var freeSlots: [Int] = []
+    var slotOfToken: [UInt64: Int] = [:]
+    /// What this turn brought.
+    var events: [ProcessEvent] = []
+    /// Processes whose leader has ended while others of the group hold its pipes, oldest first.
+    var lingering: [Lingering] = []
+    /// When the reactor gives up waiting for killed groups; nil: it is not shutting down.
+    var shutDownDeadline: Int64?
+    var ownPeak = OwnPeakMemory()
+    var memoryKills = OutOfMemoryCounter()
+    /// Memory groups whose last processes were not gone when they were to be removed.
+    var groupsToRemove: [MemoryGroup] = []
+    /// One buffer for all reads; what is kept is copied out of it.
+    let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: Numbers.readBytes, alignment: 16)
+
+    /// A process whose end is put off, and until when.
+    struct Lingering {
+        var slot: Int
+        var generation: UInt32
+        var deadline: Int64
+    }
+
+    /// The reactor's own limits.
+    enum Numbers {
+        /// The most that is read at once: what a pipe holds unless somebody enlarged it.
+        static let readBytes = 64 << 10
+        /// The most reads of one pipe after its process has ended; a pipe holds at most 1 MiB.
+        static let lastReads = 16
+        /// How long the rest of a group may go on writing (`tee` behind a shell's `>(…)`) after its leader has ended.
+        static let lingerNanoseconds: Int64 = 100_000_000
+        /// How long shutting down waits for killed processes: one may be stuck in a dead network file system.
+        static let shutDownNanoseconds: Int64 = 5_000_000_000
+        /// How often events and the starts they cause may alternate before descriptors are looked at again.
+        static let roundsPerTurn = 64
+        static let eventsPerTurn = 256
+    }
+
+    init(
+        shared: ReactorShared, guardLine: GuardLine?, onEvents: @escaping @Sendable ([ProcessEvent]) -> Void
+    ) throws(ReactorFailure) {
+        self.shared = shared
+        self.guardLine = guardLine
+        self.onEvents = onEvents
+        spawner = Spawner(tagEntry: guardLine?.environmentEntry)
+        roost_keep_exit_statuses()
+        devNull = try Self.openDevNull()
+        epoll = epoll_create1(Int32(EPOLL_CLOEXEC))
+        guard epoll >= 0 else {
+            let error = errno
+            close(devNull)
+            throw ReactorFailure(what: "epoll", errno: error)
+        }
+        var event = epoll_event(events: EPOLLIN.rawValue, data: epoll_data(u64: Source.wakeUp))
+        guard epoll_ctl(epoll, EPOLL_CTL_ADD, shared.wakeUp, &event) == 0 else {
+            throw ReactorFailure(what: "epoll", errno: errno)
+        }
+    }
+
+    deinit {
+        close(epoll)
+        close(devNull)
+        buffer.deallocate()
+    }
+
+    /// Opens /dev/null above 2, filling 0, 1 and 2 where the agent was started without them: a pipe that got one of
+    /// these numbers would be overwritten in the child.
+    private static func openDevNull() throws(ReactorFailure) -> Int32 {
+        while true {
+            let file = open("/dev/null", O_RDWR | O_CLOEXEC)
+            if file < 0 { throw ReactorFailure(what: "/dev/null", errno: errno) }
+            if file > 2 { return file }
+        }
+    }
+
+    func run() {
+        shared.adoptThread()
+        // Signals to the agent are for its other threads; SIGPIPE of a dead guard's line is for nobody.
+        var all = sigset_t()
+        sigfillset(&all)
+        pthread_sigmask(SIG_BLOCK, &all, nil)
+
+        var ready = [epoll_event](repeating: epoll_event(), count: Numbers.eventsPerTurn)
+        while true {
+            let isSettled = settle()
+            guardLine?.flush()
+            if let shutDownDeadline, slotOfToken.isEmpty || Clock.monotonic() >= shutDownDeadline { break }
+            let count = Int(epoll_wait(epoll, &ready, Int32(ready.count), isSettled ? timeoutMilliseconds() : 0))
+            for index in 0..<max(0, count) { handle(ready[index]) }
+            expireLingering()
+        }
+        shared.closeInbox()
+        shared.leaveThread()
+        for group in groupsToRemove { _ = group.remove() }
+        // What could not be reaped in time stays registered with the guard; only its descriptors go.
+        for slot in children.indices where children[slot].pid != 0 {
+            closePipe(slot, .stdout)
+            closePipe(slot, .stderr)
+            close(children[slot].pidfd)
+        }
+    }
+
+    /// Does what was asked and tells what happened, in turns, until there is neither. False: there is more.
+    private func settle() -> Bool {
+        var commands: [ReactorCommand] = []
+        for _ in 0..<Numbers.roundsPerTurn {
+            shared.take(into: &commands)
+            if commands.isEmpty && events.isEmpty { return true }
+            for command in commands { perform(command) }
+            commands.removeAll(keepingCapacity: true)
+            guard !events.isEmpty else { continue }
+            var batch: [ProcessEvent] = []
+            swap(&batch, &events)
+            onEvents(batch)
+        }
+        return false
+    }
+
+    private func perform(_ command: ReactorCommand) {
+        switch command {
+        case .start(let token, let request): start(token: token, request)
+        case .signal(let token, let signal): send(signal, toToken: token)
+        case .streaming(let token, let streams): setStreaming(token: token, streams)
+        case .reading(let token, let reads): setReading(token: token, reads)
+        case .shutDown: shutDown()
+        }
+    }
+
+    private func handle(_ event: epoll_event) {
+        guard let source = Source(event.data.u64) else {
+            var count: UInt64 = 0
+            _ = read(shared.wakeUp, &count, 8)
+            return
+        }
+        // A process that ended earlier in this turn may have had more to say in it.
+        guard children[source.slot].generation == source.generation, children[source.slot].pid != 0 else { return }
+        switch source.kind {
+        case .process: leaderEnded(source.slot)
+        case .stdout: readReady(source.slot, .stdout, event.events)
+        case .stderr: readReady(source.slot, .stderr, event.events)
+        }
+    }
+
+    private func timeoutMilliseconds() -> Int32 {
+        var next = lingering.first?.deadline
+        if let shutDownDeadline { next = min(next ?? shutDownDeadline, shutDownDeadline) }
+        guard let next else { return -1 }
+        return Int32(clamping: max(0, next - Clock.monotonic() + 999_999) / 1_000_000)
+    }
+
+    /// Which descriptor of which process an epoll event is about, in 64 bits.
+    struct Source {
+        enum Kind: UInt64 { case process = 0, stdout = 1, stderr = 2 }
+        static let wakeUp = UInt64.max
+        var slot: Int
+        var generation: UInt32
+        var kind: Kind
+
+        init(slot: Int, generation: UInt32, kind: Kind) {
+            self.slot = slot
+            self.generation = generation
+            self.kind = kind
+        }
+
+        init?(_ bits: UInt64) {
+            guard bits != Self.wakeUp, let kind = Kind(rawValue: bits >> 62) else { return nil }
+            self.init(slot: Int(bits >> 32 & 0x3fff_ffff), generation: UInt32(truncatingIfNeeded: bits), kind: kind)
+        }
+
+        var bits: UInt64 { kind.rawValue << 62 | UInt64(slot) << 32 | UInt64(generation) }
+    }
+}
+
+/// The two clocks a process is measured by, in nanoseconds.
+enum Clock {
+    static func monotonic() -> Int64 { read(CLOCK_MONOTONIC) }
+    static func sinceEpoch() -> Int64 { read(CLOCK_REALTIME) }
+
+    private static func read(_ clock: clockid_t) -> Int64 {
+        var time = timespec()
+        clock_gettime(clock, &time)
+        return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
+    }
+}
