@@ -23,7 +23,7 @@ struct PoolTests {
         let reader = Task { try await job.collect() }
         let waiter = Task { try await job.wait() }
         await pool.close()
-        #expect(processes(mentioning: "86402.75").isEmpty)
+        #expect(try await noProcess(mentions: "86402.75"))
         await #expect(throws: RoostError.self) { try await reader.value }
         await #expect(throws: RoostError.self) { try await waiter.value }
     }

@@ -78,7 +78,7 @@ struct TroubleTests {
             let outcomes = try await job.collect().sorted { $0.task < $1.task }
             #expect(outcomes.map(\.kind) == [.failed, .succeeded])
             #expect(outcomes[0].end == .timedOut)
-            #expect(processes(mentioning: "86401.25").isEmpty)
+            #expect(try await noProcess(mentions: "86401.25"))
         }
     }
 
