@@ -382,6 +382,10 @@ extension Scheduler {
             if let origin = jobs[slot].tasks.log[sequence].origin { owe(origin) }
             sequence += 1
         }
+        for reader in jobs[slot].readers where !reader.isEndSent {
+            let error = RoostError(.notFound, "job \(jobs[slot].number) was forgotten while it was read")
+            effects.send(.refused(job: job, error), to: reader.connection)
+        }
         if jobs[slot].reservation != nil { noteAllHungry() }
         users[jobs[slot].user].ranked.removeAll { $0 == slot }
         users[jobs[slot].user].ended.removeAll { $0 == job }
