@@ -76,17 +76,19 @@ let package = Package(
         .target(
             name: "RoostCommand",
             dependencies: [
-                "RoostModel", "RoostWire", "RoostServer", "RoostNode", "Roost", "RoostEmbedded", "CRoostLinux", argumentParser,
-                logging, lifecycle, unixSignals, nioCore, nioPosix,
+                "RoostModel", "RoostWire", "RoostServer", "RoostNode", "Roost", "RoostEmbedded", "CRoostLinux",
+                argumentParser, logging, lifecycle, unixSignals, nioCore, nioPosix,
             ],
             swiftSettings: settings),
-        .executableTarget(name: "roost", dependencies: ["RoostCommand", "RoostNode"], swiftSettings: settings),
+        .executableTarget(name: "roost", dependencies: ["RoostCommand"], swiftSettings: settings),
         .testTarget(
             name: "RoostSchedulerTests", dependencies: ["RoostScheduler", "RoostModel", "RoostTesting"],
             swiftSettings: settings),
         .testTarget(
             name: "RoostWireTests",
-            dependencies: ["RoostWire", "RoostModel", "RoostTesting", nioCore, nioPosix, nioEmbedded, nioSSL, x509],
+            dependencies: [
+                "RoostWire", "RoostModel", "RoostTesting", nioCore, nioPosix, nioEmbedded, nioSSL, x509, logging,
+            ],
             swiftSettings: settings),
         .testTarget(
             name: "RoostNodeTests", dependencies: ["RoostNode", "RoostModel", "RoostTesting", "roost"],

@@ -95,6 +95,8 @@ package struct UserRecord {
     package var weight: Double = 1
     /// Jobs that are not over, in order of rank: higher priority first, then older.
     package var ranked: [Int] = []
+    /// Ended jobs that the server keeps, the oldest first.
+    package var ended: [JobID] = []
     /// CPUs (in thousandths) that lanes of this user's jobs hold.
     package var milliCPUs: Int64 = 0
     /// Breaks ties: who was served longest ago goes first.

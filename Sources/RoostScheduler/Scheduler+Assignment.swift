@@ -31,7 +31,7 @@ extension Scheduler {
     }
 
     func isRunnable(_ job: Int) -> Bool {
-        jobs[job].isRunnable(undeliveredBytes: configuration.undeliveredBytes)
+        jobs[job].grantable(undeliveredBytes: configuration.undeliveredBytes) > 0
     }
 
     /// CPUs of all nodes that take work.
@@ -88,10 +88,7 @@ extension Scheduler {
 
     private func candidate(_ job: Int, _ user: Int, _ node: Int, poolSlots: Int) -> Candidate {
         let depth = jobs[job].depth(poolSlots: poolSlots)
-        var limit = jobs[job].tasks.readyCount
-        if let most = jobs[job].spec.policy.maxParallel {
-            limit = min(limit, Int(most) - Int(jobs[job].tasks.progress.granted))
-        }
+        let limit = jobs[job].grantable(undeliveredBytes: configuration.undeliveredBytes)
         let share = nodes[node].share(of: job)
         let granted = share.map { nodes[node].shares[$0].granted } ?? 0
         let lanes = share.map { nodes[node].shares[$0].lanes } ?? 0
@@ -125,6 +122,9 @@ extension Scheduler {
         {
             if taken == 0 && nodes[node].jobsKnown.insert(job).inserted {
                 effects.send(.job(jobs[job].spec), to: connection)
+                for watcher in jobs[job].watchers {
+                    effects.send(.watch(job: jobs[job].spec.id, task: watcher.task, on: true), to: connection)
+                }
             }
             left -= Int(run.attempts.tasks.count)
             taken += Int(run.attempts.tasks.count)

@@ -82,6 +82,7 @@ extension Scheduler {
             }
         }
         if !strangers.isEmpty { effects.send(.drop(strangers), to: connection) }
+        if nodes[slot].isDraining { effects.send(.drain, to: connection) }
         guard configuration.sabotage != .ignoreMissingInventory else { return }
         for share in nodes[slot].shares {
             // Granted, but lost on the way: the connection that carried the grant is gone.
@@ -91,10 +92,24 @@ extension Scheduler {
                     returnFromNode(share.job, task, node: slot, at: now)
                 }
             }
-            if jobs[share.job].isCancelled, let left = Optional(attemptRuns(share.job, node: slot)), !left.isEmpty {
-                effects.send(.cancel(attempts: left, kill: jobs[share.job].isKilled), to: connection)
+            stopAgain(share.job, node: slot, connection, into: &effects)
+        }
+    }
+
+    /// What was to stop when the node was out of contact is to stop now.
+    private func stopAgain(
+        _ job: Int, node: Int, _ connection: ConnectionID, into effects: inout Effects
+    ) {
+        let wanted = jobs[job].cancelRequested
+        guard jobs[job].isCancelled || !wanted.isEmpty, jobs[job].tasks.progress.granted > 0 else { return }
+        if jobs[job].isCancelled && !jobs[job].isStopped { takeBack(job, node: node, into: &effects) }
+        var runs: [AttemptRun] = []
+        for run in attemptRuns(job, node: node) {
+            for task in run.tasks.first..<run.tasks.end where jobs[job].isStopped || wanted.contains(task) {
+                append(task, of: run, to: &runs)
             }
         }
+        if !runs.isEmpty { effects.send(.cancel(attempts: runs, kill: jobs[job].isKilled), to: connection) }
     }
 
     private func append(_ task: TaskIndex, of run: AttemptRun, to runs: inout [AttemptRun]) {
@@ -297,14 +312,19 @@ extension Scheduler {
 
     private func forward(_ chunk: OutputChunk, into effects: inout Effects) {
         guard let job = jobSlots[chunk.job] else { return }
-        for reader in jobs[job].readers { effects.send(.output(chunk), to: reader.connection) }
+        if jobs[job].spec.streamsOutput {
+            for reader in jobs[job].readers { effects.send(.output(chunk), to: reader.connection) }
+        }
+        for watcher in jobs[job].watchers where watcher.task == nil || watcher.task == chunk.task {
+            effects.send(.output(chunk), to: watcher.connection)
+        }
     }
 
     // MARK: Shares of nodes
 
     /// The task's attempt on the node is over without an outcome: ready again, or cancelled if its job is.
     mutating func returnFromNode(_ job: Int, _ task: TaskIndex, node: Int, at now: Instant) {
-        let wasIdle = jobs[job].tasks.readyCount == 0
+        let wasIdle = !isRunnable(job)
         jobs[job].tasks.returnTask(task)
         releaseOne(job, node: node)
         if jobs[job].isCancelled || jobs[job].cancelRequested.contains(task) {

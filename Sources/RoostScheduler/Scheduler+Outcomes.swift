@@ -219,7 +219,9 @@ extension Scheduler {
         case .soon:
             jobs[job].isCancelled = true
             jobs[job].tasks.progress.isClosed = true
-            endWaiting(job, reason: "its job was halted")
+            endWaiting(job)
+            // What runs goes on; what waits at nodes does not start.
+            for node in 0..<nodes.end where nodes.isUsed(node) { takeBack(job, node: node, into: &effects) }
         }
     }
 }

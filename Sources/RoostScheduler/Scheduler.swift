@@ -1,3 +1,4 @@
+import DequeModule
 import HeapModule
 package import RoostModel
 
@@ -15,6 +16,10 @@ package struct SchedulerConfiguration: Sendable {
     package var retractInterval: Duration = .milliseconds(5)
     /// Undelivered outcome bytes of one attached job before its grants pause.
     package var undeliveredBytes = Limits.undeliveredBytes
+    /// Argument bytes of all jobs together before submissions are made to wait.
+    package var queuedBytes = Limits.queuedBytes
+    /// Ended jobs kept for each user; the oldest goes when one more ends.
+    package var keptJobsPerUser = Limits.keptJobsPerUser
     package var sabotage: Sabotage?
 
     package init() {}
@@ -35,6 +40,11 @@ package struct Scheduler {
     package internal(set) var users: [UserRecord] = []
     package internal(set) var counters = PoolCounters()
     var jobSlots: [JobID: Int] = [:]
+    /// Jobs forgotten while nodes may still have attempts of theirs: the number that their next attempts begin
+    /// after, should their client come back with them. An attempt's number is never given twice.
+    var forgottenNumbers: [JobID: UInt32] = [:]
+    /// The same jobs, oldest first, so that the oldest make room.
+    var forgottenJobs: Deque<JobID> = []
     var nodeSlots: [NodeID: Int] = [:]
     var userSlots: [String: Int] = [:]
     var sessions: [SessionID: SessionRecord] = [:]
@@ -49,6 +59,11 @@ package struct Scheduler {
     var hungryNodes: [Int] = []
     /// Nodes that wait for acknowledgements.
     var nodesOwed: [Int] = []
+    /// Clients whose last chunk is not answered, because too much is queued already.
+    var withheld: [Int] = []
+    /// Argument bytes as last counted, and what has been appended since.
+    var countedBytes = 0
+    var appendedBytes = 0
     var isProgressDue = false
     var isRetractScheduled = false
     let started: Instant
@@ -123,6 +138,7 @@ package struct Scheduler {
             case clientGrace(SessionID, departures: Int)
             case progress
             case retract
+            case memory
         }
 
         var at: Instant
@@ -153,6 +169,8 @@ package struct Scheduler {
             case .progress:
                 isProgressDue = false
                 sendProgress(into: &effects)
+            case .memory:
+                memoryChecked(at: now)
             case .retract:
                 isRetractScheduled = false
                 retractForIdleNodes(at: now, into: &effects)

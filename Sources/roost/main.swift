@@ -1,14 +1,16 @@
 import Glibc
 import RoostCommand
-import RoostNode
 
-// The guard's own start, before anything else is set up: `roost guard … TAG`, its pipe on descriptor 0.
-// `roost map` needs no asynchronous main: its first thread polls.
-switch CommandLine.arguments.dropFirst().first {
-case "guard":
-    if CommandLine.arguments.count >= 3, let tag = CommandLine.arguments.last { runGuard(tag: tag, input: 0, onDeath: {}) }
-case "map":
+// `roost map` polls on the program's first thread, where it also takes its signals; an asynchronous main would
+// move it to another. Everything else, a guard included, is asynchronous.
+if CommandLine.arguments.dropFirst().first == "map" {
     _exit(Map.run(Array(RawArguments.current.dropFirst())).rawValue)
-default:
-    break
 }
+Task.detached {
+    if GuardReporter.isAsked(CommandLine.arguments) {
+        await GuardReporter.run(CommandLine.arguments)
+        exit(0)
+    }
+    await RoostProgram.start()
+}
+while true { pause() }

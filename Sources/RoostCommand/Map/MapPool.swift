@@ -28,14 +28,17 @@ struct MapPool: Sendable {
 
     private static func open(_ plan: MapPlan) async throws(RoostError) -> MapPool {
         if let url = plan.pool {
-            let token = try PoolAddress(parsing: url).isPlain && plan.token == nil ? nil : MapToken.find(plan.token)
-            let pool = try await Pool.connect(url, token: token, description: "roost map")
+            var options = PoolOptions()
+            options.pool = url
+            options.token = plan.token
+            let pool = try await Pool.connect(
+                options.address(), token: options.tokenText(for: .client), description: PoolOptions.description)
             return MapPool(pool: pool, embedded: nil, slots: nil)
         }
         let slots = OpenFiles.slots(plan.jobs.resolve(cpus: AvailableCPUs.slots(), most: MapLimits.unlimitedSlots))
         try refuseTooMuch(plan, slots: slots)
         let embedded = try await EmbeddedPool.open(
-            slots: slots, guardExecutable: CallerShell.readLink("/proc/self/exe"))
+            slots: slots, guardExecutable: Environment.executable())
         return MapPool(pool: embedded.pool, embedded: embedded, slots: slots)
     }
 
@@ -127,31 +130,8 @@ enum OpenFiles {
     }
 }
 
-/// The token for a server's pool.
-enum MapToken {
-    /// What `--token` says, else `ROOST_TOKEN`; `@FILE` is read from the file.
-    static func find(_ option: String?) throws(RoostError) -> String? {
-        let text = option ?? getenv("ROOST_TOKEN").map { String(cString: $0) }
-        guard let text, text.hasPrefix("@") else { return text }
-        let path = String(text.dropFirst())
-        do {
-            let bytes = try FileWriting.readAll(path)
-            return String(decoding: bytes.filter { $0 > 0x20 }, as: UTF8.self)
-        } catch {
-            throw RoostError(.usage, "cannot read the token in \(path)", cause: error.message)
-        }
-    }
-}
-
 extension MapError {
     init(_ error: RoostError) {
-        let status: ExitStatus =
-            switch error.code {
-            case .usage: .usage
-            case .unreachable, .lost: .unavailable
-            case .refused: .refused
-            default: .roostFailed
-            }
-        self.init(status, "\(error)")
+        self.init(ExitStatus(error.code), "\(error)")
     }
 }

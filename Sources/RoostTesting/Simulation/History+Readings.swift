@@ -73,7 +73,7 @@ extension History {
             }
             if batch.postMortem(at: position) == nil { fail(.charged, "\(name) is held without evidence") }
         case (.held, .nodeLost):
-            let begun = job.attempts[Int(task)].count { attempts[Int($0)].started != nil && attempts[Int($0)].isOver }
+            let begun = job.attempts[Int(task)].count { attempts[Int($0)].started != nil }
             if begun < Int(job.plan.spec.policy.nodeLossLimit) { fail(.charged, "\(name) is held after \(begun) losses") }
         case (.cancelled, _):
             if !job.mayBeCancelled(task) { fail(.cancelled, "\(name) is cancelled, and nobody asked for it") }

@@ -42,7 +42,10 @@ final class History {
         /// Changes whenever a server opens the job anew.
         var instance = 0
         var number: UInt32?
-        var mayBeForgotten = true
+        /// The server said that it has ended: it may go at any time.
+        var isEndSaid = false
+        /// Its client was away so long that the server may have given it up.
+        var wasOwnerAway = false
         var rounds = 0
         var isCancelRequested = false
         var cancelledTasks: [TaskRange] = []
@@ -259,10 +262,7 @@ final class History {
 
     /// The server may have given the client up: its attached jobs with it.
     private func clientWasAway(_ client: Int) {
-        for job in jobs where job.owner == client {
-            job.instance += 1
-            job.mayBeForgotten = true
-        }
+        for job in jobs where job.owner == client { job.wasOwnerAway = true }
     }
 
     func isAway(_ client: Int, at now: Instant) -> Bool { now - clientHeard[client] >= grace }
@@ -271,7 +271,7 @@ final class History {
         self.epoch = epoch
         for job in jobs {
             job.instance += 1
-            job.mayBeForgotten = true
+            job.number = nil
             job.forgetCharges()
         }
     }
@@ -333,22 +333,29 @@ final class History {
     /// The server says that the job is open, under this number.
     func submitted(_ id: JobID, number: UInt32) {
         guard let job = job(id) else { return }
-        if let known = job.number, known != number || job.mayBeForgotten {
-            if !job.mayBeForgotten { fail(.forgotten, "job \(job.ordinal) was opened as \(known) and now as \(number)") }
+        if let known = job.number, known != number {
+            if !job.isEndSaid && !job.wasOwnerAway { fail(.forgotten, "job \(job.ordinal) was opened as \(known) and now as \(number)") }
             job.instance += 1
             job.forgetCharges()
         }
         job.number = number
-        job.mayBeForgotten = false
+        job.isEndSaid = false
+        job.wasOwnerAway = false
     }
 
-    func ended(_ id: JobID) { job(id)?.mayBeForgotten = true }
+    /// The server has opened a new round of some of the job's tasks.
+    func beginRound(_ job: Int) {
+        jobs[job].rounds += 1
+        jobs[job].forgetCharges()
+    }
+
+    func ended(_ id: JobID) { job(id)?.isEndSaid = true }
 
     func acknowledged(_ node: Int, _ sequences: [UInt64], clientNeeds: (Int) -> Bool, at now: Instant) {
         for sequence in sequences {
             guard let batch = sentBatches[node].removeValue(forKey: sequence), let job = job(batch.job),
                 job.plan.spec.retention == .attached, batch.epoch == epoch, clientNeeds(job.owner),
-                !isAway(job.owner, at: now)
+                !isAway(job.owner, at: now), !job.wasOwnerAway
             else { continue }
             var position = 0
             for run in batch.tasks {

@@ -157,7 +157,6 @@ extension Simulation {
         let work = client.works[index]
         guard work.isAwaitingRetry else { return }
         work.isAwaitingRetry = false
-        if case .done(let count) = reply, count > 0 { history.jobs[work.job].rounds += 1 }
         queue.schedule(.program(client: client.ordinal, work: index, .next), at: now)
     }
 

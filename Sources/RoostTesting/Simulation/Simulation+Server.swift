@@ -112,6 +112,7 @@ extension Simulation {
 
     private func carryOut(_ effects: inout Effects) {
         carryOutCloses(&effects)
+        for letter in effects.toClients { observe(letter.message, connections[letter.connection]) }
         for notice in effects.notices { note(7, 0, 0, "server: \(notice)") }
         for letter in effects.toNodes {
             guard let connection = connections[letter.connection], connection.isOpenAtServer else { continue }
@@ -120,12 +121,20 @@ extension Simulation {
         }
         for letter in effects.toClients {
             guard let connection = connections[letter.connection], connection.isOpenAtServer else { continue }
-            switch letter.message {
-            case .submitted(let job, let number, _): history.submitted(job, number: number)
-            case .ended(let progress): history.ended(progress.job)
-            case .appended, .outcomes, .progress, .refused, .reply, .output, .heartbeat: break
-            }
             send(.toClient(letter.message), connection, up: false)
+        }
+    }
+
+    private func observe(_ message: ServerToClient, _ connection: SimulatedConnection?) {
+        switch message {
+        case .submitted(let job, let number, _): history.submitted(job, number: number)
+        case .ended(let progress): history.ended(progress.job)
+        case .reply(let id, .done(let count)):
+            guard count > 0, case .client(let index)? = connection?.peer, let work = clients[index].queries[id],
+                clients[index].works[work].isAwaitingRetry
+            else { return }
+            history.beginRound(clients[index].works[work].job)
+        case .appended, .outcomes, .progress, .refused, .reply, .output, .heartbeat: break
         }
     }
 

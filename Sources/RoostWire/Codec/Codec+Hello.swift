@@ -1,8 +1,8 @@
 import NIOCore
-import RoostModel
+package import RoostModel
 
 extension Hello {
-    func encode(into writer: inout ProtobufWriter) {
+    package func encode(into writer: inout ProtobufWriter) {
         switch self {
         case .client(let hello): writer.nested(1) { hello.encode(into: &$0) }
         case .node(let hello): writer.nested(2) { hello.encode(into: &$0) }

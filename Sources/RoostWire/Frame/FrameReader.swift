@@ -2,9 +2,9 @@ import NIOCore
 import RoostModel
 
 /// Cuts frames from the bytes of a connection. The length is checked before its bytes are waited for.
-struct FrameReader {
+package struct FrameReader {
     /// What the peer may send now.
-    enum Phase {
+    package enum Phase: Sendable {
         /// The server knows nothing of the peer.
         case preface
         /// The peer's token is good.

@@ -6,20 +6,22 @@ extension FrameHandler {
     /// A channel's error in words for people.
     static func words(for error: any Error, isConnected: Bool) -> RoostError {
         if let known = error as? RoostError { return known }
+        let code: RoostError.Code = isConnected ? .lost : .unreachable
         if let tls = error as? NIOSSLError {
             switch tls {
             case .handshakeFailed(let cause):
-                return RoostError(.unreachable, "the TLS handshake failed", cause: "\(cause)")
+                return RoostError(
+                    code, "the TLS handshake failed", remedy: "is a Roost server listening there?", cause: "\(cause)")
             case .uncleanShutdown:
-                return RoostError(.lost, "the connection was cut")
+                return RoostError(code, "the connection was cut")
             default:
-                return RoostError(.lost, "the TLS connection failed", cause: "\(tls)")
+                return RoostError(code, "the TLS connection failed", cause: "\(tls)")
             }
         }
         if let system = error as? IOError {
-            return RoostError(.lost, "the connection was lost", cause: systemErrorText(system.errnoCode))
+            return RoostError(code, "the connection was lost", cause: systemErrorText(system.errnoCode))
         }
-        return RoostError(isConnected ? .lost : .unreachable, "the connection failed", cause: "\(error)")
+        return RoostError(code, "the connection failed", cause: "\(error)")
     }
 }
 

@@ -1,9 +1,9 @@
-import NIOCore
+package import NIOCore
 import NIOTLS
-import RoostModel
+package import RoostModel
 
 /// What a ``FrameHandler`` tells its owner, on the event loop.
-protocol FrameSink: AnyObject {
+package protocol FrameSink: AnyObject {
     /// The bytes may flow: the TCP connection is there, and TLS is done if there is any.
     func connected()
     func frameReceived(_ kind: FrameKind, _ body: inout ByteBuffer) throws(RoostError)
@@ -21,9 +21,9 @@ protocol FrameSink: AnyObject {
 /// Frames are cut straight from the bytes that were read, without a step between decoder and logic. Outgoing frames
 /// gather in one buffer that lives as long as the connection; large messages wait beside it and are cut into
 /// fragments while the socket takes them.
-final class FrameHandler: ChannelInboundHandler {
-    typealias InboundIn = ByteBuffer
-    typealias OutboundOut = ByteBuffer
+package final class FrameHandler: ChannelInboundHandler {
+    package typealias InboundIn = ByteBuffer
+    package typealias OutboundOut = ByteBuffer
 
     var sink: (any FrameSink)?
     var reader: FrameReader
@@ -53,7 +53,7 @@ final class FrameHandler: ChannelInboundHandler {
     /// Fragments in one go, before others on the event loop get a turn.
     private static let fragmentsPerTurn = 8
 
-    init(phase: FrameReader.Phase, waitsForTLS: Bool, sink: any FrameSink) {
+    package init(phase: FrameReader.Phase, waitsForTLS: Bool, sink: any FrameSink) {
         self.reader = FrameReader(phase: phase)
         self.waitsForTLS = waitsForTLS
         self.sink = sink
@@ -109,7 +109,7 @@ final class FrameHandler: ChannelInboundHandler {
         flushFrames(context)
         guard !streams.isEmpty, !isContinuing else { return }
         for _ in 0..<Self.fragmentsPerTurn {
-            guard !streams.isEmpty, context.channel.isWritable else { return }
+            guard !streams.isEmpty, context.channel.isWritable else { break }
             streams.writeFragment(into: &writer.buffer)
             flushFrames(context)
         }
@@ -199,7 +199,7 @@ final class FrameHandler: ChannelInboundHandler {
 
     // MARK: What the channel does
 
-    func handlerAdded(context: ChannelHandlerContext) {
+    package func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
         setDeadline {
             RoostError(.unreachable, "no TLS handshake within \(Limits.connectTimeout.inSeconds) s")
@@ -207,17 +207,17 @@ final class FrameHandler: ChannelInboundHandler {
         if context.channel.isActive, !waitsForTLS { becomeConnected() }
     }
 
-    func handlerRemoved(context: ChannelHandlerContext) {
+    package func handlerRemoved(context: ChannelHandlerContext) {
         end()
         self.context = nil
     }
 
-    func channelActive(context: ChannelHandlerContext) {
+    package func channelActive(context: ChannelHandlerContext) {
         context.fireChannelActive()
         if !waitsForTLS { becomeConnected() }
     }
 
-    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+    package func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         if case TLSUserEvent.handshakeCompleted? = event as? TLSUserEvent { becomeConnected() }
         context.fireUserInboundEventTriggered(event)
     }
@@ -228,7 +228,7 @@ final class FrameHandler: ChannelInboundHandler {
         sink?.connected()
     }
 
-    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+    package func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         guard closing == nil else { return }
         var bytes = unwrapInboundIn(data)
         do throws(RoostError) {
@@ -266,30 +266,31 @@ final class FrameHandler: ChannelInboundHandler {
         }
     }
 
-    func channelReadComplete(context: ChannelHandlerContext) {
+    package func channelReadComplete(context: ChannelHandlerContext) {
         sink?.readEnded()
         context.fireChannelReadComplete()
     }
 
-    func channelWritabilityChanged(context: ChannelHandlerContext) {
+    package func channelWritabilityChanged(context: ChannelHandlerContext) {
         let isWritable = context.channel.isWritable
         if isWritable { flush() }
         sink?.writabilityChanged(isWritable)
         context.fireChannelWritabilityChanged()
     }
 
-    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+    package func errorCaught(context: ChannelHandlerContext, error: any Error) {
         close(Self.words(for: error, isConnected: isConnected), telling: false)
     }
 
-    func channelInactive(context: ChannelHandlerContext) {
+    package func channelInactive(context: ChannelHandlerContext) {
         end()
         context.fireChannelInactive()
     }
 
     private func end() {
         clearDeadline()
-        let reason = closing ?? RoostError(.lost, "the connection to \(peer) was closed by the other side")
+        let code: RoostError.Code = isConnected ? .lost : .unreachable
+        let reason = closing ?? RoostError(code, "the other side closed the connection")
         closing = reason
         guard let last = sink else { return }
         sink = nil

@@ -13,13 +13,13 @@ package final class TLSLink<Outgoing: WireMessage, Incoming: WireMessage>: Link 
     /// Called with what the peer sent back for each ``ping(_:)``.
     package var onPong: ((UInt64) -> Void)?
 
-    init(handler: FrameHandler) {
+    package init(handler: FrameHandler) {
         self.handler = handler
         peer = handler.peer
     }
 
     /// Takes over the connection from the greeter.
-    func open(_ delegate: any LinkDelegate<Incoming>) {
+    package func open(_ delegate: any LinkDelegate<Incoming>) {
         self.delegate = delegate
         handler?.clearDeadline()
         handler?.reader.phase = .open
@@ -48,9 +48,9 @@ package final class TLSLink<Outgoing: WireMessage, Incoming: WireMessage>: Link 
 }
 
 extension TLSLink: FrameSink {
-    func connected() {}
+    package func connected() {}
 
-    func frameReceived(_ kind: FrameKind, _ body: inout ByteBuffer) throws(RoostError) {
+    package func frameReceived(_ kind: FrameKind, _ body: inout ByteBuffer) throws(RoostError) {
         switch kind {
         case .message:
             batch.append(try WireCodec.decode(Incoming.self, from: &body))
@@ -63,16 +63,16 @@ extension TLSLink: FrameSink {
         }
     }
 
-    func readEnded() {
+    package func readEnded() {
         guard !batch.isEmpty else { return }
         let messages = batch
         batch = []
         delegate?.linkReceived(messages)
     }
 
-    func writabilityChanged(_ isWritable: Bool) { delegate?.linkWritabilityChanged(isWritable) }
+    package func writabilityChanged(_ isWritable: Bool) { delegate?.linkWritabilityChanged(isWritable) }
 
-    func closed(_ reason: RoostError) {
+    package func closed(_ reason: RoostError) {
         readEnded()
         let last = delegate
         delegate = nil

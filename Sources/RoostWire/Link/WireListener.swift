@@ -77,6 +77,13 @@ package final class WireListener: Sendable {
         }
         channel.closeFuture.whenComplete { _ in connections.value.subtract(1, ordering: .relaxed) }
         SocketOptions.apply(to: channel)
+        try prepare(channel, security: security, acceptor: acceptor, log: log)
+    }
+
+    /// Makes a channel the server's side of a connection.
+    package static func prepare(
+        _ channel: any Channel, security: Security, acceptor: any WireAcceptor, log: Logger
+    ) throws {
         let wantsTLS =
             switch security {
             case .tls: true

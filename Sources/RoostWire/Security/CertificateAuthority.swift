@@ -77,6 +77,9 @@ package struct CertificateAuthority: Sendable {
     /// When the server's certificate ends, if nobody renews it.
     package var leafExpires: WallTime { leaf.expires }
 
+    /// What the server shows, in DER: leaf, then authority.
+    package func chain() throws(RoostError) -> [[UInt8]] { [try leaf.derBytes(), try authority.derBytes()] }
+
     // MARK: Making
 
     private static func makeAuthority(name: String, at now: WallTime) throws(RoostError) -> Identity {

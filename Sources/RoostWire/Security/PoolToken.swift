@@ -77,7 +77,7 @@ package struct PoolToken: Hashable, Sendable {
     }
 
     private static func checksum(_ bytes: some Collection<UInt8>) -> [UInt8] {
-        Array(Digest.sha256(Array("roost token".utf8) + bytes).prefix(checksumBytes))
+        Array(Hashes.sha256(Array("roost token".utf8) + bytes).prefix(checksumBytes))
     }
 }
 

@@ -39,7 +39,7 @@ package final class ServerTLS: Sendable {
     /// TLS 1.3 and nothing older; the leaf goes out with its authority, so that peers can check the fingerprint.
     private static func makeContext(_ authority: CertificateAuthority) throws(RoostError) -> NIOSSLContext {
         do {
-            let chain = try [authority.leaf.derBytes(), authority.authority.derBytes()].map {
+            let chain = try authority.chain().map {
                 NIOSSLCertificateSource.certificate(try NIOSSLCertificate(bytes: $0, format: .der))
             }
             let key = try NIOSSLPrivateKey(bytes: Array(authority.leaf.key.derRepresentation), format: .der)

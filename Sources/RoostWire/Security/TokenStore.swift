@@ -39,7 +39,7 @@ package final class TokenStore: Sendable {
         let credential = TokenCredential.random()
         let record = TokenRecord(
             id: credential.id, role: role, user: user, created: now, expires: lifetime.map { now + $0 }, revoked: nil,
-            secretHash: Digest.sha256(credential.secret))
+            secretHash: Hashes.sha256(credential.secret))
         try change { records throws(RoostError) in
             guard records.count < Self.mostTokens else {
                 throw RoostError(.limit, "the pool has \(records.count) tokens, the most it keeps")
@@ -75,7 +75,7 @@ package final class TokenStore: Sendable {
     /// Who shows this credential; or why it is refused.
     package func principal(for credential: TokenCredential, at now: WallTime) throws(RoostError) -> Principal {
         guard let record = try current()[credential.id],
-            Digest.equal(record.secretHash, Digest.sha256(credential.secret))
+            Hashes.equal(record.secretHash, Hashes.sha256(credential.secret))
         else {
             throw RoostError(
                 .refused, "the server does not know the token \(credential.id)",

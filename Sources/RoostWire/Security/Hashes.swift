@@ -1,7 +1,7 @@
 import Crypto
 
-/// Hashes and comparisons of secrets.
-enum Digest {
+/// Hashes of secrets and certificates, and comparisons that tell nothing.
+enum Hashes {
     static func sha256(_ bytes: [UInt8]) -> [UInt8] { Array(SHA256.hash(data: bytes)) }
 
     /// Whether two byte strings are equal, in a time that tells nothing about where they differ.
@@ -19,7 +19,7 @@ package struct CertificateFingerprint: Hashable, Sendable, CustomStringConvertib
 
     package init(bytes: [UInt8]) { self.bytes = bytes }
 
-    init(ofCertificate derBytes: [UInt8]) { bytes = Digest.sha256(derBytes) }
+    init(ofCertificate derBytes: [UInt8]) { bytes = Hashes.sha256(derBytes) }
 
     /// The first eight bytes, enough for people to tell two pools apart.
     package var description: String { Hex.encode(bytes.prefix(8)) }
