@@ -12,13 +12,15 @@ extension Simulation {
             return true
         }
         let alive = clients.filter(\.isAlive)
-        if alive.allSatisfy(\.isDone) {
+        let isAtRest = allWorkersRest && isServerUp && remains == nil
+        if alive.allSatisfy(\.isDone) && isAtRest {
+            // Only then: a server that forgets a job because its client leaves has not shown that it would.
+            if alive.allSatisfy(\.hasLeft) { return false }
             for client in alive where !client.hasLeft {
                 note(50, client.ordinal, 0, "client-\(client.ordinal) leaves")
                 client.hasLeft = true
                 tell(client, .leave)
             }
-            if allWorkersRest && isServerUp && remains == nil { return false }
         }
         if now > latestEnd { failToFinish() }
         queue.schedule(.audit, at: now + .seconds(5))
