@@ -99,7 +99,7 @@ let package = Package(
         .testTarget(
             name: "RoostCommandTests", dependencies: ["RoostCommand", "RoostModel"], swiftSettings: settings),
         .testTarget(
-            name: "SimulationTests", dependencies: ["RoostTesting", "RoostModel", "RoostScheduler"],
+            name: "SimulationTests", dependencies: ["RoostTesting", "RoostModel", "RoostScheduler", "RoostNode", "Roost"],
             swiftSettings: settings),
         .testTarget(
             name: "IntegrationTests",

@@ -94,6 +94,9 @@ struct ClientJob {
         actions.append(.send(.submit(spec)))
     }
 
+    /// Outcomes that the program has not used yet will be asked for again. A deliberate bug.
+    mutating func rewindForSabotage() { cursor = acknowledged }
+
     /// Cursors count the server's batches: a new server counts anew. Task indices stay what they are.
     private mutating func forgetCursor() {
         guard order == .asCompleted else { return }

@@ -46,7 +46,7 @@ package enum ClientAction: Sendable {
 
 /// A deliberate bug of the client, switched on in a test to prove that the simulator would find it.
 package enum ClientSabotage: String, Sendable, CaseIterable {
-    /// Outcomes delivered twice by the server are delivered twice to the program.
+    /// After a cut the job is read on from what the program has used, not from what it was given.
     case deliverTwice
     /// Outcomes are acknowledged when the next ones are asked for, whether they arrived or not.
     case acknowledgeAhead
@@ -115,6 +115,7 @@ package struct ClientMachine {
             nextHeartbeat = now + heartbeatInterval
             let isNewServer = epoch != nil && epoch != welcome.epoch
             epoch = welcome.epoch
+            if sabotage == .deliverTwice { for id in order { jobs[id]?.rewindForSabotage() } }
             for id in order { jobs[id]?.reopen(serverForgot: isNewServer, into: &actions) }
             settleAgain(isNewServer: isNewServer, into: &actions)
             for query in openQueries { actions.append(.send(.query(id: query.id, query.query))) }

@@ -109,7 +109,7 @@ extension JobPlan {
         _ policy: inout JobPolicy, from random: inout SeededGenerator, faults: FaultPlan
     ) {
         policy.priority = Int32(random.int(-1...1))
-        policy.lease = random.length(.seconds(10), .seconds(300))
+        policy.lease = random.length(.seconds(10), random.chance(0.5) ? .seconds(40) : .seconds(300))
         policy.crashLimit = UInt32(random.int(0...4))
         policy.retries = UInt32(random.chance(0.5) ? 0 : random.int(1...3))
         policy.killGrace = random.length(.milliseconds(100), .seconds(5))
@@ -128,8 +128,8 @@ extension JobPlan {
         from random: inout SeededGenerator, faults: FaultPlan, typical: Duration, policy: JobPolicy
     ) -> TaskBehaviour {
         var behaviour = TaskBehaviour(duration: random.length(typical, typical * 4), ending: .succeeds)
-        if faults.isOn(.longTasks) && random.chance(0.03) {
-            behaviour.duration = random.length(.seconds(20), .seconds(200))
+        if faults.isOn(.longTasks) && random.chance(0.2 * faults.strength(.longTasks)) {
+            behaviour.duration = random.length(.seconds(20), .seconds(400))
         }
         if faults.isOn(.failures) && random.chance(0.15 * faults.strength(.failures)) {
             behaviour.ending = .fails(random.chance(0.5) ? .max : random.int(1...2))
