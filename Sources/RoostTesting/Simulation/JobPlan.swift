@@ -73,7 +73,9 @@ extension JobPlan {
         var count = isBatch ? random.int(1...1500) : random.int(1...80)
         if random.chance(0.05) { count = 0 }
         var behaviours: [TaskBehaviour] = []
-        let typical = random.length(.milliseconds(1), isBatch ? .milliseconds(30) : .seconds(8))
+        let isLong = faults.isOn(.longTasks) && random.chance(0.3)
+        let typical = random.length(.milliseconds(1), .seconds(8)) * (isLong ? 8 : 1)
+        if isLong { count = min(count, 20) }
         for _ in 0..<count {
             behaviours.append(
                 isBatch
