@@ -85,7 +85,7 @@ let package = Package(
         .executableTarget(
             name: "example-primes", dependencies: ["Roost", "RoostEmbedded"], path: "examples/primes",
             swiftSettings: settings),
-        .executableTarget(name: "roost", dependencies: ["RoostCommand", "RoostNode"], swiftSettings: settings),
+        .executableTarget(name: "roost", dependencies: ["RoostCommand"], swiftSettings: settings),
         .testTarget(
             name: "RoostSchedulerTests", dependencies: ["RoostScheduler", "RoostModel", "RoostTesting"],
             swiftSettings: settings),

@@ -15,6 +15,8 @@ struct ClientJob {
     private let window: UInt32
     var isClosed = false
     var isOver = false
+    /// The program does not wait for it any more.
+    var isAbandoned = false
     private var chunks: Deque<Chunk> = []
     private var total: UInt32 = 0
     private var sent: UInt32 = 0
@@ -59,6 +61,9 @@ struct ClientJob {
         self.order = order
         self.window = window
     }
+
+    /// Whether this client submitted it, and keeps it safe.
+    var isOwn: Bool { spec != nil }
 
     // MARK: Submitting
 
