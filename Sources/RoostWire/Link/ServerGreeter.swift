@@ -10,6 +10,7 @@ final class ServerGreeter: FrameSink {
     private let acceptor: any WireAcceptor
     private let log: Logger
     private var state = State.awaitingPreface
+    private var peer = "unknown"
     /// Set right after the handler was made; the two hold each other until the connection ends.
     var handler: FrameHandler?
 
@@ -17,6 +18,8 @@ final class ServerGreeter: FrameSink {
         case awaitingPreface
         case awaitingHello(Principal, TokenID?, version: UInt8)
         case over
+        /// A guard has said what it had to say.
+        case reported
     }
 
     init(acceptor: any WireAcceptor, log: Logger) {
@@ -25,6 +28,7 @@ final class ServerGreeter: FrameSink {
     }
 
     func connected() {
+        peer = handler?.peer ?? peer
         handler?.setDeadline {
             RoostError(.unreachable, "no hello within \(Limits.connectTimeout.inSeconds) s after the TLS handshake")
         }
@@ -68,6 +72,7 @@ final class ServerGreeter: FrameSink {
             try check(principal, is: [.node], toConnectAs: "a node's guard")
             let arrival = Arrival(principal: principal, token: token, hello: report, peer: handler.peer)
             let welcome = try acceptor.heard(arrival)
+            state = .reported
             handler.append(.welcome) { welcome.encode(version: version, into: &$0) }
             handler.isCorked = false
             handler.flush()
@@ -103,10 +108,11 @@ final class ServerGreeter: FrameSink {
     func writabilityChanged(_ isWritable: Bool) {}
 
     func closed(_ reason: RoostError) {
+        handler = nil
+        if case .reported = state { return }
+        state = .over
         log.info(
             "connection refused",
-            metadata: ["peer": "\(handler?.peer ?? "")", "reason": "\(reason.message)", "cause": "\(reason.cause)"])
-        handler = nil
-        state = .over
+            metadata: ["peer": "\(peer)", "reason": "\(reason.message)", "cause": "\(reason.cause)"])
     }
 }
