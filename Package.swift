@@ -78,8 +78,8 @@ let package = Package(
         .target(
             name: "RoostCommand",
             dependencies: [
-                "RoostModel", "RoostWire", "RoostServer", "RoostNode", "Roost", "RoostEmbedded", argumentParser,
-                logging, lifecycle, unixSignals, nioCore, nioPosix,
+                "RoostModel", "RoostWire", "RoostServer", "RoostNode", "Roost", "RoostEmbedded", "CRoostLinux",
+                argumentParser, logging, lifecycle, unixSignals, nioCore, nioPosix,
             ],
             swiftSettings: settings),
         .executableTarget(
