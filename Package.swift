@@ -80,7 +80,7 @@ let package = Package(
                 logging, lifecycle, unixSignals, nioCore, nioPosix,
             ],
             swiftSettings: settings),
-        .executableTarget(name: "roost", dependencies: ["RoostCommand", "RoostNode"], swiftSettings: settings),
+        .executableTarget(name: "roost", dependencies: ["RoostCommand"], swiftSettings: settings),
         .testTarget(
             name: "RoostSchedulerTests", dependencies: ["RoostScheduler", "RoostModel", "RoostTesting"],
             swiftSettings: settings),

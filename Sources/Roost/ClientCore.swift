@@ -17,6 +17,8 @@ package final class ClientCore {
     private var isFlushDue = false
     private var timer: Scheduled<Void>?
     private var timerAt = Instant.never
+    /// Why nothing more will come; nil while the pool is open.
+    private var ended: RoostError?
     /// Told when the connection is gone and a new one is wanted.
     private let onDisconnect: @Sendable (RoostError) -> Void
 
@@ -54,16 +56,22 @@ package final class ClientCore {
     // MARK: The program's wishes
 
     func add(_ sink: JobSink, for job: JobID, _ event: ClientEvent) {
+        if let ended { return sink.end(.failure(ended)) }
+        guard sinks[job] == nil, !machine.knows(job) else {
+            return sink.end(.failure(RoostError(.conflict, "this client reads the job already")))
+        }
         sinks[job] = sink
         apply(event)
     }
 
     package func apply(_ event: ClientEvent) {
+        guard ended == nil else { return }
         machine.apply(event, at: Clock.now(), into: &actions)
         carryOut()
     }
 
     func query(_ query: Query, _ continuation: CheckedContinuation<Reply, Never>) {
+        if let ended { return continuation.resume(returning: .failed(ended)) }
         let id = nextQuery
         nextQuery += 1
         queries[id] = continuation
@@ -72,8 +80,10 @@ package final class ClientCore {
 
     /// The pool is closed, or will never be reached again: nobody waits any longer.
     func end(_ reason: RoostError) {
+        guard ended == nil else { return }
         timer?.cancel()
         apply(.leave)
+        ended = reason
         flush()
         generation += 1
         link?.close(nil)

@@ -1,4 +1,5 @@
 public import RoostModel
+import RoostWire
 import Synchronization
 
 /// A job of this client: where its outcomes come from.
@@ -6,13 +7,15 @@ public final class JobHandle: Sendable {
     public let id: JobID
     private let sink: JobSink
     private let pool: Pool
+    private let isCancelledWithReader: Bool
     /// Tasks appended and not yet handed over, so that many small ones travel together.
     private let pending = Mutex(PayloadArray())
 
-    init(id: JobID, sink: JobSink, pool: Pool) {
+    init(id: JobID, sink: JobSink, pool: Pool, isCancelledWithReader: Bool = false) {
         self.id = id
         self.sink = sink
         self.pool = pool
+        self.isCancelledWithReader = isCancelledWithReader
     }
 
     // MARK: Tasks
@@ -31,6 +34,9 @@ public final class JobHandle: Sendable {
         }
         if let full { try await append(full) }
     }
+
+    /// Adds one command to a job that ``Pool/openCommands(environment:options:)`` opened.
+    public func append(_ command: Command) async throws(RoostError) { try await append(command.argument.payload) }
 
     /// Adds many tasks at once, as one chunk.
     package func append(_ chunk: PayloadArray) async throws(RoostError) {
@@ -57,34 +63,26 @@ public final class JobHandle: Sendable {
     // MARK: Outcomes
 
     /// The outcomes, each task's once, as they come or in order, as the job's options say. To be iterated once.
-    public var results: Results { Results(sink: sink, pool: pool, id: id) }
+    public var results: Results { Results(job: self) }
 
     /// Outcomes of a job, as an asynchronous sequence. Cancelling the Swift task that iterates ends the iteration
-    /// with an error, not the job.
+    /// with an error, not the job; unless ``JobOptions/isCancelledWithReader`` asks for that.
     public struct Results: AsyncSequence, Sendable {
         public typealias Element = TaskOutcome
         public typealias Failure = RoostError
 
-        let sink: JobSink
-        let pool: Pool
-        let id: JobID
+        let job: JobHandle
 
-        public func makeAsyncIterator() -> Iterator { Iterator(sink: sink, pool: pool, id: id) }
+        public func makeAsyncIterator() -> Iterator { Iterator(job: job) }
 
         public struct Iterator: AsyncIteratorProtocol {
-            let sink: JobSink
-            let pool: Pool
-            let id: JobID
+            private let job: JobHandle
             private var batch: OutcomeBatch?
             private var position = 0
             private var run = 0
             private var task: TaskIndex = 0
 
-            init(sink: JobSink, pool: Pool, id: JobID) {
-                self.sink = sink
-                self.pool = pool
-                self.id = id
-            }
+            init(job: JobHandle) { self.job = job }
 
             public mutating func next() async throws(RoostError) -> TaskOutcome? {
                 try await next(isolation: #isolation)
@@ -95,8 +93,9 @@ public final class JobHandle: Sendable {
             ) async throws(RoostError) -> TaskOutcome? {
                 if batch == nil || position == batch?.count {
                     // Whoever asks for the next one has used the last: the server may let the batch go.
-                    if let used = batch?.count { pool.tell(.consumed(id, tasks: used)) }
-                    batch = try await sink.nextBatch()
+                    if let used = batch?.count { job.used(used) }
+                    batch = nil
+                    batch = try await job.nextBatch()
                     position = 0
                     run = 0
                     if let first = batch?.tasks.first { task = first.first }
@@ -116,7 +115,14 @@ public final class JobHandle: Sendable {
     }
 
     /// Outcomes by the batch, for those who count in millions.
-    package func nextBatch() async throws(RoostError) -> OutcomeBatch? { try await sink.nextBatch() }
+    package func nextBatch() async throws(RoostError) -> OutcomeBatch? {
+        do throws(RoostError) {
+            return try await sink.nextBatch()
+        } catch {
+            await cancelIfAsked()
+            throw error
+        }
+    }
 
     package func used(_ tasks: Int) { pool.tell(.consumed(id, tasks: tasks)) }
 
@@ -136,7 +142,19 @@ public final class JobHandle: Sendable {
     public func number() async throws(RoostError) -> UInt32 { try await sink.waitForNumber() }
 
     /// Waits for the end of the job. Outcomes must be read meanwhile (or the job be one that the server keeps).
-    public func wait() async throws(RoostError) -> JobProgress { try await sink.waitForEnd() }
+    public func wait() async throws(RoostError) -> JobProgress {
+        do throws(RoostError) {
+            return try await sink.waitForEnd()
+        } catch {
+            await cancelIfAsked()
+            throw error
+        }
+    }
+
+    /// After waiting has failed: was it because nobody wants the job any more?
+    private func cancelIfAsked() async {
+        if isCancelledWithReader && Task.isCancelled { _ = await pool.query(.cancel(.id(id), tasks: [], kill: false)) }
+    }
 
     /// Cancels the job: waiting tasks never start, running ones are stopped with INT, TERM, KILL (`kill`: KILL at
     /// once). Their outcomes still arrive.

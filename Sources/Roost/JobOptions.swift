@@ -15,6 +15,8 @@ public struct JobOptions: Sendable {
     public var order = ReadRequest.Order.asCompleted
     /// Whether the tasks' output is delivered while they run, to ``JobHandle/onOutput(_:)``.
     public var streamsOutput = false
+    /// Whether cancelling the Swift task that waits for the job, or reads its results, cancels the job too.
+    public var isCancelledWithReader = false
 
     public init() {}
 }

@@ -8,7 +8,8 @@ import Synchronization
 final class JobSink: Sendable {
     private struct State {
         var batches: Deque<OutcomeBatch> = []
-        var reader: CheckedContinuation<Void, Never>?
+        /// Who waits for a batch; told whether somebody else waited first.
+        var reader: CheckedContinuation<Bool, Never>?
         var endWaiters: [CheckedContinuation<Void, Never>] = []
         var roomWaiters: [CheckedContinuation<Void, Never>] = []
         var progress: JobProgress
@@ -33,7 +34,7 @@ final class JobSink: Sendable {
             defer { state.reader = nil }
             return state.reader
         }
-        reader?.resume()
+        reader?.resume(returning: false)
     }
 
     func progress(_ progress: JobProgress) {
@@ -55,7 +56,7 @@ final class JobSink: Sendable {
 
     func end(_ result: Result<JobProgress, RoostError>) {
         let (reader, waiters) = state.withLock { state in
-            guard state.end == nil else { return (nil as CheckedContinuation<Void, Never>?, [] as [CheckedContinuation<Void, Never>]) }
+            guard state.end == nil else { return (nil as CheckedContinuation<Bool, Never>?, [] as [CheckedContinuation<Void, Never>]) }
             state.end = result
             if case .success(let progress) = result { state.progress = progress }
             defer {
@@ -65,7 +66,7 @@ final class JobSink: Sendable {
             }
             return (state.reader, state.endWaiters + state.roomWaiters)
         }
-        reader?.resume()
+        reader?.resume(returning: false)
         for waiter in waiters { waiter.resume() }
     }
 
@@ -101,22 +102,24 @@ final class JobSink: Sendable {
             case .end(.failure(let error)): throw error
             case .wait: break
             }
-            await withTaskCancellationHandler {
-                await withCheckedContinuation { continuation in
-                    let isDue = state.withLock { state in
-                        if !state.batches.isEmpty || state.end != nil || Task.isCancelled { return true }
+            let isSecond = await withTaskCancellationHandler {
+                await withCheckedContinuation { (continuation: CheckedContinuation<Bool, Never>) in
+                    let answer: Bool? = state.withLock { state in
+                        if state.reader != nil { return true }
+                        if !state.batches.isEmpty || state.end != nil || Task.isCancelled { return false }
                         state.reader = continuation
-                        return false
+                        return nil
                     }
-                    if isDue { continuation.resume() }
+                    if let answer { continuation.resume(returning: answer) }
                 }
             } onCancel: {
                 let reader = state.withLock { state in
                     defer { state.reader = nil }
                     return state.reader
                 }
-                reader?.resume()
+                reader?.resume(returning: false)
             }
+            if isSecond { throw RoostError(.usage, "the job's results are being read already, by another Swift task") }
             if Task.isCancelled { throw RoostError(.cancelled, "waiting was cancelled; the job goes on") }
         }
     }
@@ -141,17 +144,20 @@ final class JobSink: Sendable {
     }
 
     /// Counts bytes that were appended; waits while too many are on their way.
+    /// - Throws: why the job can take no more tasks.
     func waitForRoom(appending bytes: Int) async throws(RoostError) {
         let mustWait = state.withLock { state in
             state.appendedBytes += bytes
             return state.appendedBytes > Limits.submitWindowBytes
         }
-        guard mustWait else { return }
-        await wait { state, continuation in
-            if state.end != nil || state.appendedBytes <= Limits.submitWindowBytes { return false }
-            state.roomWaiters.append(continuation)
-            return true
+        if mustWait {
+            await wait { state, continuation in
+                if state.end != nil || state.appendedBytes <= Limits.submitWindowBytes { return false }
+                state.roomWaiters.append(continuation)
+                return true
+            }
         }
+        if case .failure(let error) = state.withLock({ $0.end }) { throw error }
     }
 
     /// Waits until the server has given the job its number.

@@ -21,6 +21,8 @@ public final class Pool: Sendable {
     /// What ends with the pool: the task that keeps the connection up, the event loop, an embedded server.
     private let closers = Mutex<[@Sendable () async -> Void]>([])
     private let welcomed: Mutex<Welcome?>
+    /// Set by ``close()``, before the event loop ends: nothing may be handed to it from then on.
+    private let closed = Mutex<RoostError?>(nil)
 
     package init(loop: any EventLoop, core: NIOLoopBound<ClientCore>, welcome: Welcome?) {
         self.loop = loop
@@ -85,9 +87,15 @@ public final class Pool: Sendable {
 
     package func onClose(_ closer: @escaping @Sendable () async -> Void) { closers.withLock { $0.append(closer) } }
 
-    /// Leaves the pool: attached jobs that have not ended are cancelled. Call it once, at the end.
+    /// Leaves the pool: attached jobs that have not ended are cancelled, and whoever waits for them gets
+    /// an error. Call it at the end; later calls of anything else fail.
     public func close() async {
         let reason = RoostError(.cancelled, "the pool was closed")
+        let wasOpen = closed.withLock { closed in
+            defer { closed = reason }
+            return closed == nil
+        }
+        guard wasOpen else { return }
         try? await loop.submit { [core] in core.value.end(reason) }.get()
         let closers = self.closers.withLock { closers in
             defer { closers = [] }
@@ -96,8 +104,15 @@ public final class Pool: Sendable {
         for closer in closers { await closer() }
     }
 
-    package func giveUp(_ reason: RoostError) {
-        loop.execute { [core] in core.value.end(reason) }
+    package func giveUp(_ reason: RoostError) { _ = onLoop { $0.end(reason) } }
+
+    /// Does something on the event loop; or does not, and says why.
+    private func onLoop(_ body: @escaping @Sendable (ClientCore) -> Void) -> RoostError? {
+        closed.withLock { closed in
+            // Under the lock: what is handed over before the pool closes is done before its event loop ends.
+            if closed == nil { loop.execute { [core] in body(core.value) } }
+            return closed
+        }
     }
 
     // MARK: Jobs
@@ -107,10 +122,18 @@ public final class Pool: Sendable {
         commands: some Sequence<Command>, environment: CommandCommon = CommandCommon(),
         options: JobOptions = JobOptions()
     ) async throws(RoostError) -> JobHandle {
-        let job = try await open(runtime: .command, common: environment.payload, options: options)
-        for command in commands { try await job.append(command.argument.payload) }
+        let job = try await openCommands(environment: environment, options: options)
+        for command in commands { try await job.append(command) }
         try await job.closeTasks()
         return job
+    }
+
+    /// Opens a job of commands, which are appended as they become known; see ``JobHandle/append(_:)-(Command)``,
+    /// ``JobHandle/flush()`` and ``JobHandle/closeTasks()``.
+    public func openCommands(
+        environment: CommandCommon = CommandCommon(), options: JobOptions = JobOptions()
+    ) async throws(RoostError) -> JobHandle {
+        try await open(runtime: .command, common: environment.payload, options: options)
     }
 
     /// Opens a job whose tasks are appended as they become known; see ``JobHandle/append(_:)-([UInt8])`` and
@@ -127,28 +150,30 @@ public final class Pool: Sendable {
             streamsOutput: options.streamsOutput)
         let sink = JobSink(job: spec.id)
         let order = options.order
-        loop.execute { [core] in core.value.add(sink, for: spec.id, .submit(spec, order: order)) }
-        return JobHandle(id: spec.id, sink: sink, pool: self)
+        if let reason = onLoop({ $0.add(sink, for: spec.id, .submit(spec, order: order)) }) { throw reason }
+        return JobHandle(
+            id: spec.id, sink: sink, pool: self, isCancelledWithReader: options.isCancelledWithReader)
     }
 
-    /// Reads a job that some client submitted and the server keeps.
+    /// Reads a job that some client submitted and the server keeps. A client reads a job once at a time: a second
+    /// handle's results fail with `.conflict`.
     public func attach(
         _ id: JobID, order: ReadRequest.Order = .asCompleted
     ) -> JobHandle {
         let sink = JobSink(job: id)
-        loop.execute { [core] in core.value.add(sink, for: id, .attach(id, order: order)) }
+        if let reason = onLoop({ $0.add(sink, for: id, .attach(id, order: order)) }) { sink.end(.failure(reason)) }
         return JobHandle(id: id, sink: sink, pool: self)
     }
 
     /// Asks the server.
     package func query(_ query: Query) async -> Reply {
         await withCheckedContinuation { continuation in
-            loop.execute { [core] in core.value.query(query, continuation) }
+            if let reason = onLoop({ $0.query(query, continuation) }) { continuation.resume(returning: .failed(reason)) }
         }
     }
 
     package func tell(_ event: ClientEvent) {
-        loop.execute { [core] in core.value.apply(event) }
+        _ = onLoop { $0.apply(event) }
     }
 
     /// The pool as it is now: nodes, jobs, counters.

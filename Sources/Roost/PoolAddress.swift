@@ -24,35 +24,44 @@ public struct PoolAddress: Hashable, Sendable, CustomStringConvertible {
             case "roost": break
             case "roost+plain": isPlain = true
             case let other:
-                throw RoostError(
-                    .usage, "'\(text)' has the scheme '\(other)'", remedy: "A pool's URL is roost://HOST:PORT.")
+                throw Self.nonsense("'\(text)' has the scheme '\(other)'")
             }
             rest = rest[scheme.upperBound...]
         }
         if rest.last == "/" { rest.removeLast() }
         var portText: Substring?
-        if rest.first == "[", let end = rest.firstIndex(of: "]") {
+        if rest.first == "[" {
+            guard let end = rest.firstIndex(of: "]") else { throw Self.nonsense("'\(text)' has no ] after its [") }
             host = String(rest[rest.index(after: rest.startIndex)..<end])
             let after = rest[rest.index(after: end)...]
-            if after.first == ":" { portText = after.dropFirst() }
+            guard after.isEmpty || after.first == ":" else {
+                throw Self.nonsense("'\(text)' has '\(after)' where its port should be")
+            }
+            if !after.isEmpty { portText = after.dropFirst() }
         } else if let colon = rest.lastIndex(of: ":") {
             host = String(rest[..<colon])
             portText = rest[rest.index(after: colon)...]
+            guard !host.contains(":") else {
+                throw Self.nonsense("'\(text)' has several colons: an IPv6 address stands in brackets, as in [::1]")
+            }
         } else {
             host = String(rest)
         }
         guard !host.isEmpty else {
-            throw RoostError(.usage, "'\(text)' names no host", remedy: "A pool's URL is roost://HOST:PORT.")
+            throw Self.nonsense("'\(text)' names no host")
         }
         guard let portText else {
             port = Self.defaultPort
             return
         }
         guard let number = Int(portText), (1...65_535).contains(number) else {
-            throw RoostError(
-                .usage, "'\(portText)' is not a port: 1 to 65535", remedy: "A pool's URL is roost://HOST:PORT.")
+            throw Self.nonsense("'\(portText)' is not a port: 1 to 65535")
         }
         port = number
+    }
+
+    private static func nonsense(_ message: String) -> RoostError {
+        RoostError(.usage, message, remedy: "A pool's URL is roost://HOST:PORT.")
     }
 
     public var description: String {

@@ -68,4 +68,10 @@ public struct TaskRange: Hashable, Sendable {
     public var end: TaskIndex { first + count }
 
     public func contains(_ index: TaskIndex) -> Bool { index >= first && index - first < count }
+
+    /// The indices of this range that a job of `tasks` tasks has; safe for whatever a peer sent.
+    package func clamped(to tasks: UInt32) -> Range<TaskIndex> {
+        guard first < tasks else { return tasks..<tasks }
+        return first..<(first + min(count, tasks - first))
+    }
 }

@@ -60,6 +60,10 @@ public enum Limits {
 
     public static let connections = 20_000
     public static let jobsPerUser = 100_000
+    /// Ended jobs the server keeps in its memory for each user.
+    public static let keptJobsPerUser = 1000
+    /// Jobs forgotten while unfinished of which the server remembers how far their attempts were numbered.
+    public static let forgottenJobs = 100_000
     public static let nameBytes = 256
     public static let labelsPerNode = 64
     public static let namedResources = 64

@@ -10,7 +10,12 @@ package struct JobRecord {
     package var submitted: Instant
     package var tasks: TaskTable
     package var readers: [Reader] = []
+    /// Clients that want to see output while tasks run.
+    package var watchers: [Watcher] = []
+    /// Nothing of it starts any more.
     package var isCancelled = false
+    /// What runs is stopped, too.
+    package var isStopped = false
     /// Attempts end by KILL, not by INT and TERM: the job was cancelled with force.
     package var isKilled = false
     /// Lanes of this job on all nodes: how many of its tasks can run at once where they were granted.
@@ -26,6 +31,8 @@ package struct JobRecord {
     /// Progress changed since readers were last told.
     package var progressChanged = false
     package var isEndAnnounced = false
+    /// An owner who reads in order has all outcomes of tasks before this one.
+    package var released: UInt64 = 0
     /// Some task has had more than one round: batches in the log may hold outcomes that are not the latest.
     package var hadRounds = false
     /// Evidence of abnormal ends by task, for `job show`; the first of them.
@@ -33,22 +40,29 @@ package struct JobRecord {
     /// Tasks somebody asked to cancel while they were granted.
     package var cancelRequested: Set<TaskIndex> = []
 
-    package init(spec: JobSpec, number: UInt32, user: Int, session: SessionID, submitted: Instant) {
+    package init(
+        spec: JobSpec, number: UInt32, user: Int, session: SessionID, submitted: Instant, numbersBefore: UInt32 = 0
+    ) {
         self.spec = spec
         self.number = number
         self.user = user
         self.session = session
         self.submitted = submitted
-        tasks = TaskTable(job: spec.id)
+        tasks = TaskTable(job: spec.id, numbersBefore: numbersBefore)
     }
 
     package var isEnded: Bool { tasks.progress.isEnded }
 
-    /// Whether it wants to be granted something now.
-    package var isRunnable: Bool {
-        guard !isCancelled, tasks.readyCount > 0 else { return false }
-        if let most = spec.policy.maxParallel, tasks.progress.granted >= most { return false }
-        return tasks.log.byteCount <= Limits.undeliveredBytes || spec.retention == .kept
+    /// How many tasks may be granted now, as far as the job itself is concerned.
+    ///
+    /// When its client leaves too many outcome bytes here, only tasks that were granted before go on: a reader in
+    /// order may wait for one of them while later outcomes fill the room.
+    package func grantable(undeliveredBytes: Int) -> Int {
+        guard !isCancelled else { return 0 }
+        let isPaused = tasks.log.byteCount > undeliveredBytes && spec.retention == .attached
+        let ready = isPaused ? tasks.returnedCount : tasks.readyCount
+        guard let most = spec.policy.maxParallel else { return ready }
+        return min(ready, max(0, Int(most) - Int(tasks.progress.granted)))
     }
 
     /// How many tasks one slot is given at a time: one when they are long or nobody knows yet, more the shorter
@@ -79,6 +93,13 @@ package struct JobRecord {
     }
 }
 
+/// One client watching a job's output.
+package struct Watcher: Hashable {
+    package var connection: ConnectionID
+    /// nil: all of the job's tasks.
+    package var task: TaskIndex?
+}
+
 /// One client reading a job's outcomes.
 package struct Reader {
     package var connection: ConnectionID
@@ -92,6 +113,7 @@ package struct Reader {
     package var outstanding: UInt32 = 0
     /// Whether this reader's acknowledgement lets outcomes go: it belongs to the session that owns the job.
     package var isOwner: Bool
+    /// The reading is over: later rounds are for later readings.
     package var isEndSent = false
     /// What was sent and not yet acknowledged: cursors after each delivery and its tasks.
     package var sent: [SentDelivery] = []

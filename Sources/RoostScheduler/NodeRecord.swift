@@ -11,6 +11,8 @@ package struct NodeRecord {
     package var joined: Instant
     package var lastHeard: Instant
     package var suspectSince: Instant?
+    /// Whether a deadline looks after its silence; one is enough.
+    package var isWatched = false
     package var isDraining = false
     /// What no lane uses.
     package var free: Resources
@@ -82,6 +84,7 @@ package struct SessionRecord {
     /// nil while its client is away.
     package var connection: ConnectionID?
     package var jobs: Set<JobID> = []
+    package var lastHeard = Instant.zero
     /// Counts the departures of its client, so that an old grace deadline does not end a session that came back.
     package var departures = 0
 }
@@ -92,6 +95,8 @@ package struct UserRecord {
     package var weight: Double = 1
     /// Jobs that are not over, in order of rank: higher priority first, then older.
     package var ranked: [Int] = []
+    /// Ended jobs that the server keeps, the oldest first.
+    package var ended: [JobID] = []
     /// CPUs (in thousandths) that lanes of this user's jobs hold.
     package var milliCPUs: Int64 = 0
     /// Breaks ties: who was served longest ago goes first.

@@ -30,6 +30,10 @@ extension Scheduler {
         if hasIdleNode { scheduleRetract(at: now) }
     }
 
+    func isRunnable(_ job: Int) -> Bool {
+        jobs[job].grantable(undeliveredBytes: configuration.undeliveredBytes) > 0
+    }
+
     /// CPUs of all nodes that take work.
     var poolSlots: Int {
         var milliCPUs: Int64 = 0
@@ -42,11 +46,8 @@ extension Scheduler {
     /// Grants one lane's worth to the node, or tops one job's lanes up; false when it can take nothing.
     private mutating func grantOnce(_ node: Int, poolSlots: Int, into effects: inout Effects) -> Bool {
         var best: Candidate?
-        var blocked: Candidate?
         for user in usersByLoad() {
-            // A user holding more than another who waits for this very node yields its lanes.
-            if let blocked, !mayPass(user, blocked) { break }
-            for job in users[user].ranked where jobs[job].isRunnable {
+            for job in users[user].ranked where isRunnable(job) {
                 guard nodes[node].obstacle(for: jobs[job].spec) == nil else { continue }
                 let candidate = self.candidate(job, user, node, poolSlots: poolSlots)
                 if candidate.room > 0 {
@@ -54,17 +55,24 @@ extension Scheduler {
                     break
                 }
                 if candidate.isSaturated { continue }
-                if jobs[job].reservation == nil || jobs[job].reservation == node {
-                    jobs[job].reservation = node
-                    blocked = candidate
-                    // The same user's later jobs wait behind this one on this node.
-                    break
-                }
+                // Nobody who ranks behind passes a job that waits for this very node: what it frees is saved up.
+                if reserve(node, for: job) { return false }
             }
             if best != nil { break }
         }
         guard let best else { return false }
         return grant(best, node: node, into: &effects)
+    }
+
+    /// Whether the node is kept free for the job. One node is enough for a job; others take what fits.
+    private mutating func reserve(_ node: Int, for job: Int) -> Bool {
+        if let reserved = jobs[job].reservation, reserved != node, nodes.isUsed(reserved),
+            nodes[reserved].isAvailable, nodes[reserved].obstacle(for: jobs[job].spec) == nil
+        {
+            return false
+        }
+        jobs[job].reservation = node
+        return true
     }
 
     /// A job that ranks best for a node.
@@ -80,10 +88,7 @@ extension Scheduler {
 
     private func candidate(_ job: Int, _ user: Int, _ node: Int, poolSlots: Int) -> Candidate {
         let depth = jobs[job].depth(poolSlots: poolSlots)
-        var limit = jobs[job].tasks.readyCount
-        if let most = jobs[job].spec.policy.maxParallel {
-            limit = min(limit, Int(most) - Int(jobs[job].tasks.progress.granted))
-        }
+        let limit = jobs[job].grantable(undeliveredBytes: configuration.undeliveredBytes)
         let share = nodes[node].share(of: job)
         let granted = share.map { nodes[node].shares[$0].granted } ?? 0
         let lanes = share.map { nodes[node].shares[$0].lanes } ?? 0
@@ -107,14 +112,6 @@ extension Scheduler {
 
     private func load(_ user: Int) -> Double { Double(users[user].milliCPUs) / users[user].weight }
 
-    /// Whether `user` may take something on a node that `blocked` waits for: not if, with one lane more, the
-    /// one who waits would still hold less.
-    private func mayPass(_ user: Int, _ blocked: Candidate) -> Bool {
-        if user == blocked.user { return false }
-        let request = max(jobs[blocked.job].spec.request.milliCPUs, 1)
-        return Double(users[blocked.user].milliCPUs + request) / users[blocked.user].weight >= load(user)
-    }
-
     private mutating func grant(_ candidate: Candidate, node: Int, into effects: inout Effects) -> Bool {
         guard let connection = nodes[node].connection else { return false }
         let job = candidate.job
@@ -125,6 +122,9 @@ extension Scheduler {
         {
             if taken == 0 && nodes[node].jobsKnown.insert(job).inserted {
                 effects.send(.job(jobs[job].spec), to: connection)
+                for watcher in jobs[job].watchers {
+                    effects.send(.watch(job: jobs[job].spec.id, task: watcher.task, on: true), to: connection)
+                }
             }
             left -= Int(run.attempts.tasks.count)
             taken += Int(run.attempts.tasks.count)
@@ -132,7 +132,7 @@ extension Scheduler {
         }
         guard taken > 0 else { return false }
         account(job, node: node, taken: taken, newLane: candidate.needsLane)
-        if jobs[job].reservation == node { jobs[job].reservation = nil }
+        if candidate.needsLane { jobs[job].reservation = nil }
         return true
     }
 

@@ -1,3 +1,4 @@
+import DequeModule
 import RoostModel
 
 extension Scheduler {
@@ -25,8 +26,27 @@ extension Scheduler {
         session.connection = connection
         session.role = principal.role
         session.departures += 1
+        session.lastHeard = now
         sessions[hello.session] = session
         owners[connection] = .client(hello.session)
+        schedule(
+            .clientSilence(hello.session, departures: session.departures), at: now + configuration.suspectAfter)
+    }
+
+    /// A client lets itself be heard as nodes do; one that does not is away, whatever its connection says.
+    mutating func lookForSilence(
+        of id: SessionID, departures: Int, at now: Instant, into effects: inout Effects
+    ) {
+        guard let session = sessions[id], session.departures == departures, let connection = session.connection
+        else { return }
+        let due = session.lastHeard + configuration.suspectAfter
+        if due > now {
+            schedule(.clientSilence(id, departures: departures), at: due)
+            return
+        }
+        owners[connection] = nil
+        effects.close(connection, RoostError(.lost, "nothing was heard from the client for too long"))
+        clientLeft(id, at: now)
     }
 
     /// The client is out of contact: its readers pause, its attached jobs wait a grace time for it.
@@ -64,6 +84,7 @@ extension Scheduler {
     private mutating func dropReaders(of connection: ConnectionID) {
         for slot in 0..<jobs.end where jobs.isUsed(slot) {
             jobs[slot].readers.removeAll { $0.connection == connection }
+            jobs[slot].watchers.removeAll { $0.connection == connection }
         }
     }
 
@@ -93,7 +114,7 @@ extension Scheduler {
             acknowledged(job, cursor: cursor, connection, into: &effects)
         case .watch(let job, let task, let on):
             guard let slot = readableJob(job, session, connection, into: &effects) else { return }
-            watch(slot, task: task, on: on, into: &effects)
+            watch(slot, Watcher(connection: connection, task: task), on: on, into: &effects)
         case .query(let id, let query):
             answer(query, id: id, session, connection, at: now, into: &effects)
         case .heartbeat:
@@ -138,6 +159,10 @@ extension Scheduler {
         _ spec: JobSpec, _ session: SessionID, _ connection: ConnectionID, at now: Instant,
         into effects: inout Effects
     ) {
+        // What the policy asks for is bounded before anything is compared: the same submission is the same job.
+        var spec = spec
+        spec.policy.retries = min(spec.policy.retries, Limits.attemptsPerTask)
+        spec.policy.crashLimit = min(max(spec.policy.crashLimit, 1), Limits.attemptsPerTask)
         if jobSlots[spec.id] != nil {
             guard let slot = ownJob(spec.id, session, connection, into: &effects) else { return }
             guard jobs[slot].spec == spec else {
@@ -156,6 +181,13 @@ extension Scheduler {
             effects.send(.refused(job: spec.id, error), to: connection)
             return
         }
+        guard spec.request.isReasonable else {
+            let error = RoostError(
+                .usage, "a task has to ask for some resource, and for no negative amount of any",
+                remedy: "A task asks for one cpu unless it says otherwise.")
+            effects.send(.refused(job: spec.id, error), to: connection)
+            return
+        }
         guard users[record.user].ranked.count < Limits.jobsPerUser else {
             let error = RoostError(
                 .limit, "user \(users[record.user].name) has \(Limits.jobsPerUser) jobs already",
@@ -171,12 +203,10 @@ extension Scheduler {
     private mutating func open(
         _ spec: JobSpec, session: SessionID, user: Int, at now: Instant, into effects: inout Effects
     ) {
-        var spec = spec
-        // An administrator's priority orders users; everybody else's orders his own jobs.
-        spec.policy.retries = min(spec.policy.retries, Limits.attemptsPerTask)
-        spec.policy.crashLimit = min(max(spec.policy.crashLimit, 1), Limits.attemptsPerTask)
         let slot = jobs.insert(
-            JobRecord(spec: spec, number: nextJobNumber, user: user, session: session, submitted: now))
+            JobRecord(
+                spec: spec, number: nextJobNumber, user: user, session: session, submitted: now,
+                numbersBefore: forgottenNumbers[spec.id] ?? 0))
         jobSlots[spec.id] = slot
         effects.notices.append(.jobOpened(number: nextJobNumber, user: users[user].name))
         nextJobNumber += 1
@@ -216,7 +246,7 @@ extension Scheduler {
             effects.send(.refused(job: chunk.job, error), to: connection)
             return
         }
-        let wasIdle = jobs[slot].tasks.readyCount == 0
+        let wasIdle = !isRunnable(slot)
         let skipped = Int(have - chunk.first)
         var payloads = PayloadArray()
         if skipped == 0 && chunk.arguments.positions == 0..<chunk.arguments.base.count {
@@ -226,12 +256,23 @@ extension Scheduler {
             payloads.append(
                 slice.base.slice((slice.positions.lowerBound + skipped)..<slice.positions.upperBound))
         }
-        let finished =
-            configuration.sabotage == .forgetFinished
-            ? [] : chunk.finished.filter { $0.first >= have && $0.end <= have + UInt32(payloads.count) }
-        jobs[slot].tasks.append(payloads, finished: finished)
+        appendedBytes += payloads.bytes.count
+        let finished = configuration.sabotage == .forgetFinished ? [] : chunk.finished
+        jobs[slot].tasks.append(payloads, finished: ascending(finished, from: have, count: UInt32(payloads.count)))
         noteProgress(slot, at: now)
         if wasIdle { noteAllHungry() }
+    }
+
+    /// The ranges that lie within the new tasks, in order, none overlapping another: whatever a client sent.
+    private func ascending(_ ranges: [TaskRange], from first: TaskIndex, count: UInt32) -> [TaskRange] {
+        var next = first
+        var kept: [TaskRange] = []
+        for range in ranges where range.first >= next && range.count > 0 {
+            guard range.first - first < count, range.count <= count - (range.first - first) else { continue }
+            kept.append(range)
+            next = range.end
+        }
+        return kept
     }
 
     private mutating func close(
@@ -251,11 +292,15 @@ extension Scheduler {
         noteNews(slot)
     }
 
-    /// Nodes that have work of the job are asked for its output, or not any more.
-    private mutating func watch(_ slot: Int, task: TaskIndex?, on: Bool, into effects: inout Effects) {
-        for node in 0..<nodes.end where nodes.isUsed(node) && nodes[node].share(of: slot) != nil {
+    /// Nodes that know the job are asked for its output, or not any more; those that come to know it later are
+    /// asked then.
+    private mutating func watch(_ slot: Int, _ watcher: Watcher, on: Bool, into effects: inout Effects) {
+        jobs[slot].watchers.removeAll { $0 == watcher }
+        if on { jobs[slot].watchers.append(watcher) }
+        guard on || !jobs[slot].watchers.contains(where: { $0.task == watcher.task }) else { return }
+        for node in 0..<nodes.end where nodes.isUsed(node) && nodes[node].knowsJob(slot) {
             guard let connection = nodes[node].connection else { continue }
-            effects.send(.watch(job: jobs[slot].spec.id, task: task, on: on), to: connection)
+            effects.send(.watch(job: jobs[slot].spec.id, task: watcher.task, on: on), to: connection)
         }
     }
 
@@ -263,19 +308,22 @@ extension Scheduler {
 
     /// No task of the job starts any more; what runs is stopped (`kill`: at once).
     mutating func cancelJob(_ slot: Int, kill: Bool, at now: Instant, into effects: inout Effects) {
-        guard !jobs[slot].isEnded, !jobs[slot].isCancelled || kill else { return }
+        guard !jobs[slot].isEnded, !jobs[slot].isStopped || (kill && !jobs[slot].isKilled) else { return }
         let isNew = !jobs[slot].isCancelled
         jobs[slot].isCancelled = true
+        jobs[slot].isStopped = true
         jobs[slot].isKilled = kill
         jobs[slot].tasks.progress.isClosed = true
-        if isNew && configuration.sabotage != .forgetWaitingOnCancel { endWaiting(slot, reason: "its job was cancelled") }
+        if isNew && configuration.sabotage != .forgetWaitingOnCancel { endWaiting(slot) }
         stopGranted(slot, kill: kill, into: &effects)
+        // A node may have been saved up for it.
+        if jobs[slot].reservation != nil { noteAllHungry() }
         noteProgress(slot, at: now)
         noteNews(slot)
     }
 
     /// Records `cancelled` for every task that waits.
-    mutating func endWaiting(_ slot: Int, reason: String) {
+    mutating func endWaiting(_ slot: Int) {
         for task in jobs[slot].tasks.drainReturned() {
             recordWithoutNode(slot, TaskRange(first: task, count: 1), .init(.cancelled, .neverRan), nil)
         }
@@ -293,6 +341,12 @@ extension Scheduler {
             let runs = attemptRuns(slot, node: node)
             if !runs.isEmpty { effects.send(.cancel(attempts: runs, kill: kill), to: connection) }
         }
+    }
+
+    /// Asks a node for all of a job that no worker of it has.
+    func takeBack(_ slot: Int, node: Int, into effects: inout Effects) {
+        guard nodes[node].share(of: slot) != nil, let connection = nodes[node].connection else { return }
+        effects.send(.retract(job: jobs[slot].spec.id, count: .max), to: connection)
     }
 
     /// What a node has of a job, as runs.
@@ -314,9 +368,23 @@ extension Scheduler {
         return runs
     }
 
+    /// Remembers how far the attempts were numbered of a job that its client does not have all outcomes of: it
+    /// may bring the job again, and a node out of contact an outcome of long ago.
+    private mutating func rememberNumbers(_ slot: Int) {
+        let job = jobs[slot].spec.id
+        let highest = jobs[slot].tasks.highestNumber
+        let isDelivered = jobs[slot].isEnded && jobs[slot].tasks.log.base == jobs[slot].tasks.log.end
+        guard highest > 0, !isDelivered else { return }
+        if forgottenNumbers.updateValue(highest, forKey: job) == nil { forgottenJobs.append(job) }
+        if forgottenJobs.count > Limits.forgottenJobs, let oldest = forgottenJobs.popFirst() {
+            forgottenNumbers[oldest] = nil
+        }
+    }
+
     /// The job leaves the server's memory, its attempts leave their nodes.
     mutating func forgetJob(_ slot: Int, into effects: inout Effects) {
         let job = jobs[slot].spec.id
+        rememberNumbers(slot)
         for node in 0..<nodes.end where nodes.isUsed(node) {
             if let connection = nodes[node].connection {
                 let runs = nodes[node].share(of: slot) == nil ? [] : attemptRuns(slot, node: node)
@@ -331,7 +399,14 @@ extension Scheduler {
             if let origin = jobs[slot].tasks.log[sequence].origin { owe(origin) }
             sequence += 1
         }
+        for reader in jobs[slot].readers where !reader.isEndSent {
+            let error = RoostError(.notFound, "job \(jobs[slot].number) was forgotten while it was read")
+            effects.send(.refused(job: job, error), to: reader.connection)
+        }
+        if jobs[slot].reservation != nil { noteAllHungry() }
         users[jobs[slot].user].ranked.removeAll { $0 == slot }
+        users[jobs[slot].user].ended.removeAll { $0 == job }
+        withheld.removeAll { $0 == slot }
         sessions[jobs[slot].session]?.jobs.remove(job)
         jobSlots[job] = nil
         jobsWithNews.removeAll { $0 == slot }

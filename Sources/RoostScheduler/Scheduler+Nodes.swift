@@ -29,7 +29,7 @@ extension Scheduler {
         owners[connection] = .node(slot)
         nodes[slot].hello.inventory = []
         dropUnknown(hello.inventory, connection, into: &effects)
-        schedule(.silence(node: slot, life: nodes[slot].life), at: now + configuration.suspectAfter)
+        watchSilence(slot, at: now)
         noteHungry(slot)
         effects.notices.append(.nodeJoined(name: hello.name, slots: Int(hello.offer.milliCPUs / 1000)))
     }
@@ -52,7 +52,7 @@ extension Scheduler {
         nodes[slot].owedAcknowledgements.removeAll()
         nodes[slot].jobsKnown.removeAll()
         for share in nodes[slot].shares.indices { nodes[slot].shares[share].isRetracting = false }
-        schedule(.silence(node: slot, life: nodes[slot].life), at: now + configuration.suspectAfter)
+        watchSilence(slot, at: now)
         reconcile(slot, hello.inventory, connection, at: now, into: &effects)
         noteHungry(slot)
         effects.notices.append(.nodeReturned(name: nodes[slot].hello.name))
@@ -82,6 +82,7 @@ extension Scheduler {
             }
         }
         if !strangers.isEmpty { effects.send(.drop(strangers), to: connection) }
+        if nodes[slot].isDraining { effects.send(.drain, to: connection) }
         guard configuration.sabotage != .ignoreMissingInventory else { return }
         for share in nodes[slot].shares {
             // Granted, but lost on the way: the connection that carried the grant is gone.
@@ -91,10 +92,24 @@ extension Scheduler {
                     returnFromNode(share.job, task, node: slot, at: now)
                 }
             }
-            if jobs[share.job].isCancelled, let left = Optional(attemptRuns(share.job, node: slot)), !left.isEmpty {
-                effects.send(.cancel(attempts: left, kill: jobs[share.job].isKilled), to: connection)
+            stopAgain(share.job, node: slot, connection, into: &effects)
+        }
+    }
+
+    /// What was to stop when the node was out of contact is to stop now.
+    private func stopAgain(
+        _ job: Int, node: Int, _ connection: ConnectionID, into effects: inout Effects
+    ) {
+        let wanted = jobs[job].cancelRequested
+        guard jobs[job].isCancelled || !wanted.isEmpty, jobs[job].tasks.progress.granted > 0 else { return }
+        if jobs[job].isCancelled && !jobs[job].isStopped { takeBack(job, node: node, into: &effects) }
+        var runs: [AttemptRun] = []
+        for run in attemptRuns(job, node: node) {
+            for task in run.tasks.first..<run.tasks.end where jobs[job].isStopped || wanted.contains(task) {
+                append(task, of: run, to: &runs)
             }
         }
+        if !runs.isEmpty { effects.send(.cancel(attempts: runs, kill: jobs[job].isKilled), to: connection) }
     }
 
     private func append(_ task: TaskIndex, of run: AttemptRun, to runs: inout [AttemptRun]) {
@@ -137,12 +152,19 @@ extension Scheduler {
         schedule(.lease(node: slot, life: nodes[slot].life, suspectSince: now), at: now + Limits.lease)
     }
 
+    private mutating func watchSilence(_ slot: Int, at now: Instant) {
+        guard !nodes[slot].isWatched else { return }
+        nodes[slot].isWatched = true
+        schedule(
+            .silence(node: slot, life: nodes[slot].life), at: nodes[slot].lastHeard + configuration.suspectAfter)
+    }
+
     mutating func lookForSilence(_ slot: Int, life: UInt64, at now: Instant, into effects: inout Effects) {
-        guard nodes.isUsed(slot), nodes[slot].life == life, nodes[slot].suspectSince == nil else { return }
-        guard let connection = nodes[slot].connection else { return }
-        let due = nodes[slot].lastHeard + configuration.suspectAfter
-        if due > now {
-            schedule(.silence(node: slot, life: life), at: due)
+        guard nodes.isUsed(slot), nodes[slot].life == life else { return }
+        nodes[slot].isWatched = false
+        guard nodes[slot].suspectSince == nil, let connection = nodes[slot].connection else { return }
+        guard nodes[slot].lastHeard + configuration.suspectAfter <= now else {
+            watchSilence(slot, at: now)
             return
         }
         owners[connection] = nil
@@ -290,14 +312,19 @@ extension Scheduler {
 
     private func forward(_ chunk: OutputChunk, into effects: inout Effects) {
         guard let job = jobSlots[chunk.job] else { return }
-        for reader in jobs[job].readers { effects.send(.output(chunk), to: reader.connection) }
+        if jobs[job].spec.streamsOutput {
+            for reader in jobs[job].readers { effects.send(.output(chunk), to: reader.connection) }
+        }
+        for watcher in jobs[job].watchers where watcher.task == nil || watcher.task == chunk.task {
+            effects.send(.output(chunk), to: watcher.connection)
+        }
     }
 
     // MARK: Shares of nodes
 
     /// The task's attempt on the node is over without an outcome: ready again, or cancelled if its job is.
     mutating func returnFromNode(_ job: Int, _ task: TaskIndex, node: Int, at now: Instant) {
-        let wasIdle = jobs[job].tasks.readyCount == 0
+        let wasIdle = !isRunnable(job)
         jobs[job].tasks.returnTask(task)
         releaseOne(job, node: node)
         if jobs[job].isCancelled || jobs[job].cancelRequested.contains(task) {
@@ -316,7 +343,8 @@ extension Scheduler {
         guard let share = nodes[node].share(of: job) else { return }
         nodes[node].shares[share].granted -= count
         trimLanes(node, share)
-        noteHungry(node)
+        // The room that a job's limit gives back may be used anywhere.
+        if jobs[job].spec.policy.maxParallel != nil { noteAllHungry() } else { noteHungry(node) }
     }
 
     /// Lanes that nothing was granted for are given up, with what they hold of the node.

@@ -8,7 +8,7 @@ extension Scheduler {
     ) {
         // The same batch again, after a cut, while the first copy still waits for its client.
         if nodes[node].heldSequences.contains(sequence) { return }
-        guard let job = jobSlots[batch.job], batch.epoch == configuration.epoch else {
+        guard batch.count > 0, let job = jobSlots[batch.job], batch.epoch == configuration.epoch else {
             counters.late += UInt64(batch.count)
             acknowledge(sequence, node)
             return
@@ -219,7 +219,9 @@ extension Scheduler {
         case .soon:
             jobs[job].isCancelled = true
             jobs[job].tasks.progress.isClosed = true
-            endWaiting(job, reason: "its job was halted")
+            endWaiting(job)
+            // What runs goes on; what waits at nodes does not start.
+            for node in 0..<nodes.end where nodes.isUsed(node) { takeBack(job, node: node, into: &effects) }
         }
     }
 }

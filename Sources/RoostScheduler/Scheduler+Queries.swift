@@ -72,7 +72,7 @@ extension Scheduler {
         return .done(count: count)
     }
 
-    private func order(
+    private mutating func order(
         _ message: ServerToNode, toNode name: String, _ session: SessionID, into effects: inout Effects
     ) -> Reply {
         guard let record = sessions[session], record.role == .admin else {
@@ -85,6 +85,7 @@ extension Scheduler {
         for slot in 0..<nodes.end where nodes.isUsed(slot) && (nodes[slot].hello.name == name || name == "all") {
             guard let connection = nodes[slot].connection else { continue }
             effects.send(message, to: connection)
+            if message == .drain { nodes[slot].isDraining = true }
             count += 1
         }
         guard count > 0 else {
@@ -108,7 +109,7 @@ extension Scheduler {
         }
         var count: UInt32 = 0
         for range in tasks {
-            for task in range.first..<min(range.end, jobs[slot].tasks.count) {
+            for task in range.clamped(to: jobs[slot].tasks.count) {
                 // A task that waits among the never granted gets its cell, as do those before it.
                 while task >= jobs[slot].tasks.nextFresh {
                     let made = jobs[slot].tasks.takeNeverGranted(atMost: task - jobs[slot].tasks.nextFresh + 1)
@@ -152,10 +153,12 @@ extension Scheduler {
         guard count > 0 else { return 0 }
         jobs[slot].hadRounds = true
         jobs[slot].isCancelled = false
+        jobs[slot].isStopped = false
         jobs[slot].isKilled = false
-        for reader in jobs[slot].readers.indices { jobs[slot].readers[reader].isEndSent = false }
         if jobs[slot].isEndAnnounced {
             jobs[slot].isEndAnnounced = false
+            let id = jobs[slot].spec.id
+            users[jobs[slot].user].ended.removeAll { $0 == id }
             rank(slot)
         }
         noteAllHungry()
@@ -189,10 +192,12 @@ extension Scheduler {
         if withTroubles {
             for index in 0..<jobs[slot].tasks.nextFresh where troubles.count < 1000 {
                 let cell = jobs[slot].tasks.cells[Int(index)]
-                guard cell.state == .failed || cell.state == .held,
-                    let sequence = jobs[slot].tasks.sequence(of: cell)
-                else { continue }
-                let code = jobs[slot].tasks.log[sequence].batch.code(at: Int(cell.outcomePosition))
+                guard cell.state == .failed || cell.state == .held else { continue }
+                // The outcome itself may have left with its client.
+                let code =
+                    jobs[slot].tasks.sequence(of: cell).map {
+                        jobs[slot].tasks.log[$0].batch.code(at: Int(cell.outcomePosition))
+                    } ?? (cell.state == .held ? OutcomeCode(.held, .crashed) : OutcomeCode(.failed, .failed))
                 troubles.append(
                     JobSnapshot.Trouble(task: index, code: code, postMortem: jobs[slot].evidence[index]?.last))
             }
@@ -241,7 +246,7 @@ extension Scheduler {
         if let most = job.spec.policy.maxParallel, job.tasks.progress.granted >= most {
             return ExplainedNode(node: "", canRun: false, reason: "the job may have \(most) tasks in flight, and has")
         }
-        if job.spec.retention == .attached && job.tasks.log.byteCount > Limits.undeliveredBytes {
+        if job.spec.retention == .attached && job.tasks.log.byteCount > configuration.undeliveredBytes {
             return ExplainedNode(
                 node: "", canRun: false, reason: "its client has not fetched \(job.tasks.log.byteCount >> 20) MiB of outcomes")
         }

@@ -24,7 +24,7 @@ extension Scheduler {
                 connection: connection, order: request.order, next: after, acknowledged: after,
                 window: max(1, min(request.window, Limits.readerWindowTasks)), isOwner: isOwner))
         // What the reader says it has, it has: an acknowledgement that was lost with the connection.
-        if isOwner && request.order == .asCompleted { release(slot, upTo: request.after) }
+        if isOwner { release(slot, request.order, upTo: request.after) }
         noteProgress(slot, at: now)
         noteNews(slot)
     }
@@ -48,37 +48,41 @@ extension Scheduler {
         jobs[slot].readers[index].sent.removeFirst(gone)
         jobs[slot].readers[index].outstanding -= freed
         jobs[slot].readers[index].acknowledged = reached
-        if reader.isOwner {
-            switch reader.order {
-            case .asCompleted: release(slot, upTo: reached)
-            case .inOrder: releaseTasks(slot, from: reader.acknowledged, to: reached)
-            }
-        }
+        if reader.isOwner { release(slot, reader.order, upTo: reached) }
         noteNews(slot)
     }
 
-    /// The owner has the batches before `sequence`: an attached job lets them go.
-    private mutating func release(_ slot: Int, upTo sequence: UInt64) {
+    /// The owner has everything before the cursor: an attached job lets it go, and may go on if it had paused.
+    private mutating func release(_ slot: Int, _ order: ReadRequest.Order, upTo cursor: UInt64) {
         guard jobs[slot].spec.retention == .attached else { return }
+        let wasRunnable = isRunnable(slot)
+        switch order {
+        case .asCompleted: releaseBatches(slot, upTo: cursor)
+        case .inOrder: releaseTasks(slot, upTo: cursor)
+        }
+        jobs[slot].tasks.log.trim()
+        if !wasRunnable && isRunnable(slot) { noteAllHungry() }
+    }
+
+    private mutating func releaseBatches(_ slot: Int, upTo sequence: UInt64) {
         var next = jobs[slot].tasks.log.base
         while next < min(sequence, jobs[slot].tasks.log.end) {
             if let origin = jobs[slot].tasks.log.acknowledge(next, count: .max) { owe(origin) }
             next += 1
         }
-        jobs[slot].tasks.log.trim()
     }
 
-    /// The owner has the outcomes of tasks `from ..< to`.
-    private mutating func releaseTasks(_ slot: Int, from: UInt64, to: UInt64) {
-        guard jobs[slot].spec.retention == .attached, from < to else { return }
-        var task = from
-        while task < to {
+    /// From where the last release ended, on whatever connection that was.
+    private mutating func releaseTasks(_ slot: Int, upTo end: UInt64) {
+        var task = jobs[slot].released
+        while task < min(end, UInt64(jobs[slot].tasks.nextFresh)) {
             let cell = jobs[slot].tasks.cells[Int(task)]
+            guard !cell.isOpen else { break }
             task += 1
             guard let sequence = jobs[slot].tasks.sequence(of: cell) else { continue }
             if let origin = jobs[slot].tasks.log.acknowledge(sequence, count: 1) { owe(origin) }
         }
-        jobs[slot].tasks.log.trim()
+        jobs[slot].released = task
     }
 
     // MARK: Serving
@@ -90,8 +94,8 @@ extension Scheduler {
         jobsWithNews.removeAll(keepingCapacity: true)
         for slot in slots where jobs.isUsed(slot) {
             jobs[slot].hasNews = false
-            answerAppended(slot, into: &effects)
-            for index in jobs[slot].readers.indices {
+            answerAppended(slot, at: now, into: &effects)
+            for index in jobs[slot].readers.indices where !jobs[slot].readers[index].isEndSent {
                 switch jobs[slot].readers[index].order {
                 case .asCompleted: deliverAsCompleted(slot, index, into: &effects)
                 case .inOrder: deliverInOrder(slot, index, into: &effects)
@@ -99,18 +103,42 @@ extension Scheduler {
                 sendEnd(slot, index, into: &effects)
             }
             finishIfEnded(slot, into: &effects)
-            guard jobs.isUsed(slot) else { continue }
-            // Deliveries make room: a job that paused for its reader may go on.
-            if jobs[slot].isRunnable && jobs[slot].tasks.progress.granted == 0 { noteAllHungry() }
         }
         if !hungryNodes.isEmpty { assign(at: now, into: &effects) }
     }
 
-    private mutating func answerAppended(_ slot: Int, into effects: inout Effects) {
+    /// Says how far the server is with a submission; not while too much is queued, so that clients slow down
+    /// instead of filling our memory.
+    private mutating func answerAppended(_ slot: Int, at now: Instant, into effects: inout Effects) {
         guard jobs[slot].owesAppended else { return }
+        if countedBytes + appendedBytes > configuration.queuedBytes, isTooMuchQueued {
+            if withheld.isEmpty { schedule(.memory, at: now + .milliseconds(100)) }
+            withheld.append(slot)
+            return
+        }
         jobs[slot].owesAppended = false
         guard let connection = sessions[jobs[slot].session]?.connection else { return }
         effects.send(.appended(job: jobs[slot].spec.id, tasks: jobs[slot].tasks.count), to: connection)
+    }
+
+    /// Counts what is queued; bytes leave in many places, so they are counted and not reckoned.
+    private var isTooMuchQueued: Bool {
+        mutating get {
+            appendedBytes = 0
+            countedBytes = 0
+            for slot in 0..<jobs.end where jobs.isUsed(slot) { countedBytes += jobs[slot].tasks.arguments.byteCount }
+            return countedBytes > configuration.queuedBytes
+        }
+    }
+
+    mutating func memoryChecked(at now: Instant) {
+        if isTooMuchQueued {
+            schedule(.memory, at: now + .milliseconds(100))
+            return
+        }
+        let waiting = withheld
+        withheld.removeAll()
+        for slot in waiting where jobs.isUsed(slot) { noteNews(slot) }
     }
 
     private mutating func deliverAsCompleted(_ slot: Int, _ index: Int, into effects: inout Effects) {
@@ -196,7 +224,9 @@ extension Scheduler {
         guard jobs[slot].isEnded, !jobs[slot].readers[index].isEndSent else { return }
         switch jobs[slot].readers[index].order {
         case .asCompleted: guard jobs[slot].readers[index].next == jobs[slot].tasks.log.end else { return }
-        case .inOrder: guard jobs[slot].readers[index].next == UInt64(jobs[slot].tasks.count) else { return }
+        case .inOrder:
+            // Beyond the end: a client that was further with the job than this server will ever be.
+            guard jobs[slot].readers[index].next >= UInt64(jobs[slot].tasks.count) else { return }
         }
         jobs[slot].readers[index].isEndSent = true
         effects.send(.ended(jobs[slot].tasks.progress), to: jobs[slot].readers[index].connection)
@@ -209,11 +239,20 @@ extension Scheduler {
             jobs[slot].isEndAnnounced = true
             effects.notices.append(.jobEnded(number: jobs[slot].number, jobs[slot].tasks.progress))
             users[jobs[slot].user].ranked.removeAll { $0 == slot }
+            if jobs[slot].spec.retention == .kept { forgetOldest(after: slot, into: &effects) }
         }
         guard jobs[slot].spec.retention == .attached, jobs[slot].tasks.log.base == jobs[slot].tasks.log.end,
             jobs[slot].readers.contains(where: { $0.isOwner && $0.isEndSent })
         else { return }
         forgetJob(slot, into: &effects)
+    }
+
+    /// One more kept job has ended: the user's oldest ended one goes when there are too many.
+    private mutating func forgetOldest(after slot: Int, into effects: inout Effects) {
+        let user = jobs[slot].user
+        users[user].ended.append(jobs[slot].spec.id)
+        guard users[user].ended.count > configuration.keptJobsPerUser, let oldest = users[user].ended.first else { return }
+        if let old = jobSlots[oldest] { forgetJob(old, into: &effects) }
     }
 
     // MARK: Progress

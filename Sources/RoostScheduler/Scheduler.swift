@@ -1,3 +1,4 @@
+import DequeModule
 import HeapModule
 package import RoostModel
 
@@ -13,6 +14,12 @@ package struct SchedulerConfiguration: Sendable {
     package var progressInterval: Duration = .milliseconds(500)
     /// How often tasks granted ahead are looked at for an idle node.
     package var retractInterval: Duration = .milliseconds(5)
+    /// Undelivered outcome bytes of one attached job before its grants pause.
+    package var undeliveredBytes = Limits.undeliveredBytes
+    /// Argument bytes of all jobs together before submissions are made to wait.
+    package var queuedBytes = Limits.queuedBytes
+    /// Ended jobs kept for each user; the oldest goes when one more ends.
+    package var keptJobsPerUser = Limits.keptJobsPerUser
     package var sabotage: Sabotage?
 
     package init() {}
@@ -33,6 +40,11 @@ package struct Scheduler {
     package internal(set) var users: [UserRecord] = []
     package internal(set) var counters = PoolCounters()
     var jobSlots: [JobID: Int] = [:]
+    /// Jobs forgotten while nodes may still have attempts of theirs: the number that their next attempts begin
+    /// after, should their client come back with them. An attempt's number is never given twice.
+    var forgottenNumbers: [JobID: UInt32] = [:]
+    /// The same jobs, oldest first, so that the oldest make room.
+    var forgottenJobs: Deque<JobID> = []
     var nodeSlots: [NodeID: Int] = [:]
     var userSlots: [String: Int] = [:]
     var sessions: [SessionID: SessionRecord] = [:]
@@ -47,6 +59,11 @@ package struct Scheduler {
     var hungryNodes: [Int] = []
     /// Nodes that wait for acknowledgements.
     var nodesOwed: [Int] = []
+    /// Clients whose last chunk is not answered, because too much is queued already.
+    var withheld: [Int] = []
+    /// Argument bytes as last counted, and what has been appended since.
+    var countedBytes = 0
+    var appendedBytes = 0
     var isProgressDue = false
     var isRetractScheduled = false
     let started: Instant
@@ -74,6 +91,7 @@ package struct Scheduler {
             nodeSaid(slot, message, at: now, into: &effects)
         case .clientSaid(let connection, let message):
             guard case .client(let session) = owners[connection] else { return }
+            sessions[session]?.lastHeard = now
             clientSaid(session, connection, message, at: now, into: &effects)
         case .nodeConnected(let connection, let hello, let peer):
             nodeConnected(connection, hello, peer: peer, at: now, into: &effects)
@@ -116,9 +134,11 @@ package struct Scheduler {
         enum Purpose: Hashable {
             case silence(node: Int, life: UInt64)
             case lease(node: Int, life: UInt64, suspectSince: Instant)
+            case clientSilence(SessionID, departures: Int)
             case clientGrace(SessionID, departures: Int)
             case progress
             case retract
+            case memory
         }
 
         var at: Instant
@@ -142,11 +162,15 @@ package struct Scheduler {
             case .silence(let slot, let life): lookForSilence(slot, life: life, at: now, into: &effects)
             case .lease(let slot, let life, let since):
                 leasesEnded(slot, life: life, suspectSince: since, at: now, into: &effects)
+            case .clientSilence(let session, let departures):
+                lookForSilence(of: session, departures: departures, at: now, into: &effects)
             case .clientGrace(let session, let departures):
                 clientGraceEnded(session, departures: departures, at: now, into: &effects)
             case .progress:
                 isProgressDue = false
                 sendProgress(into: &effects)
+            case .memory:
+                memoryChecked(at: now)
             case .retract:
                 isRetractScheduled = false
                 retractForIdleNodes(at: now, into: &effects)

@@ -47,11 +47,19 @@ package struct TaskTable {
     package private(set) var returnedCount = 0
     /// Tasks the client has outcomes of already, not yet passed by `nextFresh`.
     private var finishedElsewhere: Deque<TaskRange> = []
+    /// The number of the attempts granted first, less one: not 0 for a job that was forgotten and opened again.
+    private let numbersBefore: UInt32
     package var arguments = ArgumentStore()
     package var log = OutcomeLog()
     package var progress: JobProgress
 
-    package init(job: JobID) { progress = JobProgress(job: job) }
+    package init(job: JobID, numbersBefore: UInt32 = 0) {
+        progress = JobProgress(job: job)
+        self.numbersBefore = numbersBefore
+    }
+
+    /// The highest number any attempt of this job has.
+    package var highestNumber: UInt32 { cells.reduce(numbersBefore) { max($0, $1.attempt) } }
 
     package var count: UInt32 { progress.tasks }
 
@@ -91,11 +99,12 @@ package struct TaskTable {
         let slice = arguments.slice(TaskRange(first: first, count: min(stop - first, UInt32(clamping: limit))))
         let tasks = TaskRange(first: first, count: UInt32(slice.count))
         cells.append(
-            contentsOf: repeatElement(TaskCell(state: .granted, node: Int32(node), attempt: 1), count: slice.count))
+            contentsOf: repeatElement(
+                TaskCell(state: .granted, node: Int32(node), attempt: numbersBefore + 1), count: slice.count))
         granted(tasks)
         skipFinishedElsewhere()
         return GrantRun(
-            attempts: AttemptRun(job: progress.job, epoch: epoch, number: 1, tasks: tasks), arguments: slice)
+            attempts: AttemptRun(job: progress.job, epoch: epoch, number: numbersBefore + 1, tasks: tasks), arguments: slice)
     }
 
     private mutating func takeReturned(atMost limit: Int, node: Int, epoch: Epoch) -> GrantRun? {
@@ -124,7 +133,7 @@ package struct TaskTable {
             let tasks = TaskRange(first: first, count: count)
             returnedCount -= Int(count)
             granted(tasks)
-            progress.retried += count
+            if number > numbersBefore + 1 { progress.retried += count }
             return GrantRun(
                 attempts: AttemptRun(job: progress.job, epoch: epoch, number: number, tasks: tasks),
                 arguments: arguments.slice(tasks))
@@ -227,7 +236,7 @@ package struct TaskTable {
         let stop = finishedElsewhere.first.map { min($0.first, count) } ?? count
         let tasks = TaskRange(first: nextFresh, count: min(limit, stop - nextFresh))
         cells.append(
-            contentsOf: repeatElement(TaskCell(state: .ready, node: -1, attempt: 0), count: Int(tasks.count)))
+            contentsOf: repeatElement(TaskCell(state: .ready, node: -1, attempt: numbersBefore), count: Int(tasks.count)))
         returnedCount += Int(tasks.count)
         return tasks
     }
@@ -263,11 +272,13 @@ package struct TaskTable {
     /// A waiting task joins the queue of those that came back.
     package mutating func queueAgain(_ task: TaskIndex) { returned.append(task) }
 
-    /// Where in the log a task's latest outcome stands; nil when the client had it before this server did.
+    /// Where in the log a task's latest outcome stands; nil when there is none, when it has left the log, or
+    /// when the client had it before this server did.
     package func sequence(of cell: TaskCell) -> UInt64? {
-        if cell.outcomeSequence == .max && cell.attempt == 0 && cell.state == .succeeded { return nil }
+        if cell.isOpen || (cell.outcomeSequence == .max && cell.attempt == 0 && cell.state == .succeeded) { return nil }
         let distance = cell.outcomeSequence &- UInt32(truncatingIfNeeded: log.base)
-        return log.base + UInt64(distance)
+        let sequence = log.base + UInt64(distance)
+        return sequence < log.end ? sequence : nil
     }
 
     /// Whether the entry at `position` of batch `sequence` is the task's latest outcome.

@@ -18,9 +18,15 @@ package final class PoolServer: Service {
     private let bound = Mutex<(host: String, port: Int)?>(nil)
     private let stopping: AsyncStream<String>
     private let stop: AsyncStream<String>.Continuation
+    /// Told once, when the port is open.
+    private let onListening: @Sendable (_ host: String, _ port: Int) throws(RoostError) -> Void
 
+    /// - Parameter onListening: Told once, when the port is open; what it throws ends ``run()``.
     /// - Throws: what is wrong with the data directory.
-    package static func make(_ configuration: ServerConfiguration, log: Logger) async throws(RoostError) -> PoolServer {
+    package static func make(
+        _ configuration: ServerConfiguration, log: Logger,
+        onListening: @escaping @Sendable (_ host: String, _ port: Int) throws(RoostError) -> Void = { _, _ in }
+    ) async throws(RoostError) -> PoolServer {
         let now = WallTime.now()
         let data = try DataDirectory(serving: configuration.dataDirectory, at: now)
         let tls: ServerTLS? = configuration.isPlain ? nil : try ServerTLS(authority: data.authority)
@@ -36,7 +42,7 @@ package final class PoolServer: Service {
                         pool: data.authority.pool, epoch: data.epoch, version: configuration.version, loop: loop,
                         log: log, office: { office.answer($0, $1) }), eventLoop: loop)
             }.get()
-            return PoolServer(configuration, data, log, group, loop, engine, tls, stopping, stop)
+            return PoolServer(configuration, data, log, group, loop, engine, tls, stopping, stop, onListening)
         } catch {
             throw RoostError(.internal, "the server's event loop does not run", cause: "\(error)")
         }
@@ -45,7 +51,8 @@ package final class PoolServer: Service {
     private init(
         _ configuration: ServerConfiguration, _ data: DataDirectory, _ log: Logger,
         _ group: MultiThreadedEventLoopGroup, _ loop: any EventLoop, _ engine: NIOLoopBound<Engine>, _ tls: ServerTLS?,
-        _ stopping: AsyncStream<String>, _ stop: AsyncStream<String>.Continuation
+        _ stopping: AsyncStream<String>, _ stop: AsyncStream<String>.Continuation,
+        _ onListening: @escaping @Sendable (_ host: String, _ port: Int) throws(RoostError) -> Void
     ) {
         self.configuration = configuration
         self.data = data
@@ -56,6 +63,7 @@ package final class PoolServer: Service {
         self.tls = tls
         self.stopping = stopping
         self.stop = stop
+        self.onListening = onListening
     }
 
     /// Listens; afterwards ``port`` is known.
@@ -82,7 +90,14 @@ package final class PoolServer: Service {
 
     /// Serves until graceful shutdown, then tells all peers and closes.
     package func run() async throws {
-        let listener = try await start()
+        let listener: WireListener
+        do throws(RoostError) {
+            listener = try await start()
+            try onListening(listener.host, listener.port)
+        } catch {
+            try? await group.shutdownGracefully()
+            throw error
+        }
         let check = loop.scheduleRepeatedTask(
             initialDelay: .seconds(1), delay: .nanoseconds(configuration.tokenCheck.wholeNanoseconds)
         ) { [self] _ in lookAfterSecrets() }

@@ -1,7 +1,8 @@
-import Glibc
-import RoostNode
+import RoostCommand
 
-// The guard's own start, before anything else is set up: `roost guard TAG`, its pipe on descriptor 0.
-if CommandLine.arguments.count == 3, CommandLine.arguments[1] == "guard" {
-    runGuard(tag: CommandLine.arguments[2], input: 0, onDeath: {})
+// A guard is not a command for people: it starts before anything else is set up.
+if GuardReporter.isAsked(CommandLine.arguments) {
+    await GuardReporter.run(CommandLine.arguments)
+} else {
+    await RoostProgram.start()
 }

@@ -12,8 +12,11 @@ struct ClientJob {
     private let spec: JobSpec?
     private let id: JobID
     private let order: ReadRequest.Order
+    private let window: UInt32
     var isClosed = false
     var isOver = false
+    /// The program does not wait for it any more.
+    var isAbandoned = false
     private var chunks: Deque<Chunk> = []
     private var total: UInt32 = 0
     private var sent: UInt32 = 0
@@ -45,17 +48,22 @@ struct ClientJob {
         var tasks: Int
     }
 
-    init(spec: JobSpec, order: ReadRequest.Order) {
+    init(spec: JobSpec, order: ReadRequest.Order, window: UInt32) {
         self.spec = spec
         id = spec.id
         self.order = order
+        self.window = window
     }
 
-    init(attachedTo id: JobID, order: ReadRequest.Order) {
+    init(attachedTo id: JobID, order: ReadRequest.Order, window: UInt32) {
         spec = nil
         self.id = id
         self.order = order
+        self.window = window
     }
+
+    /// Whether this client submitted it, and keeps it safe.
+    var isOwn: Bool { spec != nil }
 
     // MARK: Submitting
 
@@ -73,7 +81,7 @@ struct ClientJob {
         isCloseSent = false
         if serverForgot { forgetCursor() }
         guard let spec else {
-            actions.append(.send(.read(ReadRequest(job: id, order: order, after: cursor))))
+            actions.append(.send(.read(ReadRequest(job: id, order: order, after: cursor, window: window))))
             return
         }
         actions.append(.send(.submit(spec)))
@@ -94,7 +102,7 @@ struct ClientJob {
         isOpen = true
         serverHas = tasks
         sent = tasks
-        actions.append(.send(.read(ReadRequest(job: id, order: order, after: cursor))))
+        actions.append(.send(.read(ReadRequest(job: id, order: order, after: cursor, window: window))))
         pump(into: &actions)
     }
 
@@ -247,7 +255,7 @@ struct ClientJob {
     mutating func acknowledge(ahead: Bool, into actions: inout [ClientAction]) {
         let upTo = ahead ? cursor + 1 : usedCursor
         guard upTo > acknowledged else { return }
-        guard ahead || inUse.isEmpty || usedTasks >= Int(Limits.readerWindowTasks) / 4 else { return }
+        guard ahead || inUse.isEmpty || usedTasks >= Int(window) / 4 else { return }
         acknowledged = upTo
         usedTasks = 0
         actions.append(.send(.acknowledge(job: id, cursor: upTo)))

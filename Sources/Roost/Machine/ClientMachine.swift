@@ -70,16 +70,24 @@ package struct ClientMachine {
     private var heartbeatInterval = Limits.heartbeat
     private var nextHeartbeat = Instant.never
     private var lastHeard = Instant.zero
+    /// How many tasks' outcomes may be on their way to each job's program.
+    private let window: UInt32
     private let sabotage: ClientSabotage?
 
-    package init(session: SessionID, sabotage: ClientSabotage? = nil) {
+    package init(
+        session: SessionID, sabotage: ClientSabotage? = nil, window: UInt32 = Limits.readerWindowTasks
+    ) {
         self.session = session
         self.sabotage = sabotage
+        self.window = window
     }
 
     package var nextDeadline: Instant? {
         isConnected ? min(nextHeartbeat, lastHeard + Limits.suspectAfter) : nil
     }
+
+    /// Whether the job is open here, or has outcomes that the program has not used up.
+    package func knows(_ job: JobID) -> Bool { jobs[job] != nil }
 
     /// Jobs without an end; what `leave` would give up.
     package var openJobs: [JobID] { order.filter { jobs[$0]?.isOver == false } }
@@ -102,9 +110,9 @@ package struct ClientMachine {
             lastHeard = now
             serverSaid(message, into: &actions)
         case .submit(let spec, let order):
-            add(ClientJob(spec: spec, order: order), spec.id, into: &actions)
+            add(ClientJob(spec: spec, order: order, window: window), spec.id, into: &actions)
         case .attach(let job, let order):
-            add(ClientJob(attachedTo: job, order: order), job, into: &actions)
+            add(ClientJob(attachedTo: job, order: order, window: window), job, into: &actions)
         case .append(let job, let payloads):
             jobs[job]?.append(payloads)
             pump(job, into: &actions)
@@ -116,8 +124,7 @@ package struct ClientMachine {
             if isConnected { jobs[job]?.acknowledge(ahead: sabotage == .acknowledgeAhead, into: &actions) }
             removeIfOver(job)
         case .abandon(let job):
-            jobs[job] = nil
-            order.removeAll { $0 == job }
+            abandon(job, into: &actions)
         case .query(let id, let query):
             openQueries.append((id, query))
             if isConnected { actions.append(.send(.query(id: id, query))) }
@@ -156,6 +163,21 @@ package struct ClientMachine {
         jobs[job]?.pump(into: &actions)
     }
 
+    /// Nobody waits any more. A job that this client keeps safe goes on all the same: its outcomes are taken and
+    /// acknowledged, or they would stay in the pool for ever.
+    private mutating func abandon(_ id: JobID, into actions: inout [ClientAction]) {
+        guard let job = jobs[id] else { return }
+        guard job.isOwn else {
+            jobs[id] = nil
+            order.removeAll { $0 == id }
+            return
+        }
+        jobs[id]?.isAbandoned = true
+        jobs[id]?.consumed(job.unconsumed)
+        if isConnected { jobs[id]?.acknowledge(ahead: false, into: &actions) }
+        removeIfOver(id)
+    }
+
     private mutating func removeIfOver(_ id: JobID) {
         guard let job = jobs[id], job.isOver, job.unconsumed == 0 else { return }
         jobs[id] = nil
@@ -180,10 +202,11 @@ package struct ClientMachine {
         case .ended(let progress):
             ended(progress, into: &actions)
         case .refused(let job, let error):
-            guard jobs[job] != nil else { return }
+            // After its end the server knows the job no more, and what was on its way is refused: no news.
+            guard let refused = jobs[job], !refused.isOver else { return }
             jobs[job] = nil
             order.removeAll { $0 == job }
-            actions.append(.refused(job, error))
+            if !refused.isAbandoned { actions.append(.refused(job, error)) }
         case .reply(let id, let reply):
             guard openQueries.contains(where: { $0.id == id }) else { return }
             openQueries.removeAll { $0.id == id }
@@ -199,15 +222,21 @@ package struct ClientMachine {
         let id = delivery.batch.job
         guard jobs[id] != nil else { return }
         let isNew = jobs[id]?.receive(delivery, keepsDuplicates: sabotage == .deliverTwice)
-        if let batch = isNew ?? nil, batch.count > 0 { actions.append(.deliver(id, batch)) }
+        if let batch = isNew ?? nil, batch.count > 0 {
+            if jobs[id]?.isAbandoned == true {
+                jobs[id]?.consumed(batch.count)
+            } else {
+                actions.append(.deliver(id, batch))
+            }
+        }
         // A delivery without anything new still has to be acknowledged, or the window never opens again.
         jobs[id]?.acknowledge(ahead: sabotage == .acknowledgeAhead, into: &actions)
     }
 
     private mutating func ended(_ progress: JobProgress, into actions: inout [ClientAction]) {
-        guard jobs[progress.job] != nil else { return }
+        guard let job = jobs[progress.job], !job.isOver else { return }
         jobs[progress.job]?.isOver = true
-        actions.append(.ended(progress.job, progress))
+        if !job.isAbandoned { actions.append(.ended(progress.job, progress)) }
         removeIfOver(progress.job)
     }
 }

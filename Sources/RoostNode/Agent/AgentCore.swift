@@ -1,3 +1,4 @@
+import Glibc
 package import Logging
 package import NIOCore
 package import RoostModel
@@ -11,7 +12,8 @@ package final class AgentCore {
     private var actions: [NodeAction] = []
     private var link: (any Link<NodeToServer>)?
     private var generation = 0
-    private var commands: CommandRuntime
+    /// nil: a node that starts no processes.
+    private var commands: CommandRuntime?
     private var isSettleDue = false
     private var isFlushDue = false
     private var timer: Scheduled<Void>?
@@ -23,7 +25,7 @@ package final class AgentCore {
     private let onLeave: @Sendable (String) -> Void
 
     package init(
-        identity: NodeHello, runtime: CommandRuntime, loop: any EventLoop, log: Logger,
+        identity: NodeHello, runtime: CommandRuntime?, loop: any EventLoop, log: Logger,
         onDisconnect: @escaping @Sendable (RoostError) -> Void, onLeave: @escaping @Sendable (String) -> Void
     ) {
         self.loop = loop
@@ -50,7 +52,7 @@ package final class AgentCore {
         guard generation == self.generation else { return }
         let now = RoostModel::Clock.now()
         for message in messages {
-            if case .forget(let job) = message { commands.forget(job) }
+            if case .forget(let job) = message { commands?.forget(job) }
             machine.apply(.serverSaid(message), at: now, into: &actions)
         }
         carryOut()
@@ -66,7 +68,7 @@ package final class AgentCore {
 
     fileprivate func writabilityChanged(_ isWritable: Bool) {
         // A server that does not keep up slows the commands that print too much, not our memory.
-        commands.pauseOutput(!isWritable)
+        commands?.pauseOutput(!isWritable)
     }
 
     // MARK: Events
@@ -81,7 +83,7 @@ package final class AgentCore {
     package func processesDid(_ events: [ProcessEvent]) {
         let now = RoostModel::Clock.now()
         for event in events {
-            if let told = commands.nodeEvent(event) { machine.apply(told, at: now, into: &actions) }
+            if let told = commands?.nodeEvent(event) { machine.apply(told, at: now, into: &actions) }
         }
         settle()
     }
@@ -117,9 +119,9 @@ package final class AgentCore {
         case .start(let worker, let start):
             self.start(worker, start)
         case .signal(let worker, let signal):
-            commands.signal(worker, signal)
+            commands?.signal(worker, signal)
         case .stream(let worker, let on):
-            commands.stream(worker, on: on)
+            commands?.stream(worker, on: on)
         case .reconnect:
             link?.close(RoostError(.lost, "nothing was heard from the server for too long"))
         case .leave(let reason):
@@ -134,7 +136,11 @@ package final class AgentCore {
             settleSoon()
             return
         }
-        if let failed = commands.start(worker, start) {
+        let failed =
+            commands == nil
+            ? WorkerEnd(end: .couldNotStart, payload: [], postMortem: PostMortem(reason: "this node starts no processes"))
+            : commands?.start(worker, start)
+        if let failed {
             machine.apply(.workerEnded(worker: worker, failed), at: RoostModel::Clock.now(), into: &actions)
             settleSoon()
         }
@@ -146,7 +152,7 @@ package final class AgentCore {
         timer?.cancel()
         link?.flush()
         link?.close(nil)
-        commands.shutDown()
+        commands?.shutDown()
         onLeave(reason)
     }
 
@@ -166,6 +172,12 @@ package final class AgentCore {
         let wait = max(0, (due - RoostModel::Clock.now()).wholeNanoseconds)
         timer = loop.assumeIsolated().scheduleTask(in: .nanoseconds(wait)) {
             self.timerAt = .never
+            if self.commands != nil {
+                var load = 0.0
+                getloadavg(&load, 1)
+                self.machine.apply(
+                    .loadMeasured(milliLoad: UInt32(load * 1000)), at: RoostModel::Clock.now(), into: &self.actions)
+            }
             self.apply(.deadlinePassed)
         }
     }

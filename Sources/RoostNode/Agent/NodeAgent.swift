@@ -22,23 +22,27 @@ package final class NodeAgent: Sendable {
         let (left, leave) = AsyncStream<String>.makeStream()
         let guardLine = try startGuard(configuration, incarnation)
         let relay = ProcessRelay(loop: loop)
-        let reactor: ProcessReactor
-        do {
-            reactor = try ProcessReactor(guardLine: guardLine) { relay.pass($0) }
-        } catch {
-            throw RoostError(.io, "the agent cannot watch processes", cause: "\(error)")
+        var reactor: ProcessReactor?
+        if configuration.runtimes.contains(.command) {
+            do {
+                reactor = try ProcessReactor(guardLine: guardLine) { relay.pass($0) }
+            } catch {
+                throw RoostError(.io, "the agent cannot watch processes", cause: "\(error)")
+            }
         }
         let identity = NodeHello(
             node: configuration.node, incarnation: incarnation, name: configuration.name,
             processID: getpid(), offer: configuration.offer, labels: configuration.labels,
-            platform: configuration.platform, version: configuration.version)
+            runtimes: configuration.runtimes, platform: configuration.platform, version: configuration.version)
         do {
-            let core = try await loop.submit {
+            let core = try await loop.submit { [reactor] in
                 NIOLoopBound(
                     AgentCore(
                         identity: identity,
-                        runtime: CommandRuntime(
-                            reactor: reactor, spool: configuration.spool, environment: configuration.environment),
+                        runtime: reactor.map {
+                            CommandRuntime(
+                                reactor: $0, spool: configuration.spool, environment: configuration.environment)
+                        },
                         loop: loop, log: log, onDisconnect: { cut.yield($0) },
                         onLeave: { reason in
                             leave.yield(reason)
@@ -101,9 +105,15 @@ package final class NodeAgent: Sendable {
     ///
     /// Reconnects for ever, with growing waits; what runs goes on meanwhile. Only a server that refuses this
     /// node (its token was revoked) ends it.
+    /// - Parameter onJoined: Told once, when the server has said welcome for the first time.
     /// - Throws: `.refused` and its like, and whatever is wrong with the very first connection.
-    package func run(_ dialer: WireDialer) async throws(RoostError) -> String {
+    package func run(
+        _ dialer: WireDialer, onJoined: () throws(RoostError) -> Void = {}
+    ) async throws(RoostError) -> String {
+        // Whatever ends us here is no accident that the guard should report.
+        defer { guardLine?.bye() }
         let first = try await dial(dialer)
+        try onJoined()
         log.info("joined the pool", metadata: ["server": "\(first.address)", "epoch": "\(first.welcome.epoch)"])
         let keeper = Task { [self] () -> RoostError? in
             // Ends with `run`: leaving finishes the stream of cuts.
@@ -122,7 +132,6 @@ package final class NodeAgent: Sendable {
         for await said in left { reason = said }
         keeper.cancel()
         if let error = await keeper.value { throw error }
-        guardLine?.bye()
         return reason
     }
 

@@ -1,0 +1,48 @@
+# One configuration for everything: what is tested is what is measured and shown.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+SWIFT ?= swift
+PREFIX ?= /usr/local
+# The seeds that `make simulate` plays: FIRST-LAST.
+ROOST_SEEDS ?= 1-5000
+# The rows that `make bench` measures: all, or some of tasks, embedded, map, idle, cold.
+ROW ?= all
+
+.PHONY: help setup build test check lint format demo bench simulate install clean
+
+help: ## Show this list.
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+setup: ## Install what is missing: Debian packages only, nothing when all is there.
+	@scripts/setup.sh
+
+build: setup ## Build everything, optimised, tests included.
+	@scripts/build.sh
+
+test: build check ## Build, run all tests, check the format. What CI runs.
+	@scripts/test.sh
+
+check: ## Look for what the compiler does not forbid: formatting, leftovers.
+	@scripts/check.sh
+
+format: ## Format the sources in place.
+	$(SWIFT) format --in-place --recursive --parallel Sources Tests examples Package.swift
+
+demo: build ## Real work for about a minute: embedded, then a server with nodes, one of which is killed.
+	@scripts/demo.sh
+
+bench: build ## Measure against the bars and the peers; writes Benchmarks/RESULTS.md. ROW=map measures one row.
+	@scripts/bench.sh $(ROW)
+
+simulate: build ## Play thousands of simulated pools with faults. ROOST_SEEDS=1-5000 chooses the seeds.
+	@ROOST_SEEDS=$(ROOST_SEEDS) scripts/test.sh --filter SimulationTests
+
+install: build ## Install the binary below PREFIX (default /usr/local).
+	install -D -m 0755 .build/release/roost $(DESTDIR)$(PREFIX)/bin/roost
+
+clean: ## Remove everything that was built or measured here.
+	rm -rf .build .bench

@@ -1,0 +1,6 @@
+import ArgumentParser
+
+/// `roost doctor`.
+struct DoctorCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(commandName: "doctor", abstract: "x")
+}

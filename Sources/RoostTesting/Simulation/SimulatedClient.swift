@@ -1,0 +1,56 @@
+import DequeModule
+import Roost
+import RoostModel
+
+/// A client: its machine, and a program that follows its plans.
+final class SimulatedClient {
+    /// One job and how far the program is with it.
+    final class Work {
+        let plan: JobPlan
+        let job: Int
+        var nextChunk = 0
+        var appended = 0
+        var isSubmitted = false
+        /// The reading under way, in the history; nil between two.
+        var reading: Int?
+        var readings = 0
+        var unused = 0
+        var isUsing = false
+        var hasEnded = false
+        var stage = 0
+        var isAwaitingRetry = false
+        var isDone = false
+
+        init(plan: JobPlan, job: Int) {
+            self.plan = plan
+            self.job = job
+        }
+    }
+
+    let ordinal: Int
+    let principal: Principal
+    let session: SessionID
+    var machine: ClientMachine?
+    var connection: SimulatedConnection?
+    var isDialling = false
+    var isWelcome = false
+    var backoff = Limits.reconnectFirst
+    var cutUntil = Instant.zero
+    var inbox: [ClientEvent] = []
+    var isTurnDue = false
+    var timerAt: Instant?
+    var timerToken = 0
+    var works: [Work] = []
+    var workOfJob: [JobID: Int] = [:]
+    var queries: [UInt64: Int] = [:]
+    var nextQuery: UInt64 = 1
+    var hasLeft = false
+    var isAlive: Bool { machine != nil }
+    var isDone: Bool { works.allSatisfy(\.isDone) }
+
+    init(ordinal: Int, principal: Principal, session: SessionID) {
+        self.ordinal = ordinal
+        self.principal = principal
+        self.session = session
+    }
+}

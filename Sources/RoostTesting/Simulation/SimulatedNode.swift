@@ -1,0 +1,56 @@
+import DequeModule
+import RoostModel
+import RoostNode
+
+/// A node: its machine, and workers that are nothing but a behaviour and an end.
+final class SimulatedNode {
+    /// A worker at work.
+    struct Work {
+        var start: WorkerStart
+        /// Attempts in the history.
+        var attempts: [Int]
+        var behaviour: TaskBehaviour?
+        /// Distinguishes this work from earlier work of the same worker.
+        var number: Int
+        var isEnding = false
+        /// What it will report.
+        var end: WorkerEnd?
+    }
+
+    let ordinal: Int
+    let offer: Resources
+    let labels: [Label]
+    var name: String { "node-\(ordinal)" }
+    var machine: NodeMachine?
+    /// Counts the agent's lives: the incarnation.
+    var life = 0
+    var connection: SimulatedConnection?
+    var isDialling = false
+    var isWelcome = false
+    var welcomed = Instant.zero
+    var backoff = Limits.reconnectFirst
+    var cutUntil = Instant.zero
+    var inbox: [NodeEvent] = []
+    var isTurnDue = false
+    var timerAt: Instant?
+    var timerToken = 0
+    var works: [Int: Work] = [:]
+    var nextWork = 0
+    /// What its workers really use, counted here and nowhere else.
+    var inUse = Resources()
+    var isAlive: Bool { machine != nil }
+
+    init(ordinal: Int, offer: Resources, labels: [Label]) {
+        self.ordinal = ordinal
+        self.offer = offer
+        self.labels = labels
+    }
+
+    var incarnation: Incarnation { Incarnation(rawValue: UInt64(life)) }
+
+    func identity() -> NodeHello {
+        NodeHello(
+            node: NodeID(rawValue: UInt64(ordinal + 1)), incarnation: incarnation, name: name, offer: offer,
+            labels: labels)
+    }
+}

@@ -1,0 +1,102 @@
+import Roost
+import RoostModel
+import RoostNode
+import RoostScheduler
+
+extension Simulation {
+    /// Looks around every few seconds; false when all is over.
+    func audit() -> Bool {
+        checkSuperseded()
+        guard isQuiet else {
+            queue.schedule(.audit, at: now + .seconds(5))
+            return true
+        }
+        let alive = clients.filter(\.isAlive)
+        if alive.allSatisfy(\.isDone) {
+            for client in alive where !client.hasLeft {
+                note(50, client.ordinal, 0, "client-\(client.ordinal) leaves")
+                client.hasLeft = true
+                tell(client, .leave)
+            }
+            if allWorkersRest && isServerUp && remains == nil { return false }
+        }
+        if now > latestEnd { failToFinish() }
+        queue.schedule(.audit, at: now + .seconds(5))
+        return true
+    }
+
+    /// By then all must be over: leases, grace times and the work that is left.
+    private var latestEnd: Instant {
+        var work = Duration.zero
+        for job in history.jobs {
+            let tries = Int(job.plan.spec.policy.crashLimit + job.plan.spec.policy.retries) + 2
+            for behaviour in job.plan.behaviours { work += behaviour.duration * tries }
+            if let timeout = job.plan.spec.policy.timeout { work += timeout * tries * 4 }
+        }
+        return quietAt + .seconds(3600) + work
+    }
+
+    private var allWorkersRest: Bool {
+        nodes.allSatisfy { node in
+            guard let machine = node.machine else { return true }
+            return node.works.isEmpty && machine.runningCount == 0 && machine.queuedCount == 0
+                && machine.unacknowledgedCount == 0 && machine.isConnected && machine.freeResources == node.offer
+        }
+    }
+
+    /// What the server should not have any more.
+    private var remains: String? {
+        for slot in scheduler.jobs.slots {
+            let job = scheduler.jobs[slot]
+            if job.spec.retention == .attached { return "attached job \(job.number) is still there" }
+            if !job.isEnded && !hasLostOwner(job.spec.id) { return "job \(job.number) has no end" }
+        }
+        for slot in scheduler.nodes.slots where scheduler.nodes[slot].connection != nil {
+            if !scheduler.nodes[slot].shares.isEmpty { return "\(scheduler.nodes[slot].hello.name) has shares" }
+            if scheduler.nodes[slot].free != scheduler.nodes[slot].hello.offer { return "\(scheduler.nodes[slot].hello.name) is not free" }
+        }
+        return nil
+    }
+
+    private func hasLostOwner(_ job: JobID) -> Bool {
+        history.job(job).map { !clients[$0.owner].isAlive } ?? false
+    }
+
+    private func failToFinish() {
+        for client in clients where client.isAlive {
+            for work in client.works where !work.isDone {
+                let reading = work.reading.map { history.readings[$0].count }
+                history.fail(
+                    .finishes,
+                    "job \(work.job) of client-\(client.ordinal) is not done: \(reading.map { "\($0)" } ?? "no") outcomes of \(work.plan.arguments.count), ended \(work.hasEnded), unused \(work.unused)")
+            }
+        }
+        for node in nodes {
+            guard let machine = node.machine else { continue }
+            if machine.runningCount + machine.queuedCount + machine.unacknowledgedCount > 0 || !machine.isConnected {
+                history.fail(.idle, "\(node.name) has \(machine.status), connected \(machine.isConnected)")
+            }
+        }
+        history.fail(.idle, remains ?? "something is not at rest")
+    }
+
+    /// A node that was in contact for a while runs nothing that is not its own any more.
+    private func checkSuperseded() {
+        for node in nodes where node.isWelcome && node.isAlive {
+            guard let connection = node.connection, !connection.isDead, node.cutUntil + .seconds(30) < now else { continue }
+            for worker in node.works.keys.sorted() {
+                guard let work = node.works[worker], let index = work.attempts.first else { continue }
+                let attempt = history.attempts[index]
+                var since = node.welcomed
+                if attempt.epoch == configuration.epoch {
+                    guard let newest = history.jobs[attempt.job].attempts[Int(attempt.task)].last, Int(newest) != index
+                    else { continue }
+                    since = max(since, history.attempts[Int(newest)].granted)
+                }
+                if since + .seconds(30) < now && work.behaviour != nil {
+                    history.fail(.superseded, "\(history.show(attempt)) goes on")
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,24 @@
+import Glibc
+
+/// What the environment asks of the simulations.
+enum Setting {
+    static func text(_ name: String) -> String? {
+        guard let value = getenv(name) else { return nil }
+        return String(cString: value)
+    }
+
+    /// One seed to replay, with its trace.
+    static var seed: UInt64? { text("ROOST_SEED").flatMap { UInt64($0) } }
+
+    /// Seeds to run: `ROOST_SEED=7` or `ROOST_SEEDS=0..<5000`.
+    static var seeds: Range<UInt64>? {
+        if let seed { return seed..<(seed + 1) }
+        guard let parts = text("ROOST_SEEDS")?.split(separator: "..<"), parts.count == 2,
+            let low = UInt64(parts[0]), let high = UInt64(parts[1]), low <= high
+        else { return nil }
+        return low..<high
+    }
+
+    static var traces: Bool { seed != nil }
+    static var isVerbose: Bool { text("ROOST_VERBOSE") != nil }
+}

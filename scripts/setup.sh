@@ -1,0 +1,44 @@
+#!/bin/bash
+# Installs what is missing on a Debian machine that has the Swift toolchain. Does nothing when all is there.
+#
+#   scripts/setup.sh          what building, testing and the demo need
+#   scripts/setup.sh bench    and what the benchmarks need
+set -euo pipefail
+
+fail() { echo "setup: $*" >&2; exit 1; }
+
+command -v "${SWIFT:-swift}" >/dev/null \
+    || fail "no Swift toolchain found; install Swift 6.3 or later from https://www.swift.org/install/linux/ and put it on PATH"
+
+# command → Debian package
+declare -A packages=(
+    [git]=git                    # SwiftPM fetches dependencies with it
+    [protoc]=protobuf-compiler   # checks our codec against the protocol's .proto file
+    [parallel]=parallel          # roost map is compared with it
+    [xz]=xz-utils                # the demo's work
+    [ps]=procps                  # tests look for processes left behind
+)
+if [[ ${1:-} == bench ]]; then
+    packages[python3]=python3
+    packages[xargs]=findutils
+fi
+
+missing=()
+for command in "${!packages[@]}"; do
+    command -v "$command" >/dev/null || missing+=("${packages[$command]}")
+done
+if [[ ${1:-} == bench ]] && ! python3 -c 'import ensurepip, venv' 2>/dev/null; then missing+=(python3-venv); fi
+# The toolchain's own needs: a linker and the C library's headers.
+[[ -e /usr/include/stdio.h ]] || missing+=(libc6-dev)
+compgen -G '/usr/lib/gcc/*/*/libstdc++.*' >/dev/null || missing+=(libstdc++-12-dev)
+[[ ${#missing[@]} -gt 0 ]] || exit 0
+
+sudo=()
+if [[ $(id -u) -ne 0 ]]; then
+    command -v sudo >/dev/null || fail "as root, run: apt-get install ${missing[*]}"
+    sudo=(sudo)
+fi
+command -v apt-get >/dev/null || fail "these packages are missing: ${missing[*]}"
+echo "setup: installing ${missing[*]}"
+"${sudo[@]}" apt-get update -qq
+"${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null

@@ -1,0 +1,20 @@
+#!/bin/bash
+# Runs what scripts/build.sh has built: all tests, or those that `--filter NAME` names. The whole log is kept in
+# .build/test.log; shown are the suites, everything that went wrong, and the runner's own summary.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+log=.build/test.log
+status=0
+# A test that hangs is a failed test: the limit is far above what the tests need.
+timeout --kill-after=30 "${ROOST_TEST_SECONDS:-2400}" \
+    "${SWIFT:-swift}" test -c release --skip-build "$@" 2>&1 | tee "$log" \
+    | { grep --line-buffered -E '(passed|failed) after|^✘|↳|error:|Fatal|Crash|seed' || true; } \
+    | { grep --line-buffered -vE '^. Test (".*"|.*\(\)|case .*) passed|^✔ Test .* passed after' || true; } \
+    || status=$?
+if [[ $status -ne 0 ]]; then
+    echo "test: failed with status $status; the whole log is in $log" >&2
+    tail -n 20 "$log" >&2
+fi
+grep -E 'Test run with' "$log" || { echo "test: no summary; the whole log is in $log" >&2; exit 1; }
+exit "$status"
