@@ -80,7 +80,9 @@ package final class FrameHandler: ChannelInboundHandler {
     /// Adds a message, as a frame of its own or, when it is large or has to stay behind a large one, in pieces.
     func append(_ message: some WireMessage) {
         guard closing == nil else { return }
-        if message.payloadBytes >= FrameSizes.sharedPayloadBytes || (!streams.isEmpty && streams.mustQueue(message.lane)) {
+        if message.payloadBytes >= FrameSizes.sharedPayloadBytes
+            || (!streams.isEmpty && streams.mustQueue(message.lane))
+        {
             appendInPieces(message)
             return
         }

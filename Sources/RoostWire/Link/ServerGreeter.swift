@@ -10,7 +10,10 @@ final class ServerGreeter: FrameSink {
     private let acceptor: any WireAcceptor
     private let log: Logger
     private var state = State.awaitingPreface
+    /// The address, kept for when the channel does not know it any more.
     private var peer = "unknown"
+    /// A guard has said what it came to say: its going is no news.
+    private var hasReported = false
     /// Set right after the handler was made; the two hold each other until the connection ends.
     var handler: FrameHandler?
 
@@ -18,8 +21,6 @@ final class ServerGreeter: FrameSink {
         case awaitingPreface
         case awaitingHello(Principal, TokenID?, version: UInt8)
         case over
-        /// A guard has said what it had to say.
-        case reported
     }
 
     init(acceptor: any WireAcceptor, log: Logger) {
@@ -72,10 +73,10 @@ final class ServerGreeter: FrameSink {
             try check(principal, is: [.node, .admin], toConnectAs: "a node's guard")
             let arrival = Arrival(principal: principal, token: token, hello: report, peer: handler.peer)
             let welcome = try acceptor.heard(arrival)
-            state = .reported
             handler.append(.welcome) { welcome.encode(version: version, into: &$0) }
             handler.isCorked = false
             handler.flush()
+            hasReported = true
             handler.closeWhenSent(RoostError(.lost, "the guard has reported"))
         }
     }
@@ -108,11 +109,12 @@ final class ServerGreeter: FrameSink {
     func writabilityChanged(_ isWritable: Bool) {}
 
     func closed(_ reason: RoostError) {
+        if !hasReported {
+            var facts: Logger.Metadata = ["peer": "\(peer)", "reason": "\(reason.message)"]
+            if !reason.cause.isEmpty { facts["cause"] = "\(reason.cause)" }
+            log.info("connection refused", metadata: facts)
+        }
         handler = nil
-        if case .reported = state { return }
         state = .over
-        log.info(
-            "connection refused",
-            metadata: ["peer": "\(peer)", "reason": "\(reason.message)", "cause": "\(reason.cause)"])
     }
 }
