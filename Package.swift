@@ -78,8 +78,8 @@ let package = Package(
         .target(
             name: "RoostCommand",
             dependencies: [
-                "RoostModel", "RoostWire", "RoostServer", "RoostNode", "Roost", "RoostEmbedded", argumentParser,
-                logging, lifecycle, unixSignals, nioCore, nioPosix,
+                "RoostModel", "RoostWire", "RoostServer", "RoostNode", "Roost", "RoostEmbedded", "CRoostLinux",
+                argumentParser, logging, lifecycle, unixSignals, nioCore, nioPosix,
             ],
             swiftSettings: settings),
         .executableTarget(
@@ -105,7 +105,7 @@ let package = Package(
         .testTarget(
             name: "RoostCommandTests", dependencies: ["RoostCommand", "RoostModel"], swiftSettings: settings),
         .testTarget(
-            name: "SimulationTests", dependencies: ["RoostTesting", "RoostModel", "RoostScheduler"],
+            name: "SimulationTests", dependencies: ["RoostTesting", "RoostModel", "RoostScheduler", "RoostNode", "Roost"],
             swiftSettings: settings),
         .testTarget(
             name: "IntegrationTests",

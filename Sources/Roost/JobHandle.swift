@@ -45,6 +45,15 @@ public final class JobHandle: Sendable {
         try await sink.waitForRoom(appending: chunk.bytes.count + 4 * chunk.count)
     }
 
+    /// Adds many tasks at once, for callers that cannot suspend and keep the number of their tasks in bounds
+    /// themselves.
+    package func post(_ chunk: PayloadArray) {
+        if !chunk.isEmpty { pool.tell(.append(id, chunk)) }
+    }
+
+    /// ``closeTasks()`` for callers of ``post(_:)``.
+    package func postClose() { pool.tell(.close(id)) }
+
     /// Hands over what ``append(_:)-([UInt8])`` has kept back.
     public func flush() async throws(RoostError) {
         let rest = pending.withLock { pending in

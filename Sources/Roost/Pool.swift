@@ -141,6 +141,13 @@ public final class Pool: Sendable {
     public func open(
         runtime: RuntimeName, common: [UInt8] = [], options: JobOptions = JobOptions()
     ) async throws(RoostError) -> JobHandle {
+        try start(runtime: runtime, common: common, options: options)
+    }
+
+    /// ``open(runtime:common:options:)`` for callers that cannot suspend.
+    package func start(
+        runtime: RuntimeName, common: [UInt8] = [], options: JobOptions = JobOptions()
+    ) throws(RoostError) -> JobHandle {
         guard common.count <= Limits.payloadBytes else {
             throw RoostError(.limit, "common data of \(common.count) bytes; at most \(Limits.payloadBytes) are allowed")
         }

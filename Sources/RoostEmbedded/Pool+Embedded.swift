@@ -1,16 +1,8 @@
-import FoundationEssentials
-import Logging
-import NIOCore
-import NIOPosix
 public import Roost
 public import RoostModel
-import RoostNode
-import RoostServer
-import RoostWire
 
 extension Pool {
-    /// A pool inside this process: server engine, node agent and client on one event loop, joined by links that
-    /// carry message values. No socket, no TLS, no files.
+    /// A pool inside this process: server, node and client joined without a socket, TLS or files.
     ///
     /// - Parameters:
     ///   - slots: How many tasks run at once. Default: the CPUs this process may really use.
@@ -20,67 +12,6 @@ extension Pool {
     public static func embedded(
         slots: Int? = nil, guardExecutable: String? = nil
     ) async throws(RoostError) -> Pool {
-        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
-        let loop = group.next()
-        do {
-            return try await make(
-                slots: slots ?? AvailableCPUs.slots(), guardExecutable: guardExecutable, group: group, loop: loop)
-        } catch {
-            try? await group.shutdownGracefully()
-            throw error
-        }
-    }
-
-    private static func make(
-        slots: Int, guardExecutable: String?, group: MultiThreadedEventLoopGroup, loop: any EventLoop
-    ) async throws(RoostError) -> Pool {
-        let log = Logger(label: "roost.embedded") { _ in SwiftLogNoOpLogHandler() }
-        var offer = Resources.cpus(slots)
-        offer.memoryBytes = Int64(clamping: AvailableCPUs.memoryBytes())
-        var configuration = AgentConfiguration(
-            node: NodeID(rawValue: .random(in: .min ... .max)), name: MachineFacts.current().hostName, offer: offer,
-            spool: .here(FileManager.default.currentDirectoryPath),
-            environment: ProcessInfo.processInfo.environment.map { "\($0.key)=\($0.value)" })
-        configuration.guardExecutable = guardExecutable
-        let agent = try await NodeAgent.make(
-            configuration, incarnation: Incarnation(rawValue: UInt64(Clock.unixNanoseconds())), loop: loop, log: log)
-        let session = SessionID(rawValue: .random(in: .min ... .max))
-        do {
-            let core = try await loop.submit { try join(agent: agent.core.value, session: session, loop: loop, log: log) }
-                .get()
-            let pool = Pool(loop: loop, core: core, welcome: nil)
-            pool.onClose {
-                await agent.stopAndWait("the pool was closed")
-                try? await group.shutdownGracefully()
-            }
-            return pool
-        } catch {
-            throw RoostError(.internal, "the embedded pool does not start", cause: "\(error)")
-        }
-    }
-
-    /// On the loop: an engine, and both its peers.
-    private static func join(
-        agent: AgentCore, session: SessionID, loop: any EventLoop, log: Logger
-    ) throws -> NIOLoopBound<ClientCore> {
-        let engine = Engine(pool: 0, epoch: 1, version: "embedded", loop: loop, log: log)
-        let (nodeEnd, serverOfNode) = LocalEnd<NodeToServer, ServerToNode>.pair(loop, loop)
-        let nodeLink = nodeEnd.makeLink()
-        let serverNodeLink = serverOfNode.makeLink()
-        let (nodeWelcome, nodeEar) = engine.accept(
-            node: agent.hello, token: nil, peer: "in this process", over: serverNodeLink)
-        serverNodeLink.open(nodeEar)
-        nodeLink.open(agent.connected(nodeWelcome, nodeLink))
-
-        let client = ClientCore(session: session, loop: loop) { _ in }
-        let (clientEnd, serverOfClient) = LocalEnd<ClientToServer, ServerToClient>.pair(loop, loop)
-        let clientLink = clientEnd.makeLink()
-        let serverClientLink = serverOfClient.makeLink()
-        let (welcome, ear) = engine.accept(
-            client: ClientHello(session: session, description: "embedded"),
-            as: Principal(role: .admin, user: "me"), token: nil, peer: "in this process", over: serverClientLink)
-        serverClientLink.open(ear)
-        clientLink.open(client.connected(welcome, clientLink))
-        return NIOLoopBound(client, eventLoop: loop)
+        try await EmbeddedPool.open(slots: slots, guardExecutable: guardExecutable).pool
     }
 }

@@ -31,10 +31,13 @@ public struct CommandCommon: Hashable, Sendable {
 
 /// The command runtime's argument: one command line. Bytes, not text: file names need not be UTF-8.
 public enum CommandArgument: Hashable, Sendable {
-    /// Given to `/bin/sh -c`.
+    /// Given to `/bin/sh -c`; to `bash -c` when the environment has functions that bash exported.
     case shell([UInt8])
     /// Program and arguments, executed without a shell.
     case direct([[UInt8]])
+
+    /// Stands in a command where the node puts the number of the slot, which is known only there (`{%}`).
+    public static let slotMarker: [UInt8] = Array("\u{1}roost-slot\u{1}".utf8)
 }
 
 /// The command runtime's result.
@@ -50,11 +53,13 @@ public struct CommandResult: Hashable, Sendable {
     public var peakMemoryBytes: UInt64
     public var stdout: CapturedOutput
     public var stderr: CapturedOutput
+    /// The slot of the node it ran in, from 1; 0 when it never ran.
+    public var slot: UInt32
 
     public init(
         exitStatus: Int32?, signal: Int32? = nil, startNanoseconds: Int64 = 0, runNanoseconds: Int64 = 0,
         userMicroseconds: Int64 = 0, systemMicroseconds: Int64 = 0, peakMemoryBytes: UInt64 = 0,
-        stdout: CapturedOutput = CapturedOutput(), stderr: CapturedOutput = CapturedOutput()
+        stdout: CapturedOutput = CapturedOutput(), stderr: CapturedOutput = CapturedOutput(), slot: UInt32 = 0
     ) {
         self.exitStatus = exitStatus
         self.signal = signal
@@ -65,6 +70,7 @@ public struct CommandResult: Hashable, Sendable {
         self.peakMemoryBytes = peakMemoryBytes
         self.stdout = stdout
         self.stderr = stderr
+        self.slot = slot
     }
 }
 
@@ -80,6 +86,9 @@ public struct CapturedOutput: Hashable, Sendable {
         self.tail = tail
         self.totalBytes = totalBytes ?? UInt64(head.count + tail.count)
     }
+
+    /// How many bytes the stream had in all.
+    public var count: Int { Int(clamping: totalBytes) }
 
     /// Bytes between head and tail that were not kept.
     public var omittedBytes: UInt64 { totalBytes - UInt64(head.count) - UInt64(tail.count) }

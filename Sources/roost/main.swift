@@ -1,8 +1,16 @@
+import Glibc
 import RoostCommand
 
-// A guard is not a command for people: it starts before anything else is set up.
-if GuardReporter.isAsked(CommandLine.arguments) {
-    await GuardReporter.run(CommandLine.arguments)
-} else {
+// `roost map` polls on the program's first thread, where it also takes its signals; an asynchronous main would
+// move it to another. Everything else, a guard included, is asynchronous.
+if CommandLine.arguments.dropFirst().first == "map" {
+    _exit(Map.run(Array(RawArguments.current.dropFirst())).rawValue)
+}
+Task.detached {
+    if GuardReporter.isAsked(CommandLine.arguments) {
+        await GuardReporter.run(CommandLine.arguments)
+        exit(0)
+    }
     await RoostProgram.start()
 }
+while true { pause() }

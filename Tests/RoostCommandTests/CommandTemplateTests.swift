@@ -1,4 +1,5 @@
 import RoostCommand
+import RoostModel
 import Testing
 
 @Suite("Commands are composed as GNU parallel composes them")
@@ -87,7 +88,7 @@ struct CommandTemplateTests {
     @Test("The slot's number is left for the node to put in")
     func slot() throws {
         #expect(
-            try compose("cp", "{%}", values: ["a"]) == .direct(argv: [bytes("cp"), CommandTemplate.slotMarker]))
+            try compose("cp", "{%}", values: ["a"]) == .direct(argv: [bytes("cp"), CommandArgument.slotMarker]))
     }
 
     @Test("Perl between {= and =} is refused, with what to do instead")

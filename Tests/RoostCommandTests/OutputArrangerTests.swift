@@ -4,7 +4,7 @@ import Testing
 @Suite("Output is printed in the order that was asked for")
 struct OutputArrangerTests {
     private func chunk(
-        _ index: Int, _ offset: Int, _ content: String, _ stream: OutputStream = .stdout, attempt: Int = 1
+        _ index: Int, _ offset: Int, _ content: String, _ stream: OutputChunk.Stream = .stdout, attempt: Int = 1
     )
         -> MapChunk
     {
@@ -112,7 +112,7 @@ struct OutputArrangerTests {
 
     @Test("What nobody kept is told on stderr, and only if it was not printed live")
     func omitted() {
-        let captured = CapturedOutput(head: bytes("head"), tail: bytes("tail"), total: 20)
+        let captured = CapturedOutput(head: bytes("head"), tail: bytes("tail"), totalBytes: 20)
         var arranger = OutputArranger(mode: .grouped, isOrdered: false)
         var writes: [OutputWrite] = []
         _ = arranger.ended(

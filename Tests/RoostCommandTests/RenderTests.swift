@@ -124,6 +124,6 @@ struct RenderTests {
         progress.lost = 1
         #expect(
             ProgressRenderer(mode: .bar).summary(progress, at: at(99))
-                == "roost: 195 of 200 tasks succeeded, 3 failed, 2 not run, 4 retried, 1 node lost, 1m39s, 2.0/s")
+                == "roost: 195 of 200 tasks succeeded, 3 failed, 2 not run, 4 retried, 1 lost with a node, 1m39s, 2.0/s")
     }
 }

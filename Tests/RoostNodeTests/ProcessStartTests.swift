@@ -177,21 +177,3 @@ struct ManyProcessesTests {
         }
     }
 }
-
-/// A limit on memory holds.
-@Suite(.timeLimit(.minutes(1)))
-struct MemoryLimitTests {
-    @Test func whoAsksForMoreThanTheLimitFails() async throws {
-        var request = ProcessRequest.shell("head -c 600M /dev/zero | tail -c 600M | wc -c")
-        request.arguments = ["sh", "-c", "head -c 600M /dev/zero | tail -c 600M > /dev/null"]
-        request.memoryLimitBytes = 100 << 20
-        let end = try await ReactorProbe().run(request)
-        #expect(end.exit != .exited(0))
-    }
-
-    @Test func whoStaysBelowTheLimitDoesNotFeelIt() async throws {
-        var request = ProcessRequest.shell("head -c 10M /dev/zero | tail -c 10M | wc -c")
-        request.memoryLimitBytes = 100 << 20
-        #expect(try await ReactorProbe().run(request).stdout.text == "10485760\n")
-    }
-}

@@ -11,6 +11,7 @@
 #include <sys/types.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/signalfd.h>
 
 /// What a new process is made of. Descriptors are the parent's and become 0, 1 and 2 of the child; all three
 /// must be above 2.

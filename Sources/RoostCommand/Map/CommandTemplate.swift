@@ -1,3 +1,5 @@
+import RoostModel
+
 /// The command of `roost map`: words with replacement strings, from which the command of each task is composed.
 ///
 /// What can be decided once is decided once: whether `{}` has to be added, and whether the command is a program
@@ -7,9 +9,6 @@
 ///     convert -size 10 {} {.}.png     →  words ["convert"] ["-size"] ["10"] [{}] [{.}, ".png"]   direct
 ///     zcat {} | wc -l                 →  pieces "zcat " {} " | wc -l"                             shell
 package struct CommandTemplate: Sendable {
-    /// Stands in a composed command where the node puts the number of the slot (`{%}`).
-    package static let slotMarker: [UInt8] = Array("\u{1}roost-slot\u{1}".utf8)
-
     private enum Form: Sendable {
         /// No command was given: the input is the command line.
         case inputIsCommand
@@ -112,7 +111,7 @@ package struct CommandTemplate: Sendable {
             case .replacement(let replacement):
                 switch replacement.content {
                 case .sequence: line.append(decimal: sequence)
-                case .slot: line.append(contentsOf: slotMarker)
+                case .slot: line.append(contentsOf: CommandArgument.slotMarker)
                 case .value(let part):
                     var isFirst = true
                     for value in replacement.selection(in: values) {
@@ -151,7 +150,7 @@ package struct CommandTemplate: Sendable {
                         current.append(decimal: sequence)
                         isPresent = true
                     case .slot:
-                        current.append(contentsOf: slotMarker)
+                        current.append(contentsOf: CommandArgument.slotMarker)
                         isPresent = true
                     case .value(let part):
                         var isFirst = true

@@ -21,7 +21,7 @@ package enum JoblogLine {
         line.append(thousandths: outcome.runSeconds, width: 10)
         // Nothing is sent to a task's standard input.
         line.append(contentsOf: [tab, UInt8(ascii: "0"), tab])
-        line.append(decimal: outcome.stdout.total)
+        line.append(decimal: outcome.stdout.count)
         line.append(tab)
         // A task that ended badly without a status of its own must not look like a success to --resume-failed.
         let hasStatus = outcome.kind == .succeeded || outcome.exitStatus != 0 || outcome.signal != 0

@@ -14,14 +14,16 @@ package enum MapFact: Hashable, Sendable {
     case running(Int)
     /// So many attempts were made again.
     case retried(Int)
-    /// So many nodes were lost while tasks ran on them.
-    case nodesLost(Int)
+    /// So many attempts were lost with the nodes they ran on.
+    case lost(Int)
     /// A piece of a running task's output.
     case chunk(MapChunk)
     /// Tasks ended.
     case outcomes([MapOutcome])
     /// Ctrl-C, or SIGTERM.
     case interrupted
+    /// SIGHUP: what runs may end, nothing more is started.
+    case hungUp
     /// Whoever read our standard output has gone (EPIPE).
     case outputClosed
     /// The pool was lost or refused, or a file of ours cannot be written: nothing can go on.
@@ -52,6 +54,8 @@ package enum MapAction: Hashable, Sendable {
     case cancelJob
     /// Kill the job's tasks at once.
     case killJob
+    /// Start nothing more, let what runs end, then cancel the rest. Outcomes still come.
+    case drainJob
     /// Done: let go of the pool and exit with this status. Nothing follows.
     case finish(ExitStatus)
 }

@@ -8,6 +8,17 @@ package enum MapLimits {
     package static let outstandingTasks = 200_000
     /// The same in bytes of remembered inputs.
     package static let outstandingBytes = 256 << 20
+    /// Tasks read and not yet taken by the session, before the reader waits.
+    package static let waitingTasks = 8192
+    /// Pieces of output not yet taken by the session, in bytes. From a quarter of it on, tasks that print wait; beyond
+    /// it pieces are dropped and printed from what was captured.
+    package static let waitingOutputBytes = 64 << 20
+    /// How much output is gathered, in bytes, before it is written in the middle of a burst.
+    package static let writeBytes = 1 << 20
+    /// How long leaving a pool may take.
+    package static let leaveWithin: Duration = .seconds(10)
+    /// Tasks at once with `-j 0`.
+    package static let unlimitedSlots = 1024
     /// The longest unfinished line held back by `--line-buffer`, in bytes.
     package static let lineBytes = 64 << 10
     /// Live output of later tasks held for `--keep-order --line-buffer`, in bytes; beyond it their output is

@@ -1,22 +1,5 @@
 package import RoostModel
 
-/// What is kept of one stream of a task's output: all of it, or its beginning and its end.
-package struct CapturedOutput: Hashable, Sendable {
-    package var head: [UInt8]
-    package var tail: [UInt8]
-    /// How many bytes the task wrote in all.
-    package var total: Int
-
-    package init(head: [UInt8] = [], tail: [UInt8] = [], total: Int? = nil) {
-        self.head = head
-        self.tail = tail
-        self.total = total ?? head.count + tail.count
-    }
-
-    /// Bytes between head and tail that nobody kept.
-    package var omitted: Int { max(0, total - head.count - tail.count) }
-}
-
 /// How one task ended, as `roost map` needs to know it: the fact that the pool's client reports.
 package struct MapOutcome: Hashable, Sendable {
     /// The task's index in the job, from 0, in the order of submission.
@@ -60,22 +43,16 @@ package struct MapOutcome: Hashable, Sendable {
     }
 }
 
-/// One of a task's two output streams.
-package enum OutputStream: UInt8, Hashable, Sendable {
-    case stdout = 1
-    case stderr = 2
-}
-
 /// A piece of a running task's output.
 package struct MapChunk: Hashable, Sendable {
     package var index: Int
     package var attempt: Int
-    package var stream: OutputStream
+    package var stream: OutputChunk.Stream
     /// Where in the attempt's stream it stands.
     package var offset: Int
     package var bytes: [UInt8]
 
-    package init(index: Int, attempt: Int = 1, stream: OutputStream, offset: Int, bytes: [UInt8]) {
+    package init(index: Int, attempt: Int = 1, stream: OutputChunk.Stream, offset: Int, bytes: [UInt8]) {
         self.index = index
         self.attempt = attempt
         self.stream = stream
@@ -86,10 +63,10 @@ package struct MapChunk: Hashable, Sendable {
 
 /// Bytes to be written to our own standard output or standard error.
 package struct OutputWrite: Hashable, Sendable {
-    package var stream: OutputStream
+    package var stream: OutputChunk.Stream
     package var bytes: [UInt8]
 
-    package init(_ stream: OutputStream, _ bytes: [UInt8]) {
+    package init(_ stream: OutputChunk.Stream, _ bytes: [UInt8]) {
         self.stream = stream
         self.bytes = bytes
     }

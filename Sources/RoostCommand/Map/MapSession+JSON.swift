@@ -1,3 +1,5 @@
+import RoostModel
+
 extension MapSession {
     /// A task's end as one line of JSON (`--output json`).
     func json(_ outcome: MapOutcome, _ task: Pending) -> [UInt8] {
@@ -32,7 +34,7 @@ extension MapSession {
         json.key("stderr")
         json.string(outcome.stderr.head + outcome.stderr.tail)
         json.key("omitted_bytes")
-        json.number(outcome.stdout.omitted + outcome.stderr.omitted)
+        json.number(Int(outcome.stdout.omittedBytes + outcome.stderr.omittedBytes))
         json.endObject()
         json.newline()
         return json.bytes

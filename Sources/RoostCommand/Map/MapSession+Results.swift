@@ -1,3 +1,5 @@
+import RoostModel
+
 extension MapSession {
     /// Completes a task's results files: what came while it ran is there already; `seq` comes last and says that
     /// the others are complete.
@@ -5,13 +7,13 @@ extension MapSession {
         _ outcome: MapOutcome, _ task: Pending, _ layout: ResultsLayout, into actions: inout [MapAction]
     ) {
         for (stream, file, captured) in [
-            (OutputStream.stdout, ResultsLayout.File.stdout, outcome.stdout),
+            (OutputChunk.Stream.stdout, ResultsLayout.File.stdout, outcome.stdout),
             (.stderr, .stderr, outcome.stderr),
         ] {
             let path = layout.path(of: file, values: task.values, sequence: task.sequence)
             let streamed = task.streamedAttempt == outcome.attempt ? task.streamed[stream] ?? 0 : 0
-            if streamed > 0 && streamed == captured.total { continue }
-            if captured.omitted == 0 {
+            if streamed > 0 && streamed == captured.count { continue }
+            if captured.omittedBytes == 0 {
                 actions.append(.writeResult(path: path, offset: 0, bytes: captured.head + captured.tail))
                 continue
             }
@@ -20,8 +22,8 @@ extension MapSession {
                 let rest = Array(captured.head[streamed...])
                 actions.append(.writeResult(path: path, offset: streamed, bytes: rest))
             }
-            let tailStart = captured.total - captured.tail.count
-            if streamed < captured.total {
+            let tailStart = captured.count - captured.tail.count
+            if streamed < captured.count {
                 let skipped = max(0, streamed - tailStart)
                 actions.append(
                     .writeResult(path: path, offset: tailStart + skipped, bytes: Array(captured.tail[skipped...])))

@@ -54,11 +54,11 @@ extension MapSession {
     /// The task's command for people, the slot's number in it where it is known.
     func commandLine(_ sequence: Int, _ values: [[UInt8]], slot: Int?) -> [UInt8] {
         let line = plan.template.line(values: values, sequence: sequence)
-        guard line.contains(CommandTemplate.slotMarker[0]) else { return line }
+        guard line.contains(CommandArgument.slotMarker[0]) else { return line }
         let shown = [UInt8](slot.map { "\($0)" } ?? "{%}")
         var result: [UInt8] = []
         var rest = line[...]
-        while let range = rest.firstRange(of: CommandTemplate.slotMarker) {
+        while let range = rest.firstRange(of: CommandArgument.slotMarker) {
             result += rest[..<range.lowerBound] + shown
             rest = rest[range.upperBound...]
         }

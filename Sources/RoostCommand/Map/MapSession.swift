@@ -16,7 +16,7 @@ package struct MapSession: Sendable {
         var cost: Int
         /// Bytes of its results files that came while it ran, of which attempt.
         var streamedAttempt = 0
-        var streamed: [OutputStream: Int] = [:]
+        var streamed: [OutputChunk.Stream: Int] = [:]
         /// Its line of the job log, once it has ended, until its output is printed.
         var logLine: [UInt8]?
     }
@@ -44,6 +44,7 @@ package struct MapSession: Sendable {
     var renderer: ProgressRenderer
     var halt: HaltWatch?
     var interrupts = 0
+    var hasHungUp = false
     /// Set when something of ours went wrong and only the remaining outcomes are waited for.
     var overridingStatus: ExitStatus?
     var failuresNamed: [String] = []
@@ -76,12 +77,13 @@ package struct MapSession: Sendable {
             }
         case .running(let count): progress.running = count
         case .retried(let count): progress.retried += count
-        case .nodesLost(let count): progress.lost += count
+        case .lost(let count): progress.lost += count
         case .chunk(let chunk): take(chunk, into: &actions)
         case .outcomes(let outcomes):
             for outcome in outcomes { take(outcome, at: now, into: &actions) }
             finishIfDone(at: now, into: &actions)
         case .interrupted: interrupted(at: now, into: &actions)
+        case .hungUp: hungUp(at: now, into: &actions)
         case .outputClosed:
             stop(into: &actions)
             actions.append(.cancelJob)
@@ -164,6 +166,17 @@ package struct MapSession: Sendable {
         }
     }
 
+    mutating func hungUp(at now: Instant, into actions: inout [MapAction]) {
+        guard !hasHungUp else { return }
+        hasHungUp = true
+        stop(into: &actions)
+        if outstanding > 0 {
+            note("hung up; starting nothing more", into: &actions)
+            actions.append(.drainJob)
+        }
+        finishIfDone(at: now, into: &actions)
+    }
+
     /// Reads nothing more.
     mutating func stop(into actions: inout [MapAction]) {
         if case .reading = phase {
@@ -186,6 +199,7 @@ package struct MapSession: Sendable {
 
     var status: ExitStatus {
         if interrupts > 0 { return .interrupted }
+        if hasHungUp { return ExitStatus(rawValue: 128 + 1) }
         if let overridingStatus { return overridingStatus }
         if let halt { return halt.status(total: progress.known) }
         return .failures(progress.failed)

@@ -1,3 +1,5 @@
+package import RoostModel
+
 /// Decides what of the tasks' output is printed when.
 ///
 ///     grouped            a task's output at its end, stdout before stderr
@@ -126,7 +128,7 @@ package struct OutputArranger: Sendable {
     }
 
     private func print(
-        _ bytes: [UInt8], at offset: Int, of stream: inout Stream, _ name: OutputStream, _ tag: [UInt8],
+        _ bytes: [UInt8], at offset: Int, of stream: inout Stream, _ name: OutputChunk.Stream, _ tag: [UInt8],
         into writes: inout [OutputWrite]
     ) {
         guard offset <= stream.position, offset + bytes.count > stream.position else { return }
@@ -146,7 +148,7 @@ package struct OutputArranger: Sendable {
         if stream.partialLine.count > MapLimits.lineBytes { flush(&stream, name, tag, into: &writes) }
     }
 
-    private func flush(_ stream: inout Stream, _ name: OutputStream, _ tag: [UInt8], into writes: inout [OutputWrite]) {
+    private func flush(_ stream: inout Stream, _ name: OutputChunk.Stream, _ tag: [UInt8], into writes: inout [OutputWrite]) {
         let rest = stream.partialLine
         stream.partialLine = []
         write(rest[...], of: &stream, name, tag, into: &writes)
@@ -161,7 +163,7 @@ package struct OutputArranger: Sendable {
     }
 
     private func finish(
-        _ stream: inout Stream, _ name: OutputStream, _ captured: CapturedOutput, _ sequence: Int, _ tag: [UInt8],
+        _ stream: inout Stream, _ name: OutputChunk.Stream, _ captured: CapturedOutput, _ sequence: Int, _ tag: [UInt8],
         into writes: inout [OutputWrite]
     ) {
         flush(&stream, name, tag, into: &writes)
@@ -170,7 +172,7 @@ package struct OutputArranger: Sendable {
             write(captured.head[stream.position...], of: &stream, name, tag, into: &writes)
             stream.position = captured.head.count
         }
-        let tailStart = captured.total - captured.tail.count
+        let tailStart = captured.count - captured.tail.count
         if tailStart > stream.position {
             let gap = tailStart - stream.position
             stream.position = tailStart
@@ -180,7 +182,7 @@ package struct OutputArranger: Sendable {
                     "roost: task \(sequence): \(gap) bytes of its \(name) are left out here; "
                         + "--results DIR keeps everything\n")[...])
         }
-        if captured.total > stream.position {
+        if captured.count > stream.position {
             write(captured.tail[(stream.position - tailStart)...], of: &stream, name, tag, into: &writes)
         }
     }
@@ -188,7 +190,7 @@ package struct OutputArranger: Sendable {
     /// Writes `bytes`, the tag before each line that has something in it. A carriage return begins a line too, as
     /// in GNU parallel.
     private func write(
-        _ bytes: ArraySlice<UInt8>, of stream: inout Stream, _ name: OutputStream, _ tag: [UInt8],
+        _ bytes: ArraySlice<UInt8>, of stream: inout Stream, _ name: OutputChunk.Stream, _ tag: [UInt8],
         into writes: inout [OutputWrite]
     ) {
         guard !bytes.isEmpty else { return }
@@ -206,7 +208,7 @@ package struct OutputArranger: Sendable {
 
 extension [OutputWrite] {
     /// Appends bytes, to the last write if it is for the same stream.
-    package mutating func add(_ stream: OutputStream, _ bytes: ArraySlice<UInt8>) {
+    package mutating func add(_ stream: OutputChunk.Stream, _ bytes: ArraySlice<UInt8>) {
         if bytes.isEmpty { return }
         if last?.stream == stream {
             self[count - 1].bytes.append(contentsOf: bytes)

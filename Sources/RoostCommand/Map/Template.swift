@@ -1,3 +1,5 @@
+import RoostModel
+
 /// Text with replacement strings in it, cut into its pieces once: a word of a command, a `--tagstring`, a
 /// `--results` path.
 package struct Template: Hashable, Sendable {
@@ -56,7 +58,7 @@ package struct Template: Hashable, Sendable {
             case .replacement(let replacement):
                 switch replacement.content {
                 case .sequence: text.append(decimal: sequence)
-                case .slot: text.append(contentsOf: CommandTemplate.slotMarker)
+                case .slot: text.append(contentsOf: CommandArgument.slotMarker)
                 case .value(let part):
                     var isFirst = true
                     for value in replacement.selection(in: values) {

@@ -12,7 +12,7 @@ package struct ProgressState: Hashable, Sendable {
     package var running = 0
     /// Attempts that were made again.
     package var retried = 0
-    /// Nodes lost while tasks ran on them.
+    /// Attempts lost with the nodes they ran on.
     package var lost = 0
     package var start: Instant
 
@@ -109,7 +109,7 @@ package struct ProgressRenderer: Sendable {
         }
         if state.running > 0 { words.append("\(state.running) running") }
         if state.retried > 0 { words.append("\(state.retried) retried") }
-        if state.lost > 0 { words.append(state.lost == 1 ? "1 node lost" : "\(state.lost) nodes lost") }
+        if state.lost > 0 { words.append("\(state.lost) lost with a node") }
         return words
     }
 
@@ -120,7 +120,7 @@ package struct ProgressRenderer: Sendable {
         if state.failed > 0 { words.append("\(state.failed) failed") }
         if state.done < state.known { words.append("\(state.known - state.done) not run") }
         if state.retried > 0 { words.append("\(state.retried) retried") }
-        if state.lost > 0 { words.append(state.lost == 1 ? "1 node lost" : "\(state.lost) nodes lost") }
+        if state.lost > 0 { words.append("\(state.lost) lost with a node") }
         let elapsed = now - state.start
         words.append(DurationText.show(elapsed))
         let seconds = elapsed.inSeconds

@@ -36,8 +36,8 @@ struct RoostTool: AsyncParsableCommand {
             CommandGroup(name: "Help:", subcommands: [DoctorCommand.self] + measuringCommands),
         ])
 
-    // `roost map` and `roost bench` join the tree here.
-    private static let workCommands: [any ParsableCommand.Type] = []
+    // `roost map` is started before this tree is, see ``Map``; its manual page belongs to it.
+    private static let workCommands: [any ParsableCommand.Type] = [MapManual.self]
     private static let measuringCommands: [any ParsableCommand.Type] = [Bench.self]
 
 }

@@ -68,8 +68,10 @@ package final class AgentCore {
 
     fileprivate func writabilityChanged(_ isWritable: Bool) {
         // A server that does not keep up slows the commands that print too much, not our memory.
-        commands?.pauseOutput(!isWritable)
+        commands?.pauseOutput(isLinkFull: !isWritable)
     }
+
+    func pauseOutput(_ isPaused: Bool) { commands?.pauseOutput(isReaderBehind: isPaused) }
 
     // MARK: Events
 

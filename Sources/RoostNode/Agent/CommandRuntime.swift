@@ -12,10 +12,14 @@ package struct CommandRuntime {
     private var running: [UInt64: Running] = [:]
     private var tokens: [Int: UInt64] = [:]
     private var nextToken: UInt64 = 1
+    /// Why nobody takes output at the moment.
+    private var isLinkFull = false
+    private var isReaderBehind = false
 
     private struct Common {
         var common: CommandCommon
         var environment: CStringBlock
+        var shell: String
     }
 
     private struct Running {
@@ -45,8 +49,8 @@ package struct CommandRuntime {
             var executable: String?
             switch argument {
             case .shell(let line):
-                executable = "/bin/sh"
-                arguments.append("/bin/sh")
+                executable = common.shell
+                arguments.append(common.shell)
                 arguments.append("-c")
                 arguments.append(bytes: SlotMarker.replaced(in: line, by: worker + 1))
             case .direct(let words):
@@ -63,6 +67,7 @@ package struct CommandRuntime {
             running[token] = Running(worker: worker, scratch: scratch, memoryLimit: start.job.request.memoryBytes)
             tokens[worker] = token
             reactor.start(token: token, request)
+            if isLinkFull || isReaderBehind { reactor.pauseOutput(token: token) }
             return nil
         } catch {
             return WorkerEnd(
@@ -75,26 +80,24 @@ package struct CommandRuntime {
         if let known = commons[job.id] { return known }
         let decoded = try CommandCommon(payload: job.common)
         let threads = max(1, job.request.milliCPUs / 1000)
-        var environment = decoded.inheritsEnvironment ? inherited : Self.minimal(inherited)
-        environment.append("ROOST_JOB=\(String(job.id.rawValue, radix: 16))")
+        var variables = decoded.inheritsEnvironment ? EnvironmentBlock.ofThisProcess() : EnvironmentBlock(inherited, names: Self.harmless)
+        variables.set("ROOST_JOB", String(job.id.rawValue, radix: 16))
         for name in ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS"] {
-            environment.removeAll { $0.hasPrefix("\(name)=") }
-            environment.append("\(name)=\(threads)")
+            variables.set(name, "\(threads)")
         }
-        for variable in decoded.environment {
-            environment.removeAll { $0.hasPrefix("\(variable.name)=") }
-            environment.append("\(variable.name)=\(variable.value)")
-        }
-        let common = Common(common: decoded, environment: CStringBlock(environment))
+        for name in ["ROOST_TASK", "ROOST_ATTEMPT", "ROOST_SLOT"] { variables.remove(name) }
+        for variable in decoded.environment { variables.set(variable.name, variable.value) }
+        // Functions that bash exported exist in bash only.
+        let shell = variables.hasName(startingWith: "BASH_FUNC_") ? "bash" : "/bin/sh"
+        let common = Common(common: decoded, environment: variables.block, shell: shell)
         commons[job.id] = common
         return common
     }
 
     /// What a remote command sees of the agent's environment: enough to find programs, no secrets.
-    private static func minimal(_ environment: [String]) -> [String] {
-        let names = ["PATH=", "HOME=", "USER=", "LOGNAME=", "LANG=", "LC_ALL=", "TZ=", "TMPDIR=", "SHELL=", "LD_LIBRARY_PATH="]
-        return environment.filter { variable in names.contains { variable.hasPrefix($0) } }
-    }
+    private static let harmless = [
+        "PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "TZ", "TMPDIR", "SHELL", "LD_LIBRARY_PATH",
+    ]
 
     private func environment(_ common: Common, _ worker: Int, _ start: WorkerStart) -> CStringBlock {
         var environment = common.environment
@@ -136,7 +139,18 @@ package struct CommandRuntime {
         if let token = tokens[worker] { reactor.setStreaming(token: token, on) }
     }
 
-    func pauseOutput(_ isPaused: Bool) {
+    mutating func pauseOutput(isLinkFull: Bool) {
+        self.isLinkFull = isLinkFull
+        pauseOrResumeOutput()
+    }
+
+    mutating func pauseOutput(isReaderBehind: Bool) {
+        self.isReaderBehind = isReaderBehind
+        pauseOrResumeOutput()
+    }
+
+    private func pauseOrResumeOutput() {
+        let isPaused = isLinkFull || isReaderBehind
         for token in running.keys {
             if isPaused { reactor.pauseOutput(token: token) } else { reactor.resumeOutput(token: token) }
         }
@@ -164,7 +178,7 @@ package struct CommandRuntime {
             return .workerEnded(worker: running.worker, end)
         case .ended(let token, let end):
             guard let running = remove(token) else { return nil }
-            return .workerEnded(worker: running.worker, Self.workerEnd(end, memoryLimit: running.memoryLimit))
+            return .workerEnded(worker: running.worker, Self.workerEnd(end, running))
         }
     }
 
@@ -175,11 +189,12 @@ package struct CommandRuntime {
         return record
     }
 
-    private static func workerEnd(_ end: ProcessEnd, memoryLimit: Int64) -> WorkerEnd {
+    private static func workerEnd(_ end: ProcessEnd, _ running: Running) -> WorkerEnd {
+        let memoryLimit = running.memoryLimit
         var result = CommandResult(
             exitStatus: nil, startNanoseconds: end.startNanoseconds, runNanoseconds: end.runNanoseconds,
             userMicroseconds: end.userMicroseconds, systemMicroseconds: end.systemMicroseconds,
-            peakMemoryBytes: end.peakMemoryBytes ?? 0, stdout: end.stdout.model, stderr: end.stderr.model)
+            peakMemoryBytes: end.peakMemoryBytes ?? 0, stdout: end.stdout.model, stderr: end.stderr.model, slot: UInt32(running.worker + 1))
         let run = UInt64(max(0, end.runNanoseconds))
         switch end.exit {
         case .exited(0):
@@ -227,18 +242,17 @@ enum LastLines {
     }
 }
 
-/// The place in a command where the number of its slot goes: `{%}`, known only here.
-package enum SlotMarker {
-    package static let bytes = Array("\u{1}roost-slot\u{1}".utf8)
-
+/// Puts the number of the slot into a command, where ``CommandArgument/slotMarker`` stands.
+enum SlotMarker {
     static func replaced(in text: [UInt8], by slot: Int) -> [UInt8] {
         guard text.contains(1) else { return text }
+        let marker = CommandArgument.slotMarker
         var result: [UInt8] = []
         var position = 0
         while position < text.count {
-            if text[position] == 1, text[position...].starts(with: bytes) {
+            if text[position] == 1, text[position...].starts(with: marker) {
                 result.append(contentsOf: "\(slot)".utf8)
-                position += bytes.count
+                position += marker.count
             } else {
                 result.append(text[position])
                 position += 1

@@ -94,6 +94,18 @@ package final class NodeAgent: Sendable {
         loop.execute { [core] in core.value.apply(.stopRequested(reason: reason)) }
     }
 
+    /// Takes no more work, finishes what runs, leaves, and waits until that is done.
+    package func drainAndWait(_ reason: String) async {
+        drain(reason)
+        for await _ in left {}
+    }
+
+    /// Stops (or goes on) reading what commands print, so that they wait: for whoever reads their output in this
+    /// process and does not keep up.
+    package func pauseOutput(_ isPaused: Bool) {
+        loop.execute { [core] in core.value.pauseOutput(isPaused) }
+    }
+
     /// Kills what runs, leaves, and waits until that is done. For an agent without a connection loop of its own.
     package func stopAndWait(_ reason: String) async {
         stop(reason)

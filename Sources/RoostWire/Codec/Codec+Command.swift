@@ -107,6 +107,7 @@ extension CommandResult: PayloadCodable {
         writer.varint(7, peakMemoryBytes)
         writer.nested(8) { stdout.encode(into: &$0) }
         writer.nested(9) { stderr.encode(into: &$0) }
+        writer.varint(10, UInt64(slot))
     }
 
     package init(_ reader: inout ProtobufReader) throws(WireFault) {
@@ -122,6 +123,7 @@ extension CommandResult: PayloadCodable {
             case 7: peakMemoryBytes = try reader.varint(field)
             case 8: stdout = try reader.nested(field, CapturedOutput.init)
             case 9: stderr = try reader.nested(field, CapturedOutput.init)
+            case 10: slot = UInt32(clamping: try reader.varint(field))
             default: try reader.skip(field)
             }
         }

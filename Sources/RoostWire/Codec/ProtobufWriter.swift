@@ -179,7 +179,7 @@ package struct ProtobufWriter {
         }
         let size = Self.size(of: UInt64(length))
         buffer.writeRepeatingByte(0, count: size - 1)
-        buffer.copyBytes(within: start + 1, length: length, to: start + size)
+        buffer.moveBytes(at: start + 1, to: start + size, length: length)
         buffer.moveWriterIndex(to: start)
         rawVarint(UInt64(length))
         buffer.moveWriterIndex(forwardBy: length)
@@ -189,10 +189,11 @@ package struct ProtobufWriter {
 }
 
 extension ByteBuffer {
-    /// Moves bytes to a place further right in the same buffer.
-    fileprivate mutating func copyBytes(within index: Int, length: Int, to target: Int) {
-        guard let copy = getSlice(at: index, length: length) else { preconditionFailure("the bytes were just written") }
-        setBuffer(copy, at: target)
+    /// Moves bytes that were written just before to a place further right, in place.
+    fileprivate mutating func moveBytes(at index: Int, to target: Int, length: Int) {
+        do { try copyBytes(at: index, to: target, length: length) } catch {
+            preconditionFailure("both places were written just before: \(error)")
+        }
     }
 }
 

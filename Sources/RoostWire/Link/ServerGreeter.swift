@@ -10,8 +10,7 @@ final class ServerGreeter: FrameSink {
     private let acceptor: any WireAcceptor
     private let log: Logger
     private var state = State.awaitingPreface
-    /// A guard has said what it came to say: its going is no news.
-    private var hasReported = false
+    private var peer = "unknown"
     /// Set right after the handler was made; the two hold each other until the connection ends.
     var handler: FrameHandler?
 
@@ -19,6 +18,8 @@ final class ServerGreeter: FrameSink {
         case awaitingPreface
         case awaitingHello(Principal, TokenID?, version: UInt8)
         case over
+        /// A guard has said what it had to say.
+        case reported
     }
 
     init(acceptor: any WireAcceptor, log: Logger) {
@@ -27,6 +28,7 @@ final class ServerGreeter: FrameSink {
     }
 
     func connected() {
+        peer = handler?.peer ?? peer
         handler?.setDeadline {
             RoostError(.unreachable, "no hello within \(Limits.connectTimeout.inSeconds) s after the TLS handshake")
         }
@@ -70,10 +72,10 @@ final class ServerGreeter: FrameSink {
             try check(principal, is: [.node, .admin], toConnectAs: "a node's guard")
             let arrival = Arrival(principal: principal, token: token, hello: report, peer: handler.peer)
             let welcome = try acceptor.heard(arrival)
+            state = .reported
             handler.append(.welcome) { welcome.encode(version: version, into: &$0) }
             handler.isCorked = false
             handler.flush()
-            hasReported = true
             handler.closeWhenSent(RoostError(.lost, "the guard has reported"))
         }
     }
@@ -106,12 +108,11 @@ final class ServerGreeter: FrameSink {
     func writabilityChanged(_ isWritable: Bool) {}
 
     func closed(_ reason: RoostError) {
-        if !hasReported {
-            var facts: Logger.Metadata = ["peer": "\(handler?.peer ?? "")", "reason": "\(reason.message)"]
-            if !reason.cause.isEmpty { facts["cause"] = "\(reason.cause)" }
-            log.info("connection refused", metadata: facts)
-        }
         handler = nil
+        if case .reported = state { return }
         state = .over
+        log.info(
+            "connection refused",
+            metadata: ["peer": "\(peer)", "reason": "\(reason.message)", "cause": "\(reason.cause)"])
     }
 }
