@@ -35,9 +35,10 @@ const void *roost_find(const void *bytes, size_t count, const void *needle, size
     return memmem(bytes, count, needle, needle_count);
 }
 
-int roost_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC); }
-
-int roost_set_pipe_size(int descriptor, int bytes) { return fcntl(descriptor, F_SETPIPE_SZ, bytes); }
+int roost_pipe(int ends[2], int nonblocking) {
+    if (pipe2(ends, O_CLOEXEC)) return -1;
+    return fcntl(ends[nonblocking], F_SETFL, O_NONBLOCK);
+}
 
 int roost_affinity_count(void) {
     // The kernel refuses a mask shorter than its own, so it grows until it is taken.

@@ -45,6 +45,9 @@ static void __attribute__((noreturn)) run_child(
         if (setrlimit(RLIMIT_DATA, &limit)) goto failed;
     }
 
+    // Not on kernels before 5.9, where those that are marked close on exec still do.
+    if (plan->close_others) roost_close_range(3, ~0U);
+
     step = roost_spawn_step_program;
     if (pthread_sigmask(SIG_SETMASK, unblocked, NULL)) goto failed;
     execve(plan->path, plan->arguments, plan->environment);

@@ -59,6 +59,12 @@ public struct Resources: Hashable, Sendable {
         return nil
     }
 
+    /// Whether a task may ask for this: nothing negative, and something, so that a node can run only so many.
+    public var isReasonable: Bool {
+        let amounts = [milliCPUs, memoryBytes, milliGPUs] + named.map(\.milliAmount)
+        return amounts.allSatisfy { $0 >= 0 } && amounts.contains { $0 > 0 }
+    }
+
     public mutating func add(_ other: Resources, times: Int = 1) {
         let factor = Int64(times)
         milliCPUs += other.milliCPUs * factor

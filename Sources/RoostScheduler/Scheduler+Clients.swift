@@ -181,6 +181,13 @@ extension Scheduler {
             effects.send(.refused(job: spec.id, error), to: connection)
             return
         }
+        guard spec.request.isReasonable else {
+            let error = RoostError(
+                .usage, "a task has to ask for some resource, and for no negative amount of any",
+                remedy: "A task asks for one cpu unless it says otherwise.")
+            effects.send(.refused(job: spec.id, error), to: connection)
+            return
+        }
         guard users[record.user].ranked.count < Limits.jobsPerUser else {
             let error = RoostError(
                 .limit, "user \(users[record.user].name) has \(Limits.jobsPerUser) jobs already",
@@ -249,13 +256,23 @@ extension Scheduler {
             payloads.append(
                 slice.base.slice((slice.positions.lowerBound + skipped)..<slice.positions.upperBound))
         }
-        let finished =
-            configuration.sabotage == .forgetFinished
-            ? [] : chunk.finished.filter { $0.first >= have && $0.end <= have + UInt32(payloads.count) }
         appendedBytes += payloads.bytes.count
-        jobs[slot].tasks.append(payloads, finished: finished)
+        let finished = configuration.sabotage == .forgetFinished ? [] : chunk.finished
+        jobs[slot].tasks.append(payloads, finished: ascending(finished, from: have, count: UInt32(payloads.count)))
         noteProgress(slot, at: now)
         if wasIdle { noteAllHungry() }
+    }
+
+    /// The ranges that lie within the new tasks, in order, none overlapping another: whatever a client sent.
+    private func ascending(_ ranges: [TaskRange], from first: TaskIndex, count: UInt32) -> [TaskRange] {
+        var next = first
+        var kept: [TaskRange] = []
+        for range in ranges where range.first >= next && range.count > 0 {
+            guard range.first - first < count, range.count <= count - (range.first - first) else { continue }
+            kept.append(range)
+            next = range.end
+        }
+        return kept
     }
 
     private mutating func close(
@@ -381,6 +398,10 @@ extension Scheduler {
         while sequence < jobs[slot].tasks.log.end {
             if let origin = jobs[slot].tasks.log[sequence].origin { owe(origin) }
             sequence += 1
+        }
+        for reader in jobs[slot].readers where !reader.isEndSent {
+            let error = RoostError(.notFound, "job \(jobs[slot].number) was forgotten while it was read")
+            effects.send(.refused(job: job, error), to: reader.connection)
         }
         if jobs[slot].reservation != nil { noteAllHungry() }
         users[jobs[slot].user].ranked.removeAll { $0 == slot }

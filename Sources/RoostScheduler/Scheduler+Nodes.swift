@@ -82,6 +82,7 @@ extension Scheduler {
             }
         }
         if !strangers.isEmpty { effects.send(.drop(strangers), to: connection) }
+        if nodes[slot].isDraining { effects.send(.drain, to: connection) }
         guard configuration.sabotage != .ignoreMissingInventory else { return }
         for share in nodes[slot].shares {
             // Granted, but lost on the way: the connection that carried the grant is gone.

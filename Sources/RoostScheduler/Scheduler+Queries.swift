@@ -72,7 +72,7 @@ extension Scheduler {
         return .done(count: count)
     }
 
-    private func order(
+    private mutating func order(
         _ message: ServerToNode, toNode name: String, _ session: SessionID, into effects: inout Effects
     ) -> Reply {
         guard let record = sessions[session], record.role == .admin else {
@@ -85,6 +85,7 @@ extension Scheduler {
         for slot in 0..<nodes.end where nodes.isUsed(slot) && (nodes[slot].hello.name == name || name == "all") {
             guard let connection = nodes[slot].connection else { continue }
             effects.send(message, to: connection)
+            if message == .drain { nodes[slot].isDraining = true }
             count += 1
         }
         guard count > 0 else {

@@ -88,6 +88,13 @@ func processes(mentioning text: String) -> [Int32] {
     return found
 }
 
+/// Waits until no process mentions the text: a kill that was sent takes the kernel a moment, and nobody is told
+/// when a grandchild is gone. A process that stays is ended by the suite's time limit.
+func noProcess(mentions text: String) async throws -> Bool {
+    while !processes(mentioning: text).isEmpty { try await Task.sleep(for: .milliseconds(2)) }
+    return true
+}
+
 /// What a handler was told, for the test to look at.
 final class Record<Element: Sendable>: Sendable {
     private let elements = Mutex<[Element]>([])
@@ -105,12 +112,6 @@ final class Record<Element: Sendable>: Sendable {
         for await element in told.stream where isWanted(element) { return element }
         return nil
     }
-}
-
-extension TaskOutcome {
-    /// What the command printed, as text.
-    var printed: String { command.map { String(decoding: $0.stdout.head, as: UTF8.self) } ?? "" }
-    var complained: String { command.map { String(decoding: $0.stderr.head, as: UTF8.self) } ?? "" }
 }
 
 extension JobHandle {

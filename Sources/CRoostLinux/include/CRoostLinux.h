@@ -5,13 +5,12 @@
 #ifndef C_ROOST_LINUX_H
 #define C_ROOST_LINUX_H
 
-// No _GNU_SOURCE here: it would give Swift other C types than its Glibc module has. The sources define it.
+// No _GNU_SOURCE here: Swift's own module of the C library is built without it, and some types would differ.
 #include <stdint.h>
 #include <stddef.h>
 #include <sys/types.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/vfs.h>
 
 /// What a new process is made of. Descriptors are the parent's and become 0, 1 and 2 of the child; all three
 /// must be above 2.
@@ -26,6 +25,8 @@ struct roost_spawn_plan {
     int cgroup_procs;
     /// RLIMIT_DATA in bytes; 0: as inherited.
     uint64_t data_limit;
+    /// Close every descriptor above 2, also those whose opener forgot to mark them close-on-exec.
+    int close_others;
     /// A new session instead of only a new process group.
     int new_session;
     /// Keep SIGINT, SIGTERM, SIGHUP and SIGQUIT blocked until the program arranges for them itself.
@@ -51,8 +52,8 @@ int roost_pidfd_send_signal(int pidfd, int signal);
 int roost_close_range(unsigned int first, unsigned int last);
 /// memmem: where `needle` is in `bytes`, or NULL.
 const void *roost_find(const void *bytes, size_t count, const void *needle, size_t needle_count);
-int roost_pipe(int ends[2]);
-int roost_set_pipe_size(int descriptor, int bytes);
+/// A pipe, both ends closed on exec. `nonblocking`: 0 or 1, the end that never blocks; the other is as programs expect.
+int roost_pipe(int ends[2], int nonblocking);
 /// How many CPUs the scheduler may put this process on, or -1.
 int roost_affinity_count(void);
 /// The magic number of the file system under `path`, or -1.

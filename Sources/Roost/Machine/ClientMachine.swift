@@ -47,7 +47,7 @@ package enum ClientAction: Sendable {
 
 /// A deliberate bug of the client, switched on in a test to prove that the simulator would find it.
 package enum ClientSabotage: String, Sendable, CaseIterable {
-    /// Outcomes delivered twice by the server are delivered twice to the program.
+    /// After a cut the job is read on from what the program has used, not from what it was given.
     case deliverTwice
     /// Outcomes are acknowledged when the next ones are asked for, whether they arrived or not.
     case acknowledgeAhead
@@ -70,6 +70,13 @@ package struct ClientMachine {
     /// Whose output is wanted: a new connection has to be told again.
     private var watches: [Watch] = []
     private var openQueries: [(id: UInt64, query: Query)] = []
+    /// Own jobs that are over, whose last acknowledgement the server may not have yet: were it lost with the
+    /// connection, the job would stay there for ever.
+    private var settled: [Settled] = []
+    /// Those that were over when the last heartbeat was sent: its answer shows that the server has their last
+    /// acknowledgements.
+    private var settledBeforeHeartbeat: [Settled] = []
+    private var unansweredHeartbeats = 0
     private var heartbeatInterval = Limits.heartbeat
     private var nextHeartbeat = Instant.never
     private var lastHeard = Instant.zero
@@ -81,6 +88,13 @@ package struct ClientMachine {
     private struct Watch: Hashable {
         var job: JobID
         var task: TaskIndex?
+    }
+
+    /// A job that is over, and how far it was read.
+    private struct Settled {
+        var job: JobID
+        var order: ReadRequest.Order
+        var cursor: UInt64
     }
 
     package init(
@@ -110,11 +124,14 @@ package struct ClientMachine {
             nextHeartbeat = now + heartbeatInterval
             let isNewServer = epoch != nil && epoch != welcome.epoch
             epoch = welcome.epoch
+            if sabotage == .deliverTwice { for id in order { jobs[id]?.rewindForSabotage() } }
             for id in order { jobs[id]?.reopen(serverForgot: isNewServer, into: &actions) }
+            settleAgain(isNewServer: isNewServer, into: &actions)
             for query in openQueries { actions.append(.send(.query(id: query.id, query.query))) }
             for watch in watches { actions.append(.send(.watch(job: watch.job, task: watch.task, on: true))) }
         case .disconnected:
             isConnected = false
+            unansweredHeartbeats = 0
             nextHeartbeat = .never
         case .serverSaid(let message):
             lastHeard = now
@@ -135,8 +152,7 @@ package struct ClientMachine {
             if isConnected { jobs[job]?.acknowledge(ahead: sabotage == .acknowledgeAhead, into: &actions) }
             removeIfOver(job)
         case .abandon(let job):
-            jobs[job] = nil
-            order.removeAll { $0 == job }
+            abandon(job, into: &actions)
         case .query(let id, let query):
             openQueries.append((id, query))
             if isConnected { actions.append(.send(.query(id: id, query))) }
@@ -158,6 +174,9 @@ package struct ClientMachine {
         guard isConnected else { return }
         if nextHeartbeat <= now {
             nextHeartbeat = now + heartbeatInterval
+            settledBeforeHeartbeat += settled
+            settled.removeAll()
+            unansweredHeartbeats += 1
             actions.append(.send(.heartbeat))
         }
         if lastHeard + Limits.suspectAfter <= now {
@@ -178,8 +197,24 @@ package struct ClientMachine {
         jobs[job]?.pump(into: &actions)
     }
 
+    /// Nobody waits any more. A job that this client keeps safe goes on all the same: its outcomes are taken and
+    /// acknowledged, or they would stay in the pool for ever.
+    private mutating func abandon(_ id: JobID, into actions: inout [ClientAction]) {
+        guard let job = jobs[id] else { return }
+        guard job.isOwn else {
+            jobs[id] = nil
+            order.removeAll { $0 == id }
+            return
+        }
+        jobs[id]?.isAbandoned = true
+        jobs[id]?.consumed(job.unconsumed)
+        if isConnected { jobs[id]?.acknowledge(ahead: false, into: &actions) }
+        removeIfOver(id)
+    }
+
     private mutating func removeIfOver(_ id: JobID) {
         guard let job = jobs[id], job.isOver, job.unconsumed == 0 else { return }
+        if job.isAttached { settled.append(Settled(job: id, order: job.order, cursor: job.cursor)) }
         jobs[id] = nil
         order.removeAll { $0 == id }
     }
@@ -202,10 +237,11 @@ package struct ClientMachine {
         case .ended(let progress):
             ended(progress, into: &actions)
         case .refused(let job, let error):
-            guard jobs[job] != nil else { return }
+            // After its end the server knows the job no more, and what was on its way is refused: no news.
+            guard let refused = jobs[job], !refused.isOver else { return }
             jobs[job] = nil
             order.removeAll { $0 == job }
-            actions.append(.refused(job, error))
+            if !refused.isAbandoned { actions.append(.refused(job, error)) }
         case .reply(let id, let reply):
             guard openQueries.contains(where: { $0.id == id }) else { return }
             openQueries.removeAll { $0.id == id }
@@ -213,7 +249,19 @@ package struct ClientMachine {
         case .output(let chunk):
             actions.append(.output(chunk))
         case .heartbeat:
-            break
+            unansweredHeartbeats -= 1
+            if unansweredHeartbeats <= 0 { settledBeforeHeartbeat.removeAll() }
+        }
+    }
+
+    /// Says once more, on a new connection, that all of these jobs arrived.
+    private mutating func settleAgain(isNewServer: Bool, into actions: inout [ClientAction]) {
+        settledBeforeHeartbeat += settled
+        settled.removeAll()
+        unansweredHeartbeats = 0
+        if isNewServer { settledBeforeHeartbeat.removeAll() }
+        for job in settledBeforeHeartbeat {
+            actions.append(.send(.read(ReadRequest(job: job.job, order: job.order, after: job.cursor))))
         }
     }
 
@@ -221,15 +269,23 @@ package struct ClientMachine {
         let id = delivery.batch.job
         guard jobs[id] != nil else { return }
         let isNew = jobs[id]?.receive(delivery, keepsDuplicates: sabotage == .deliverTwice)
-        if let batch = isNew ?? nil, batch.count > 0 { actions.append(.deliver(id, batch)) }
+        if let batch = isNew ?? nil, batch.count > 0 {
+            if jobs[id]?.isAbandoned == true {
+                jobs[id]?.consumed(batch.count)
+            } else {
+                actions.append(.deliver(id, batch))
+            }
+        }
         // A delivery without anything new still has to be acknowledged, or the window never opens again.
         jobs[id]?.acknowledge(ahead: sabotage == .acknowledgeAhead, into: &actions)
     }
 
     private mutating func ended(_ progress: JobProgress, into actions: inout [ClientAction]) {
-        guard jobs[progress.job] != nil else { return }
+        guard let job = jobs[progress.job], !job.isOver else { return }
         jobs[progress.job]?.isOver = true
-        actions.append(.ended(progress.job, progress))
+        if !job.isAbandoned { actions.append(.ended(progress.job, progress)) }
+        // Nothing more comes that room would have to be kept for.
+        jobs[progress.job]?.acknowledgeAll(into: &actions)
         removeIfOver(progress.job)
     }
 }

@@ -118,7 +118,8 @@ struct JobShow: AsyncParsableCommand {
         if let mean = job.meanTaskSeconds { rows.append(("mean task", DurationText.show(.seconds(mean)))) }
         var text = rows.map { "\($0.0):".padded(to: 11) + "\($0.1)\n" }.joined()
         for trouble in job.troubles {
-            text += "\ntask \(trouble.task): \(trouble.code.kind.words), \(trouble.code.end.words)\n"
+            let (kind, end) = (trouble.code.kind.words, trouble.code.end.words)
+            text += "\ntask \(trouble.task): \(kind)\(kind == end ? "" : ", \(end)")\n"
             if let postMortem = trouble.postMortem { text += PostMortemText.lines(postMortem, indent: "  ") }
         }
         return text

@@ -63,7 +63,8 @@ extension TaskOutcome {
             if let result {
                 json.member("start", Double(result.startNanoseconds) / 1e9)
                 json.member("seconds", Double(result.runNanoseconds) / 1e9)
-                json.member("peak_memory_bytes", result.peakMemoryBytes)
+                // 0 is "not known": no process is that small.
+                json.member("peak_memory_bytes", result.peakMemoryBytes > 0 ? result.peakMemoryBytes : nil)
                 json.key("stdout")
                 json.string(result.stdout.head + result.stdout.tail)
                 json.key("stderr")

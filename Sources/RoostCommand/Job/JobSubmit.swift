@@ -12,8 +12,9 @@ struct JobSubmit: AsyncParsableCommand {
         discussion: """
             COMMAND is composed as by 'roost map': {} is the input, {.} without extension, {/} without directory, \
             {#} the task's number, {1} {2} the first and second of several; inputs stand behind ::: or in files \
-            named behind ::::. Without either, the command is the job's one task. The job's number goes to \
-            standard output.
+            named behind ::::. Without either, the command is the job's one task: several words are a program and \
+            its arguments as they stand, a single one is a line for the shell. The job's number goes to standard \
+            output.
 
             Tasks run on nodes, each in a fresh directory unless --workdir names one, with little of any \
             environment: name what they need with --env.
@@ -23,6 +24,7 @@ struct JobSubmit: AsyncParsableCommand {
 
             EXAMPLES
               roost job submit make -C /srv/site
+              roost job submit 'zcat /data/*.gz | wc -l'
               roost job submit --name sim --retries 3 --timeout 2h ./simulate --seed {} ::: $(seq 100)
               roost job submit --memory 4G --label zone=a sort -o {.}.sorted {} :::: list-of-files
             """)
@@ -91,13 +93,18 @@ struct JobSubmit: AsyncParsableCommand {
         let hasSources = words.contains { [":::", ":::+", "::::", "::::+"].contains(String(decoding: $0, as: UTF8.self)) }
         let inputs = hasSources ? try MapInputReader(sources: arguments.sources, rules: InputRules()) : nil
         let (options, common) = (try jobOptions(), try environment())
+        let single = arguments.command.count == 1 ? CommandArgument.shell(arguments.command[0]) : .direct(arguments.command)
         let number = try await pool.withPool { (pool) throws(RoostError) in
             let job = try await pool.open(runtime: .command, common: common.payload, options: options)
             // A refusal is heard before a million inputs are read.
             let number = try await job.number()
-            let tasks = try await append(inputs, template, to: job)
+            if let inputs {
+                try await append(inputs, template, to: job)
+            } else {
+                try await job.append(single.payload)
+            }
             try await job.closeTasks()
-            try await arrival(of: job.id, tasks: tasks, at: pool)
+            try await arrival(of: job.id, at: pool)
             return number
         }
         Terminal.note("roost: the job lives in the server's memory: a restart of the server loses it, until durable jobs exist")
@@ -109,18 +116,11 @@ struct JobSubmit: AsyncParsableCommand {
     }
 
     private func append(
-        _ inputs: MapInputReader?, _ template: CommandTemplate, to job: JobHandle
-    ) async throws(RoostError) -> UInt32 {
-        guard let inputs else {
-            try await job.append(Self.argument(template.compose(values: [], sequence: 1)))
-            return 1
-        }
-        var count: UInt32 = 0
+        _ inputs: MapInputReader, _ template: CommandTemplate, to job: JobHandle
+    ) async throws(RoostError) {
         while let input = try Self.next(inputs) {
-            count += 1
             try await job.append(Self.argument(template.compose(values: input.values, sequence: input.sequence)))
         }
-        return count
     }
 
     private static func next(_ inputs: MapInputReader) throws(RoostError) -> MapInput? {
@@ -139,7 +139,7 @@ struct JobSubmit: AsyncParsableCommand {
     }
 
     /// Waits until the server has all tasks: what has not arrived when we leave never will.
-    private func arrival(of id: JobID, tasks: UInt32, at pool: Pool) async throws(RoostError) {
+    private func arrival(of id: JobID, at pool: Pool) async throws(RoostError) {
         var wait = Duration.milliseconds(5)
         while true {
             guard case .jobs(let jobs) = try await pool.ask(.job(.id(id))), let job = jobs.first else {

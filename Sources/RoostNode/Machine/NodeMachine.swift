@@ -167,6 +167,7 @@ package struct NodeMachine {
             }
             for worker in workers.indices { workers[worker]?.isReported = false }
             hasSaidDraining = false
+            forgetUnusedJobs()
         case .disconnected:
             isConnected = false
             nextHeartbeat = .never
@@ -275,6 +276,14 @@ package struct NodeMachine {
         }
     }
 
+    /// The server introduces a job again before the first grant on a new connection, and a job that it forgot
+    /// meanwhile it will not mention.
+    private mutating func forgetUnusedJobs() {
+        var used: [JobID: JobSpec] = [:]
+        for queued in queue { used[queued.run.attempts.job] = jobs[queued.run.attempts.job] }
+        jobs = used
+    }
+
     /// Takes up to `count` tasks of a job off the end of the queue, and says which.
     private mutating func giveBack(_ job: JobID, atMost count: Int) -> [AttemptRun] {
         var left = count
@@ -370,9 +379,12 @@ package struct NodeMachine {
         }
     }
 
+    /// Whether all that the worker has is named. A batch of which only a part is, goes on: outcomes that
+    /// nobody wants any more are counted and dropped.
     private func matches(_ worker: Worker, _ run: AttemptRun) -> Bool {
-        worker.job == run.job && worker.attempts.number == run.number && worker.attempts.epoch == run.epoch
-            && run.tasks.contains(worker.attempts.tasks.first)
+        let tasks = worker.attempts.tasks
+        return worker.job == run.job && worker.attempts.number == run.number
+            && worker.attempts.epoch == run.epoch && run.tasks.first <= tasks.first && run.tasks.end >= tasks.end
     }
 
     private mutating func drop(_ run: AttemptRun, into actions: inout [NodeAction]) {
@@ -403,6 +415,8 @@ package struct NodeMachine {
     // MARK: Workers
 
     private mutating func startWorkers(at now: Instant, into actions: inout [NodeAction]) {
+        // What waits is given back, as soon as there is somebody to give it to.
+        guard drainReason == nil else { return }
         var position = 0
         var looked = 0
         while position < queue.count, looked < 64, unacknowledgedBytes < Limits.unacknowledgedBytes {
@@ -590,7 +604,9 @@ package struct NodeMachine {
         }
         guard running == 0, building.isEmpty else { return }
         if leaveBy == nil { leaveBy = now + .seconds(10) }
-        guard unacknowledged.isEmpty || leaveBy.map({ $0 <= now }) == true else { return }
+        // Out of contact, it waits a little for a chance to hand over what it has and to say goodbye.
+        let isHandedOver = isConnected && unacknowledged.isEmpty && queue.isEmpty
+        guard isHandedOver || leaveBy.map({ $0 <= now }) == true else { return }
         hasLeft = true
         if isConnected { actions.append(.send(.goodbye(reason: reason))) }
         actions.append(.leave(reason: reason))

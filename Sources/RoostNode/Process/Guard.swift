@@ -102,7 +102,7 @@ struct TagSweep {
     /// Processes may start others while we look: sweep until nobody is left, 100 times at most.
     private static let mostRounds = 100
     /// How long a round waits for the killed to go; one may be stuck in a dead network file system.
-    private static let roundMilliseconds: Int32 = 100
+    private static let roundNanoseconds: Int64 = 100_000_000
     private static let mostEnvironment = 4 << 20
 
     init(tag: String) { self.tag = Array(tag.utf8) }
@@ -114,8 +114,11 @@ struct TagSweep {
         for _ in 0..<Self.mostRounds {
             var killed = killOnce()
             if killed.isEmpty { return true }
-            poll(&killed, nfds_t(killed.count), Self.roundMilliseconds)
-            for process in killed where process.fd >= 0 { close(process.fd) }
+            let deadline = Clock.monotonic() + Self.roundNanoseconds
+            for index in killed.indices where killed[index].fd >= 0 {
+                poll(&killed[index], 1, Int32(max(0, deadline - Clock.monotonic()) / 1_000_000))
+                close(killed[index].fd)
+            }
         }
         return false
     }

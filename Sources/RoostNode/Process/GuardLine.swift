@@ -157,13 +157,12 @@ package final class GuardLine: Sendable {
     private static func spawn(executable: String, arguments: [String]) throws -> (descriptor: Int32, pid: Int32) {
         var ends: [Int32] = [-1, -1]
         let devNull = open("/dev/null", O_RDWR | O_CLOEXEC)
-        guard devNull >= 0, roost_pipe(&ends) == 0 else {
+        // The agent never waits for its guard.
+        guard devNull >= 0, roost_pipe(&ends, 1) == 0 else {
             let error = errno
             if devNull >= 0 { close(devNull) }
             throw GuardFailure(executable: executable, errno: error)
         }
-        // The agent never waits for its guard.
-        _ = fcntl(ends[1], F_SETFL, O_WRONLY | O_NONBLOCK)
         var strings = ([executable] + arguments).map { strdup($0) }
         strings.append(nil)
         defer { for string in strings { free(string) } }
@@ -173,7 +172,7 @@ package final class GuardLine: Sendable {
             "/".withCString { directory in
                 var plan = roost_spawn_plan(
                     path: strings[0], arguments: strings.baseAddress, environment: environ, directory: directory,
-                    input: ends[0], output: devNull, error: devNull, cgroup_procs: -1, data_limit: 0, new_session: 1,
+                    input: ends[0], output: devNull, error: devNull, cgroup_procs: -1, data_limit: 0, close_others: 1, new_session: 1,
                     signals_blocked: 1)
                 return roost_spawn(&plan, &step, &error)
             }

@@ -2,9 +2,6 @@ import CRoostLinux
 import Glibc
 
 /// Reading what processes write.
-///
-/// The pipes are blocking: we read only what epoll or poll has promised, and are the only reader. That
-/// saves making them non-blocking, and the program would share that mode.
 extension ReactorLoop {
     func readReady(_ slot: Int, _ stream: OutputStream, _ ready: UInt32) {
         if ready & EPOLLIN.rawValue != 0 { readOnce(slot, stream) } else { closePipe(slot, stream) }

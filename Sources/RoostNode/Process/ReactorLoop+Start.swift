@@ -42,13 +42,14 @@ extension ReactorLoop {
         }
         var stdout: [Int32] = [-1, -1]
         var stderr: [Int32] = [-1, -1]
-        guard roost_pipe(&stdout) == 0, roost_pipe(&stderr) == 0 else {
+        guard roost_pipe(&stdout, 0) == 0, roost_pipe(&stderr, 0) == 0 else {
             let error = errno
             for end in stdout where end >= 0 { close(end) }
             return refuse(token, error, "cannot make a pipe for the output of a process: \(words(error))")
         }
 
-        var plumbing = Spawner.Plumbing(input: devNull, output: stdout[1], error: stderr[1])
+        var plumbing = Spawner.Plumbing(
+            input: devNull, output: stdout[1], error: stderr[1], inheritsDescriptors: request.inheritsDescriptors)
         var group: MemoryGroup?
         if let limit = request.memoryLimitBytes {
             group = MemoryGroups.shared?.make(limitBytes: limit)

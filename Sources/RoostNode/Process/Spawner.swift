@@ -12,6 +12,8 @@ struct Spawner {
         var cgroupProcs: Int32 = -1
         /// RLIMIT_DATA, or 0.
         var dataLimit: UInt64 = 0
+        /// Whether the child keeps descriptors above 2 that are not marked close-on-exec.
+        var inheritsDescriptors = false
     }
 
     enum Result {
@@ -102,8 +104,8 @@ struct Spawner {
                 var plan = roost_spawn_plan(
                     path: path, arguments: arguments.baseAddress, environment: environment.baseAddress,
                     directory: directory, input: plumbing.input, output: plumbing.output, error: plumbing.error,
-                    cgroup_procs: plumbing.cgroupProcs, data_limit: plumbing.dataLimit, new_session: 0,
-                    signals_blocked: 0)
+                    cgroup_procs: plumbing.cgroupProcs, data_limit: plumbing.dataLimit,
+                    close_others: plumbing.inheritsDescriptors ? 0 : 1, new_session: 0, signals_blocked: 0)
                 var step: Int32 = 0
                 var error: Int32 = 0
                 let pid = roost_spawn(&plan, &step, &error)
