@@ -55,11 +55,12 @@ struct ClientJob {
         self.window = window
     }
 
-    init(attachedTo id: JobID, order: ReadRequest.Order, window: UInt32) {
+    init(attachedTo id: JobID, order: ReadRequest.Order, after: UInt64, window: UInt32) {
         spec = nil
         self.id = id
         self.order = order
         self.window = window
+        cursor = after
     }
 
     /// Whether this client submitted it, and keeps it safe.

@@ -12,8 +12,9 @@ package enum ClientEvent: Sendable {
     case append(JobID, PayloadArray)
     /// No more tasks.
     case close(JobID)
-    /// Read a job that some client submitted, here or elsewhere.
-    case attach(JobID, order: ReadRequest.Order)
+    /// Read a job that some client submitted, here or elsewhere: all of it, or in order from task `after` on;
+    /// `window` tasks at a time instead of the client's usual number.
+    case attach(JobID, order: ReadRequest.Order, after: UInt64 = 0, window: UInt32? = nil)
     /// The program has used this many tasks' outcomes of those delivered, in order of delivery.
     case consumed(JobID, tasks: Int)
     /// Nobody waits for this job any more: it goes on (or not) without us.
@@ -66,6 +67,8 @@ package struct ClientMachine {
     private var jobs: [JobID: ClientJob] = [:]
     /// In order of submission: what is sent when connecting must be the same in every run.
     private var order: [JobID] = []
+    /// Whose output is wanted: a new connection has to be told again.
+    private var watches: [Watch] = []
     private var openQueries: [(id: UInt64, query: Query)] = []
     /// Own jobs that are over, whose last acknowledgement the server may not have yet: were it lost with the
     /// connection, the job would stay there for ever.
@@ -80,6 +83,12 @@ package struct ClientMachine {
     /// How many tasks' outcomes may be on their way to each job's program.
     private let window: UInt32
     private let sabotage: ClientSabotage?
+
+    /// Output that the program asked for: a task's, or, without one, a whole job's.
+    private struct Watch: Hashable {
+        var job: JobID
+        var task: TaskIndex?
+    }
 
     /// A job that is over, and how far it was read.
     private struct Settled {
@@ -119,6 +128,7 @@ package struct ClientMachine {
             for id in order { jobs[id]?.reopen(serverForgot: isNewServer, into: &actions) }
             settleAgain(isNewServer: isNewServer, into: &actions)
             for query in openQueries { actions.append(.send(.query(id: query.id, query.query))) }
+            for watch in watches { actions.append(.send(.watch(job: watch.job, task: watch.task, on: true))) }
         case .disconnected:
             isConnected = false
             unansweredHeartbeats = 0
@@ -128,8 +138,9 @@ package struct ClientMachine {
             serverSaid(message, into: &actions)
         case .submit(let spec, let order):
             add(ClientJob(spec: spec, order: order, window: window), spec.id, into: &actions)
-        case .attach(let job, let order):
-            add(ClientJob(attachedTo: job, order: order, window: window), job, into: &actions)
+        case .attach(let job, let order, let after, let most):
+            add(
+                ClientJob(attachedTo: job, order: order, after: after, window: most ?? window), job, into: &actions)
         case .append(let job, let payloads):
             jobs[job]?.append(payloads)
             pump(job, into: &actions)
@@ -146,6 +157,9 @@ package struct ClientMachine {
             openQueries.append((id, query))
             if isConnected { actions.append(.send(.query(id: id, query))) }
         case .watch(let job, let task, let on):
+            let watch = Watch(job: job, task: task)
+            watches.removeAll { $0 == watch }
+            if on { watches.append(watch) }
             if isConnected { actions.append(.send(.watch(job: job, task: task, on: on))) }
         case .leave:
             if isConnected { actions.append(.send(.goodbye)) }
