@@ -80,7 +80,7 @@ package struct CommandRuntime {
         if let known = commons[job.id] { return known }
         let decoded = try CommandCommon(payload: job.common)
         let threads = max(1, job.request.milliCPUs / 1000)
-        var variables = decoded.inheritsEnvironment ? EnvironmentBlock.ofThisProcess() : EnvironmentBlock(inherited, names: Self.harmless)
+        var variables = baseEnvironment(inheritsAll: decoded.inheritsEnvironment)
         variables.set("ROOST_JOB", String(job.id.rawValue, radix: 16))
         for name in ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS"] {
             variables.set(name, "\(threads)")
@@ -98,6 +98,15 @@ package struct CommandRuntime {
     private static let harmless = [
         "PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "TZ", "TMPDIR", "SHELL", "LD_LIBRARY_PATH",
     ]
+
+    /// Only the caller's own agent gives all it has: a node's environment may name its token.
+    private func baseEnvironment(inheritsAll: Bool) -> EnvironmentBlock {
+        guard inheritsAll else { return EnvironmentBlock(inherited, names: Self.harmless) }
+        switch spool {
+        case .here: return .ofThisProcess()
+        case .freshUnder: return EnvironmentBlock(inherited)
+        }
+    }
 
     private func environment(_ common: Common, _ worker: Int, _ start: WorkerStart) -> CStringBlock {
         var environment = common.environment

@@ -22,6 +22,8 @@ struct EnvironmentBlock {
         entries = kept.map { Array($0.utf8) }
     }
 
+    init(_ variables: [String]) { entries = variables.map { Array($0.utf8) } }
+
     private init(entries: [[UInt8]]) { self.entries = entries }
 
     mutating func set(_ name: String, _ value: String) {
