@@ -221,9 +221,12 @@ final class History {
         }
     }
 
-    /// The turn is over in which a node connected.
-    func turnEnded() {
-        guard let index = toBeDropped.min() else { return }
+    /// The turn is over in which a node connected; unless its connection is over, too, it has been told.
+    func turnEnded(isOpen: (ConnectionID) -> Bool) {
+        guard !toBeDropped.isEmpty else { return }
+        let untold = toBeDropped.filter { nodeConnections[attempts[$0].node].map(isOpen) ?? false }
+        toBeDropped.removeAll()
+        guard let index = untold.min() else { return }
         fail(.superseded, "\(show(attempts[index])) is its node's no more, and the node is not told so")
     }
 

@@ -119,7 +119,7 @@ extension Simulation {
             observe(letter.message, connection)
             send(.toNode(letter.message), connection, up: false)
         }
-        history.turnEnded()
+        history.turnEnded { connections[$0]?.isOpenAtServer ?? false }
         for letter in effects.toClients {
             guard let connection = connections[letter.connection], connection.isOpenAtServer else { continue }
             send(.toClient(letter.message), connection, up: false)
