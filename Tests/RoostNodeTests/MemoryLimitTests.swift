@@ -21,7 +21,9 @@ struct MemoryLimitTests {
 
 /// Where the system lets an agent make cgroups, told by what it finds; the tree here is made of ordinary files.
 @Suite struct MemoryGroupsTests {
-    private func groups(controllers: String, enabled: String, procs: String, in directory: TemporaryDirectory) -> MemoryGroups? {
+    private func groups(controllers: String, enabled: String, procs: String, in directory: TemporaryDirectory)
+        -> MemoryGroups?
+    {
         directory.write("cgroup.controllers", controllers)
         directory.write("cgroup.subtree_control", enabled)
         directory.write("cgroup.procs", procs)

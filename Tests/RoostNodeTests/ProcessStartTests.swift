@@ -130,7 +130,11 @@ extension ReactorProbe {
 struct ManyProcessesTests {
     /// Keeps `width` processes running until `total` have ended; starts come from the reactor's own callback.
     static func runMany(_ total: UInt64, width: UInt64) async throws -> Int {
-        struct Progress { var started: UInt64; var ended = 0; var failed = 0 }
+        struct Progress {
+            var started: UInt64
+            var ended = 0
+            var failed = 0
+        }
         let progress = Mutex(Progress(started: width))
         let holder = Mutex<ProcessReactor?>(nil)
         let (done, continuation) = AsyncStream<Int>.makeStream()
