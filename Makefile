@@ -7,8 +7,8 @@ MAKEFLAGS += --no-print-directory
 
 SWIFT ?= swift
 PREFIX ?= /usr/local
-# The seeds that `make simulate` plays: FIRST-LAST.
-ROOST_SEEDS ?= 1-5000
+# The seeds that `make simulate` plays.
+ROOST_SEEDS ?= 0..<5000
 # The rows that `make bench` measures: all, or some of tasks, embedded, map, idle, cold.
 ROW ?= all
 
@@ -38,8 +38,8 @@ demo: build ## Real work for about a minute: embedded, then a server with nodes,
 bench: build ## Measure against the bars and the peers; writes Benchmarks/RESULTS.md. ROW=map measures one row.
 	@scripts/bench.sh $(ROW)
 
-simulate: build ## Play thousands of simulated pools with faults. ROOST_SEEDS=1-5000 chooses the seeds.
-	@ROOST_SEEDS=$(ROOST_SEEDS) scripts/test.sh --filter SimulationTests
+simulate: build ## Play thousands of simulated pools with faults. ROOST_SEEDS='0..<5000' chooses the seeds.
+	@ROOST_SEEDS='$(ROOST_SEEDS)' scripts/test.sh --filter SimulationTests
 
 install: build ## Install the binary below PREFIX (default /usr/local).
 	install -D -m 0755 .build/release/roost $(DESTDIR)$(PREFIX)/bin/roost

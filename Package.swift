@@ -29,6 +29,8 @@ let package = Package(
     name: "roost",
     products: [
         .executable(name: "roost", targets: ["roost"]),
+        .library(name: "Roost", targets: ["Roost"]),
+        .library(name: "RoostEmbedded", targets: ["RoostEmbedded"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio.git", from: "2.101.2"),
@@ -80,6 +82,9 @@ let package = Package(
                 argumentParser, logging, lifecycle, unixSignals, nioCore, nioPosix,
             ],
             swiftSettings: settings),
+        .executableTarget(
+            name: "example-primes", dependencies: ["Roost", "RoostEmbedded"], path: "examples/primes",
+            swiftSettings: settings),
         .executableTarget(name: "roost", dependencies: ["RoostCommand"], swiftSettings: settings),
         .testTarget(
             name: "RoostSchedulerTests", dependencies: ["RoostScheduler", "RoostModel", "RoostTesting"],
@@ -94,12 +99,13 @@ let package = Package(
             name: "RoostNodeTests", dependencies: ["RoostNode", "RoostModel", "RoostTesting", "roost"],
             swiftSettings: settings),
         .testTarget(
-            name: "RoostTests", dependencies: ["Roost", "RoostEmbedded", "RoostModel", "RoostTesting"],
+            name: "RoostTests",
+            dependencies: ["Roost", "RoostEmbedded", "RoostModel", "RoostTesting", "example-primes"],
             swiftSettings: settings),
         .testTarget(
             name: "RoostCommandTests", dependencies: ["RoostCommand", "RoostModel"], swiftSettings: settings),
         .testTarget(
-            name: "SimulationTests", dependencies: ["RoostTesting", "RoostModel", "RoostScheduler"],
+            name: "SimulationTests", dependencies: ["RoostTesting", "RoostModel", "RoostScheduler", "RoostNode", "Roost"],
             swiftSettings: settings),
         .testTarget(
             name: "IntegrationTests",

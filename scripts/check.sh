@@ -5,7 +5,8 @@ cd "$(dirname "$0")/.."
 
 swift=${SWIFT:-swift}
 if "$swift" format --version >/dev/null 2>&1; then
-    "$swift" format lint --strict --recursive --parallel Sources Tests examples Package.swift
+    "$swift" format lint --strict --recursive --parallel Sources Tests examples Package.swift \
+        || { echo "check: 'make format' mends most of the lines above" >&2; exit 1; }
 fi
 if grep -rnE '\btry!|\bfatalError\(|\b(TODO|FIXME|XXX)\b|@unchecked Sendable' Sources examples --include='*.swift'; then
     echo "check: the lines above are not allowed" >&2

@@ -167,8 +167,17 @@ public final class Pool: Sendable {
     public func attach(
         _ id: JobID, order: ReadRequest.Order = .asCompleted
     ) -> JobHandle {
+        attach(id, .attach(id, order: order))
+    }
+
+    /// Reads a job in order from task `first` on, `window` tasks at a time.
+    package func attach(_ id: JobID, from first: UInt32, window: UInt32) -> JobHandle {
+        attach(id, .attach(id, order: .inOrder, after: UInt64(first), window: window))
+    }
+
+    private func attach(_ id: JobID, _ event: ClientEvent) -> JobHandle {
         let sink = JobSink(job: id)
-        if let reason = onLoop({ $0.add(sink, for: id, .attach(id, order: order)) }) { sink.end(.failure(reason)) }
+        if let reason = onLoop({ $0.add(sink, for: id, event) }) { sink.end(.failure(reason)) }
         return JobHandle(id: id, sink: sink, pool: self)
     }
 

@@ -31,5 +31,16 @@ public struct TaskOutcome: Sendable {
     /// The result of a command; nil for other runtimes, and for commands that never ran.
     public var command: CommandResult? { try? CommandResult(payload: payload) }
 
+    /// What a command wrote to its standard output, as text. Of long output its middle is missing:
+    /// ``CommandResult/stdout`` says how much.
+    public var output: String { Self.text(command?.stdout) }
+
+    /// What a command wrote to its standard error.
+    public var errorOutput: String { Self.text(command?.stderr) }
+
+    private static func text(_ captured: CapturedOutput?) -> String {
+        captured.map { String(decoding: $0.head + $0.tail, as: UTF8.self) } ?? ""
+    }
+
     public var isSuccess: Bool { kind == .succeeded }
 }

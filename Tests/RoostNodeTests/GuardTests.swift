@@ -7,7 +7,8 @@ import Testing
 struct GuardTests {
     @Test func theGuardKillsWhatAKilledAgentLeft() async throws {
         let alive = try AliveFile()
-        await #expect(processExitsWith: .signal(SIGKILL)) { [path = alive.path as String, roost = roostBinary as String] in
+        await #expect(processExitsWith: .signal(SIGKILL)) {
+            [path = alive.path as String, roost = roostBinary as String] in
             let line = try GuardLine.start(executable: roost, arguments: ["guard"])
             let probe = try ReactorProbe(guardLine: line)
             // One stays in its group, one left it, one is deaf.
@@ -38,7 +39,8 @@ struct GuardTests {
 
     @Test func aGuardThatWasKilledIsReplaced() async throws {
         let alive = try AliveFile()
-        await #expect(processExitsWith: .signal(SIGKILL)) { [path = alive.path as String, roost = roostBinary as String] in
+        await #expect(processExitsWith: .signal(SIGKILL)) {
+            [path = alive.path as String, roost = roostBinary as String] in
             let line = try GuardLine.start(executable: roost, arguments: ["guard"])
             let probe = try ReactorProbe(guardLine: line)
             probe.reactor.start(token: 1, .shell("exec 9> \(path); echo up; sleep 1000; true", streams: true))

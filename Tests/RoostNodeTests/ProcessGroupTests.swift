@@ -20,7 +20,8 @@ struct ProcessGroupTests {
     @Test func whoCatchesASignalMayLeaveInGoodOrder() async throws {
         let probe = try ReactorProbe()
         probe.reactor.start(
-            token: 1, .shell("trap 'echo caught; exit 3' TERM; echo up; while :; do sleep 1000 & wait; done", streams: true))
+            token: 1,
+            .shell("trap 'echo caught; exit 3' TERM; echo up; while :; do sleep 1000 & wait; done", streams: true))
         await probe.waitForOutput("up", of: 1)
         probe.reactor.signal(token: 1, SIGTERM)
         let end = try await probe.end(of: 1)
@@ -48,7 +49,8 @@ struct ProcessGroupTests {
         // As behind a shell's `>(tee …)`: the reader of the pipeline outlives the leader by a moment.
         let directory = try TemporaryDirectory()
         mkfifo(directory.file("gate"), 0o600)
-        let script = "(read line < \(directory.file("gate")); echo $line) & echo first; echo last > \(directory.file("gate"))"
+        let script =
+            "(read line < \(directory.file("gate")); echo $line) & echo first; echo last > \(directory.file("gate"))"
         #expect(try await ReactorProbe().shell(script).stdout.text == "first\nlast\n")
     }
 
@@ -57,7 +59,8 @@ struct ProcessGroupTests {
         let probe = try ReactorProbe()
         for token in UInt64(1)...3 {
             probe.reactor.start(
-                token: token, .shell("exec 9> \(alive.path); trap '' INT TERM; sleep 1000 & echo up; wait", streams: true))
+                token: token,
+                .shell("exec 9> \(alive.path); trap '' INT TERM; sleep 1000 & echo up; wait", streams: true))
             await probe.waitForOutput("up", of: token)
         }
         probe.reactor.shutDown()

@@ -130,7 +130,11 @@ extension ReactorProbe {
 struct ManyProcessesTests {
     /// Keeps `width` processes running until `total` have ended; starts come from the reactor's own callback.
     static func runMany(_ total: UInt64, width: UInt64) async throws -> Int {
-        struct Progress { var started: UInt64; var ended = 0; var failed = 0 }
+        struct Progress {
+            var started: UInt64
+            var ended = 0
+            var failed = 0
+        }
         let progress = Mutex(Progress(started: width))
         let holder = Mutex<ProcessReactor?>(nil)
         let (done, continuation) = AsyncStream<Int>.makeStream()
@@ -175,23 +179,5 @@ struct ManyProcessesTests {
             #expect(ManyProcessesTests.openDescriptors() == before)
             exit(42)
         }
-    }
-}
-
-/// A limit on memory holds.
-@Suite(.timeLimit(.minutes(1)))
-struct MemoryLimitTests {
-    @Test func whoAsksForMoreThanTheLimitFails() async throws {
-        var request = ProcessRequest.shell("head -c 600M /dev/zero | tail -c 600M | wc -c")
-        request.arguments = ["sh", "-c", "head -c 600M /dev/zero | tail -c 600M > /dev/null"]
-        request.memoryLimitBytes = 100 << 20
-        let end = try await ReactorProbe().run(request)
-        #expect(end.exit != .exited(0))
-    }
-
-    @Test func whoStaysBelowTheLimitDoesNotFeelIt() async throws {
-        var request = ProcessRequest.shell("head -c 10M /dev/zero | tail -c 10M | wc -c")
-        request.memoryLimitBytes = 100 << 20
-        #expect(try await ReactorProbe().run(request).stdout.text == "10485760\n")
     }
 }

@@ -114,12 +114,6 @@ final class Record<Element: Sendable>: Sendable {
     }
 }
 
-extension TaskOutcome {
-    /// What the command printed, as text.
-    var printed: String { command.map { String(decoding: $0.stdout.head, as: UTF8.self) } ?? "" }
-    var complained: String { command.map { String(decoding: $0.stderr.head, as: UTF8.self) } ?? "" }
-}
-
 extension JobHandle {
     /// All outcomes, in the order in which they come.
     func collect() async throws -> [TaskOutcome] {

@@ -48,8 +48,8 @@ struct PoolTests {
             try await withPool(slots: 1) { second in
                 let a = try await first.submit(commands: [.shell("echo first")])
                 let b = try await second.submit(commands: [.shell("echo second")])
-                #expect(try await b.collect().map(\.printed) == ["second\n"])
-                #expect(try await a.collect().map(\.printed) == ["first\n"])
+                #expect(try await b.collect().map(\.output) == ["second\n"])
+                #expect(try await a.collect().map(\.output) == ["first\n"])
             }
         }
     }
@@ -63,7 +63,7 @@ struct PoolTests {
             let job = try await pool.submit(commands: [.shell(line)], environment: environment)
             let here = try #require(getcwd(nil, 0))
             defer { free(here) }
-            #expect(try await job.collect().map(\.printed) == ["\(String(cString: here))\ngreen 0 1 1\n0\n"])
+            #expect(try await job.collect().map(\.output) == ["\(String(cString: here))\ngreen 0 1 1\n0\n"])
         }
     }
 

@@ -11,8 +11,8 @@ struct ResultsTests {
             let outcomes = try await job.collect().sorted { $0.task < $1.task }
             #expect(outcomes.map(\.task) == Array(0..<20))
             #expect(outcomes.allSatisfy { $0.isSuccess && $0.attempt == 1 && $0.command?.exitStatus == 0 })
-            #expect(outcomes.map(\.printed) == (0..<20).map { "task \($0)\n" })
-            #expect(outcomes.map(\.complained) == (0..<20).map { "noise \($0)\n" })
+            #expect(outcomes.map(\.output) == (0..<20).map { "task \($0)\n" })
+            #expect(outcomes.map(\.errorOutput) == (0..<20).map { "noise \($0)\n" })
         }
     }
 
@@ -21,7 +21,7 @@ struct ResultsTests {
         try await withPool { pool in
             let odd = "a b  'c' \"d\" $HOME `e` \\ * \n ü"
             let job = try await pool.submit(commands: [.program("printf", ["%s", odd])])
-            #expect(try await job.collect().map(\.printed) == [odd])
+            #expect(try await job.collect().map(\.output) == [odd])
         }
     }
 

@@ -39,7 +39,7 @@ struct SteeringTests {
             await #expect(throws: RoostError.self) { try await waiter.value }
             await #expect(throws: RoostError.self) { try await reader.value }
             gate.open()
-            #expect(try await job.collect().map(\.printed) == ["done\n"])
+            #expect(try await job.collect().map(\.output) == ["done\n"])
             #expect(try await job.wait().succeeded == 1)
         }
     }
@@ -92,7 +92,7 @@ struct SteeringTests {
             #expect(String(decoding: first.bytes, as: UTF8.self) == "first\n")
             // Only now can the task end: the output came while it ran.
             gate.open()
-            #expect(try await job.collect().map(\.printed) == ["first\nsecond\n"])
+            #expect(try await job.collect().map(\.output) == ["first\nsecond\n"])
             var text: [UInt8] = []
             for chunk in output.all {
                 #expect(chunk.offset == UInt64(text.count))
@@ -112,7 +112,7 @@ struct SteeringTests {
                 try await job.append(.shell("echo $((\(value) * 2))"))
                 try await job.flush()
                 let outcome = try #require(try await results.next())
-                value = try #require(Int(outcome.printed.dropLast()))
+                value = try #require(Int(outcome.output.dropLast()))
             }
             #expect(value == 1 << 20)
             #expect(!job.progress.isEnded)

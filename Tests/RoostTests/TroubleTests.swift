@@ -13,7 +13,7 @@ struct TroubleTests {
             #expect(outcomes[0].end == .failed)
             #expect(outcomes[0].attempt == 1)
             #expect(outcomes[0].command?.exitStatus == 3)
-            #expect(outcomes[0].printed == "before\n")
+            #expect(outcomes[0].output == "before\n")
             #expect(outcomes[0].postMortem?.exitStatus == 3)
             #expect(outcomes[0].postMortem?.lastOutput == "the reason\n")
             let end = try await job.wait()
@@ -44,7 +44,7 @@ struct TroubleTests {
             let outcomes = try await job.collect().sorted { $0.task < $1.task }
             #expect(outcomes.map(\.kind) == [.succeeded, .failed])
             #expect(outcomes.map(\.attempt) == [3, 3])
-            #expect(outcomes[0].printed == "attempt 3\n")
+            #expect(outcomes[0].output == "attempt 3\n")
             let end = try await job.wait()
             #expect(end.retried == 4)
             #expect(end.attempts == 6)

@@ -49,7 +49,8 @@ import Testing
         #expect(mixed?.message.contains("not signed") == true)
         // The authority alone is no server.
         #expect(try ServerIdentity.refusal(of: [ours.chain()[1]], authority: ours.fingerprint, at: now) != nil)
-        #expect(try ServerIdentity.refusal(of: [[1, 2], ours.chain()[1]], authority: ours.fingerprint, at: now) != nil)
+        #expect(
+            try ServerIdentity.refusal(of: [[1, 2], ours.chain()[1]], authority: ours.fingerprint, at: now) != nil)
     }
 
     @Test func aWrongClockIsNamed() throws {

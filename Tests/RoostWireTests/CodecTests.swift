@@ -83,13 +83,22 @@ import Testing
     }
 
     @Test func namesAndAmountsAreLimited() throws {
+        // What is for people is cut, never in the middle of a character; what means something is refused.
         var spec = JobSpec(id: JobID(rawValue: 1), runtime: .command)
-        spec.name = String(repeating: "n", count: Limits.nameBytes + 1)
+        spec.name = String(repeating: "ä", count: 127) + "a€€"
         var body = encoded(ClientToServer.submit(spec))
+        guard case .submit(let cut) = try WireCodec.decode(ClientToServer.self, from: &body) else {
+            Issue.record("another message")
+            return
+        }
+        #expect(cut.name == String(repeating: "ä", count: 127) + "a")
+
+        spec.labels = [Label(key: "k", value: String(repeating: "v", count: Limits.nameBytes + 1))]
+        body = encoded(ClientToServer.submit(spec))
         let error = #expect(throws: RoostError.self) { try WireCodec.decode(ClientToServer.self, from: &body) }
         #expect(error?.cause == "field 2 is longer than allowed")
 
-        spec.name = ""
+        spec.labels = []
         spec.request = Resources(milliCPUs: -1)
         body = encoded(ClientToServer.submit(spec))
         #expect(throws: RoostError.self) { try WireCodec.decode(ClientToServer.self, from: &body) }

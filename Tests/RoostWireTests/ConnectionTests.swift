@@ -106,7 +106,8 @@ import Testing
             (try pool.token(.node), Self.client, "role is node"),
             (
                 try pool.token(.observer),
-                .guardReport(GuardReport(node: NodeID(rawValue: 1), incarnation: Incarnation(rawValue: 1))), "must be node"
+                .guardReport(GuardReport(node: NodeID(rawValue: 1), incarnation: Incarnation(rawValue: 1))),
+                "must be node"
             ),
             (
                 try pool.token(.client),

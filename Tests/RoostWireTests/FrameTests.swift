@@ -176,12 +176,9 @@ import Testing
     }
 
     @Test func aPeerThatDoesNotReadIsNotWaitedForWithoutEnd() throws {
-        let server = try makeEnd(ServerLink.self)
-        server.channel.isWritable = false
         var chunk = OutputChunk(
             job: JobID(rawValue: 1), task: 0, attempt: 1, stream: .stdout, offset: 0,
             bytes: [UInt8](repeating: 0, count: 150_000))
-        // Nodes send output; the server's side of the test sends as large grants.
         let node = try makeEnd(NodeLink.self)
         node.channel.isWritable = false
         for count in 0..<3000 where node.recorder.endings.isEmpty {
@@ -191,6 +188,21 @@ import Testing
             node.channel.embeddedEventLoop.run()
         }
         #expect(node.recorder.endings.map(\.code) == [.limit])
+    }
+
+    @Test func theOwnerHearsWhetherThePeerKeepsUpAndOnlyWhenThatIsNews() throws {
+        let node = try makeEnd(NodeLink.self)
+        #expect(node.link.isWritable)
+        node.channel.isWritable = false
+        node.channel.pipeline.fireChannelWritabilityChanged()
+        node.channel.pipeline.fireChannelWritabilityChanged()
+        node.link.send(.heartbeat(NodeStatus()))
+        node.link.flush()
+        #expect(try written(node.channel).isEmpty)
+        node.channel.isWritable = true
+        node.channel.pipeline.fireChannelWritabilityChanged()
+        #expect(node.recorder.writability == [false, true])
+        #expect(try written(node.channel).count == 1)
     }
 
     @Test func theEndIsToldOnceAndLast() throws {

@@ -143,10 +143,11 @@ import Testing
         #expect(error?.message.contains("line 2") == true)
     }
 
-    @Test(arguments: [
-        (0, "1970-01-01 00:00 UTC"), (951_782_400, "2000-02-29 00:00 UTC"), (1_709_251_199, "2024-02-29 23:59 UTC"),
-        (-1, "1969-12-31 23:59 UTC"), (4_102_444_800, "2100-01-01 00:00 UTC"),
-    ] as [(Int64, String)])
+    @Test(
+        arguments: [
+            (0, "1970-01-01 00:00 UTC"), (951_782_400, "2000-02-29 00:00 UTC"), (1_709_251_199, "2024-02-29 23:59 UTC"),
+            (-1, "1969-12-31 23:59 UTC"), (4_102_444_800, "2100-01-01 00:00 UTC"),
+        ] as [(Int64, String)])
     func datesAreRight(seconds: Int64, text: String) {
         #expect(WallTime(unixSeconds: seconds).description == text)
     }

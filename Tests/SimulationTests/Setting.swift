@@ -18,7 +18,4 @@ enum Setting {
         else { return nil }
         return low..<high
     }
-
-    static var traces: Bool { seed != nil }
-    static var isVerbose: Bool { text("ROOST_VERBOSE") != nil }
 }

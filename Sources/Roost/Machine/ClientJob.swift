@@ -11,7 +11,7 @@ struct ClientJob {
     /// nil when the job was submitted elsewhere and is only read here.
     private let spec: JobSpec?
     private let id: JobID
-    private let order: ReadRequest.Order
+    let order: ReadRequest.Order
     private let window: UInt32
     var isClosed = false
     var isOver = false
@@ -27,7 +27,7 @@ struct ClientJob {
     private var finished = Bitmap()
     private(set) var delivered = 0
     /// The reader's cursor: everything before it was received on this epoch's server.
-    private var cursor: UInt64 = 0
+    private(set) var cursor: UInt64 = 0
     private var acknowledged: UInt64 = 0
     /// Deliveries handed to the program and not used up, with the cursor that stands after each.
     private var inUse: Deque<InUse> = []
@@ -55,15 +55,19 @@ struct ClientJob {
         self.window = window
     }
 
-    init(attachedTo id: JobID, order: ReadRequest.Order, window: UInt32) {
+    init(attachedTo id: JobID, order: ReadRequest.Order, after: UInt64, window: UInt32) {
         spec = nil
         self.id = id
         self.order = order
         self.window = window
+        cursor = after
     }
 
     /// Whether this client submitted it, and keeps it safe.
     var isOwn: Bool { spec != nil }
+
+    /// Whether its outcomes stay in the pool until this client has them.
+    var isAttached: Bool { spec?.retention == .attached }
 
     // MARK: Submitting
 
@@ -76,7 +80,11 @@ struct ClientJob {
 
     /// Opens the job on a new connection.
     mutating func reopen(serverForgot: Bool, into actions: inout [ClientAction]) {
-        guard !isOver else { return }
+        guard !isOver else {
+            // All is here; the last acknowledgement may have been lost.
+            if isAttached && !serverForgot { actions.append(.send(.read(ReadRequest(job: id, order: order, after: cursor)))) }
+            return
+        }
         isOpen = false
         isCloseSent = false
         if serverForgot { forgetCursor() }
@@ -86,6 +94,9 @@ struct ClientJob {
         }
         actions.append(.send(.submit(spec)))
     }
+
+    /// Outcomes that the program has not used yet will be asked for again. A deliberate bug.
+    mutating func rewindForSabotage() { cursor = acknowledged }
 
     /// Cursors count the server's batches: a new server counts anew. Task indices stay what they are.
     private mutating func forgetCursor() {
@@ -248,6 +259,13 @@ struct ClientJob {
             inUse.removeFirst()
         }
         if left > 0 && !inUse.isEmpty { inUse[0].tasks -= left }
+    }
+
+    /// Everything has arrived: the server may forget it, whether the program has used it or not.
+    mutating func acknowledgeAll(into actions: inout [ClientAction]) {
+        guard cursor > acknowledged else { return }
+        acknowledged = cursor
+        actions.append(.send(.acknowledge(job: id, cursor: cursor)))
     }
 
     /// Tells the server what may be forgotten, not for every task but by quarters of the window, and whenever

@@ -12,8 +12,9 @@ package enum ClientEvent: Sendable {
     case append(JobID, PayloadArray)
     /// No more tasks.
     case close(JobID)
-    /// Read a job that some client submitted, here or elsewhere.
-    case attach(JobID, order: ReadRequest.Order)
+    /// Read a job that some client submitted, here or elsewhere: all of it, or in order from task `after` on;
+    /// `window` tasks at a time instead of the client's usual number.
+    case attach(JobID, order: ReadRequest.Order, after: UInt64 = 0, window: UInt32? = nil)
     /// The program has used this many tasks' outcomes of those delivered, in order of delivery.
     case consumed(JobID, tasks: Int)
     /// Nobody waits for this job any more: it goes on (or not) without us.
@@ -46,7 +47,7 @@ package enum ClientAction: Sendable {
 
 /// A deliberate bug of the client, switched on in a test to prove that the simulator would find it.
 package enum ClientSabotage: String, Sendable, CaseIterable {
-    /// Outcomes delivered twice by the server are delivered twice to the program.
+    /// After a cut the job is read on from what the program has used, not from what it was given.
     case deliverTwice
     /// Outcomes are acknowledged when the next ones are asked for, whether they arrived or not.
     case acknowledgeAhead
@@ -66,13 +67,35 @@ package struct ClientMachine {
     private var jobs: [JobID: ClientJob] = [:]
     /// In order of submission: what is sent when connecting must be the same in every run.
     private var order: [JobID] = []
+    /// Whose output is wanted: a new connection has to be told again.
+    private var watches: [Watch] = []
     private var openQueries: [(id: UInt64, query: Query)] = []
+    /// Own jobs that are over, whose last acknowledgement the server may not have yet: were it lost with the
+    /// connection, the job would stay there for ever.
+    private var settled: [Settled] = []
+    /// Those that were over when the last heartbeat was sent: its answer shows that the server has their last
+    /// acknowledgements.
+    private var settledBeforeHeartbeat: [Settled] = []
+    private var unansweredHeartbeats = 0
     private var heartbeatInterval = Limits.heartbeat
     private var nextHeartbeat = Instant.never
     private var lastHeard = Instant.zero
     /// How many tasks' outcomes may be on their way to each job's program.
     private let window: UInt32
     private let sabotage: ClientSabotage?
+
+    /// Output that the program asked for: a task's, or, without one, a whole job's.
+    private struct Watch: Hashable {
+        var job: JobID
+        var task: TaskIndex?
+    }
+
+    /// A job that is over, and how far it was read.
+    private struct Settled {
+        var job: JobID
+        var order: ReadRequest.Order
+        var cursor: UInt64
+    }
 
     package init(
         session: SessionID, sabotage: ClientSabotage? = nil, window: UInt32 = Limits.readerWindowTasks
@@ -101,18 +124,23 @@ package struct ClientMachine {
             nextHeartbeat = now + heartbeatInterval
             let isNewServer = epoch != nil && epoch != welcome.epoch
             epoch = welcome.epoch
+            if sabotage == .deliverTwice { for id in order { jobs[id]?.rewindForSabotage() } }
             for id in order { jobs[id]?.reopen(serverForgot: isNewServer, into: &actions) }
+            settleAgain(isNewServer: isNewServer, into: &actions)
             for query in openQueries { actions.append(.send(.query(id: query.id, query.query))) }
+            for watch in watches { actions.append(.send(.watch(job: watch.job, task: watch.task, on: true))) }
         case .disconnected:
             isConnected = false
+            unansweredHeartbeats = 0
             nextHeartbeat = .never
         case .serverSaid(let message):
             lastHeard = now
             serverSaid(message, into: &actions)
         case .submit(let spec, let order):
             add(ClientJob(spec: spec, order: order, window: window), spec.id, into: &actions)
-        case .attach(let job, let order):
-            add(ClientJob(attachedTo: job, order: order, window: window), job, into: &actions)
+        case .attach(let job, let order, let after, let most):
+            add(
+                ClientJob(attachedTo: job, order: order, after: after, window: most ?? window), job, into: &actions)
         case .append(let job, let payloads):
             jobs[job]?.append(payloads)
             pump(job, into: &actions)
@@ -129,6 +157,9 @@ package struct ClientMachine {
             openQueries.append((id, query))
             if isConnected { actions.append(.send(.query(id: id, query))) }
         case .watch(let job, let task, let on):
+            let watch = Watch(job: job, task: task)
+            watches.removeAll { $0 == watch }
+            if on { watches.append(watch) }
             if isConnected { actions.append(.send(.watch(job: job, task: task, on: on))) }
         case .leave:
             if isConnected { actions.append(.send(.goodbye)) }
@@ -143,6 +174,9 @@ package struct ClientMachine {
         guard isConnected else { return }
         if nextHeartbeat <= now {
             nextHeartbeat = now + heartbeatInterval
+            settledBeforeHeartbeat += settled
+            settled.removeAll()
+            unansweredHeartbeats += 1
             actions.append(.send(.heartbeat))
         }
         if lastHeard + Limits.suspectAfter <= now {
@@ -180,6 +214,7 @@ package struct ClientMachine {
 
     private mutating func removeIfOver(_ id: JobID) {
         guard let job = jobs[id], job.isOver, job.unconsumed == 0 else { return }
+        if job.isAttached { settled.append(Settled(job: id, order: job.order, cursor: job.cursor)) }
         jobs[id] = nil
         order.removeAll { $0 == id }
     }
@@ -214,7 +249,19 @@ package struct ClientMachine {
         case .output(let chunk):
             actions.append(.output(chunk))
         case .heartbeat:
-            break
+            unansweredHeartbeats -= 1
+            if unansweredHeartbeats <= 0 { settledBeforeHeartbeat.removeAll() }
+        }
+    }
+
+    /// Says once more, on a new connection, that all of these jobs arrived.
+    private mutating func settleAgain(isNewServer: Bool, into actions: inout [ClientAction]) {
+        settledBeforeHeartbeat += settled
+        settled.removeAll()
+        unansweredHeartbeats = 0
+        if isNewServer { settledBeforeHeartbeat.removeAll() }
+        for job in settledBeforeHeartbeat {
+            actions.append(.send(.read(ReadRequest(job: job.job, order: job.order, after: job.cursor))))
         }
     }
 
@@ -237,6 +284,8 @@ package struct ClientMachine {
         guard let job = jobs[progress.job], !job.isOver else { return }
         jobs[progress.job]?.isOver = true
         if !job.isAbandoned { actions.append(.ended(progress.job, progress)) }
+        // Nothing more comes that room would have to be kept for.
+        jobs[progress.job]?.acknowledgeAll(into: &actions)
         removeIfOver(progress.job)
     }
 }

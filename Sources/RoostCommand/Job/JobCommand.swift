@@ -5,5 +5,20 @@ struct JobCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "job",
         abstract: "Submit work that the server keeps, and see to it.",
-        subcommands: [])
+        discussion: """
+            JOB is a job's number, or several: 5, 2-9, 5,7, last, all. TASK is a task's index, counted from 0.
+
+            EXAMPLES
+              roost job submit --name thumbs convert {} -resize 200 {/.}.png ::: *.jpg
+              roost job wait last && roost job results last
+              roost job explain 5                why nothing runs
+              roost job retry 5                  the failed tasks, once more
+            """,
+        groupedSubcommands: [
+            CommandGroup(
+                name: "Give and fetch:",
+                subcommands: [JobSubmit.self, JobWait.self, JobResults.self, JobLogs.self, JobForget.self]),
+            CommandGroup(name: "Look:", subcommands: [JobList.self, JobShow.self, JobExplain.self]),
+            CommandGroup(name: "Change:", subcommands: [JobCancel.self, JobRetry.self, JobRelease.self]),
+        ])
 }

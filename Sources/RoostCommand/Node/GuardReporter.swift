@@ -53,7 +53,7 @@ package enum GuardReporter {
         while Clock.now() < end {
             do throws(RoostError) {
                 _ = try await dialer.connect(hello: .guardReport(report), on: group.next()) {
-                    (_: Welcome, _: any Link<NodeToServer>) -> any LinkDelegate<ServerToNode> in Deaf()
+                    (_: Welcome, _: any Link<NodeToServer>) -> any LinkDelegate<ServerToNode> in Deaf<ServerToNode>()
                 }
                 break
             } catch {
@@ -71,11 +71,4 @@ extension GuardReport {
         guard let node = UInt64(arguments[2]), let incarnation = UInt64(arguments[3]) else { return nil }
         self.init(node: NodeID(rawValue: node), incarnation: Incarnation(rawValue: incarnation))
     }
-}
-
-/// The guard has nothing to hear.
-private final class Deaf: LinkDelegate {
-    func linkReceived(_ messages: [ServerToNode]) {}
-    func linkWritabilityChanged(_ isWritable: Bool) {}
-    func linkClosed(_ reason: RoostError) {}
 }

@@ -44,6 +44,8 @@ package struct CStringBlock: Hashable, Sendable, ExpressibleByArrayLiteral {
 
     /// Every string, repaired where it is not UTF-8; for messages and tests.
     package var strings: [String] {
-        bytes.split(separator: 0, omittingEmptySubsequences: false).dropLast().map { String(decoding: $0, as: UTF8.self) }
+        bytes.split(separator: 0, omittingEmptySubsequences: false).dropLast().map {
+            String(decoding: $0, as: UTF8.self)
+        }
     }
 }

@@ -45,7 +45,8 @@ package struct Cgroup: Equatable, Sendable {
         }
     }
 
-    /// A container often sees only its own part of the tree, mounted at `point`: then `path` starts with the part's `root`.
+    /// A container often sees only its own part of the tree, mounted at `point`: then `path` starts with the
+    /// part's `root`.
     private static func directory(of path: String, root: String, point: String) -> String {
         var rest = path
         if root != "/" {
@@ -62,7 +63,9 @@ package struct Cgroup: Equatable, Sendable {
     package static func chain(from directory: String, upTo root: String) -> [String] {
         var chain = [directory]
         var current = directory
-        while current != root, current.hasPrefix(root), let slash = current.lastIndex(of: "/"), slash > current.startIndex {
+        while current != root, current.hasPrefix(root), let slash = current.lastIndex(of: "/"),
+            slash > current.startIndex
+        {
             current = String(current[..<slash])
             chain.append(current)
         }

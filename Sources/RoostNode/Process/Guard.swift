@@ -3,8 +3,8 @@ import Glibc
 
 /// The guard's side: waits until the agent is gone, and leaves nothing of it behind.
 ///
-/// The process that calls this is the guard and does nothing else: it moves into its own session, ignores signals that stop
-/// agents, and closes every descriptor but `input`.
+/// The process that calls this is the guard and does nothing else: it moves into its own session, ignores the
+/// signals that stop agents, and closes every descriptor but `input`.
 ///
 /// - Parameters:
 ///   - tag: what the agent's processes carry in `ROOST_GUARD`
@@ -24,7 +24,7 @@ struct GuardRoll {
     private(set) var groups: Set<Int32> = []
     private var rest: [UInt8] = []
     private var saidBye = false
-    /// How long the guard lets records pile up in the pipe, so that starting a program wakes it ten times a second at most.
+    /// How long the guard lets records pile up in the pipe, so that starts wake it ten times a second at most.
     private static let napMilliseconds: Int32 = 100
 
     /// Follows the records until the pipe closes. True: the agent said goodbye.
@@ -69,7 +69,9 @@ enum GuardProcess {
     static func detach(keeping input: Int32) {
         // Started by `GuardLine` it leads a session already, and this says so with an error.
         setsid()
-        for ignored in [SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE, SIGTSTP, SIGTTIN, SIGTTOU] { signal(ignored, SIG_IGN) }
+        for ignored in [SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE, SIGTSTP, SIGTTIN, SIGTTOU] {
+            signal(ignored, SIG_IGN)
+        }
         chdir("/")
         closeAll(but: input)
         // The out-of-memory killer should look elsewhere; only root may ask for that.
@@ -88,7 +90,8 @@ enum GuardProcess {
     private static func closeRange(_ first: UInt32, _ last: UInt32) {
         guard first <= last, roost_close_range(first, last) != 0 else { return }
         var limit = rlimit()
-        let most = getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 ? min(limit.rlim_cur, 65536) : 65536
+        let most =
+            getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 ? min(limit.rlim_cur, 65536) : 65536
         for descriptor in first...max(first, min(last, UInt32(most))) { close(Int32(descriptor)) }
     }
 }
@@ -130,7 +133,9 @@ struct TagSweep {
         defer { closedir(directory) }
         let own = getpid()
         while let entry = readdir(directory) {
-            let name = withUnsafeBytes(of: &entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+            let name = withUnsafeBytes(of: &entry.pointee.d_name) {
+                String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+            }
             guard let pid = Int32(name), pid > 1, pid != own else { continue }
             // The pidfd comes first: the number may belong to another process by the time we kill.
             let pidfd = roost_pidfd_open(pid)
@@ -145,9 +150,13 @@ struct TagSweep {
     }
 
     private func carriesTag(_ pid: Int32) -> Bool {
-        guard let environment = TextFile.bytes("/proc/\(pid)/environ", limit: Self.mostEnvironment) else { return false }
+        guard let environment = TextFile.bytes("/proc/\(pid)/environ", limit: Self.mostEnvironment) else {
+            return false
+        }
         return environment.withUnsafeBytes { bytes in
-            guard let start = bytes.baseAddress, let name = Self.find(Array("ROOST_GUARD=".utf8), in: bytes) else { return false }
+            guard let start = bytes.baseAddress, let name = Self.find(Array("ROOST_GUARD=".utf8), in: bytes) else {
+                return false
+            }
             // A nested agent's workers name several tags.
             let value = UnsafeRawBufferPointer(start: start + name, count: bytes.count - name).prefix { $0 != 0 }
             return Self.find(tag, in: UnsafeRawBufferPointer(rebasing: value)) != nil
@@ -155,7 +164,9 @@ struct TagSweep {
     }
 
     private static func find(_ needle: [UInt8], in bytes: UnsafeRawBufferPointer) -> Int? {
-        guard let start = bytes.baseAddress, let hit = roost_find(start, bytes.count, needle, needle.count) else { return nil }
+        guard let start = bytes.baseAddress, let hit = roost_find(start, bytes.count, needle, needle.count) else {
+            return nil
+        }
         return UnsafeRawPointer(hit) - start
     }
 }

@@ -104,7 +104,9 @@ package final class GuardLine: Sendable {
     /// False: nobody reads any more.
     private static func write(_ state: inout State) -> Bool {
         while !state.unwritten.isEmpty {
-            let count = withoutBrokenPipeSignal { Glibc.write(state.descriptor, state.unwritten, state.unwritten.count) }
+            let count = withoutBrokenPipeSignal {
+                Glibc.write(state.descriptor, state.unwritten, state.unwritten.count)
+            }
             if count == state.unwritten.count {
                 state.unwritten.removeAll(keepingCapacity: true)
             } else if count > 0 {
@@ -172,8 +174,8 @@ package final class GuardLine: Sendable {
             "/".withCString { directory in
                 var plan = roost_spawn_plan(
                     path: strings[0], arguments: strings.baseAddress, environment: environ, directory: directory,
-                    input: ends[0], output: devNull, error: devNull, cgroup_procs: -1, data_limit: 0, close_others: 1, new_session: 1,
-                    signals_blocked: 1)
+                    input: ends[0], output: devNull, error: devNull, cgroup_procs: -1, data_limit: 0, close_others: 1,
+                    new_session: 1, signals_blocked: 1)
                 return roost_spawn(&plan, &step, &error)
             }
         }

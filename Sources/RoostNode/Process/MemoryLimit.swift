@@ -21,15 +21,15 @@ package enum MemoryLimitMethod: Sendable, CustomStringConvertible {
 /// The v2 tree allows children with limits only in a group that has no processes itself. So where the group was handed
 /// to us (systemd's `Delegate=`, or a container's own root) and holds only our processes, these move one level down,
 /// and `agent` and the limited groups become siblings.
-struct MemoryGroups: Sendable {
-    static let shared: MemoryGroups? = MemoryGroups(
+package struct MemoryGroups: Sendable {
+    package static let shared: MemoryGroups? = MemoryGroups(
         cgroup: .current(), isPermitted: { access($0, W_OK) == 0 }, ownProcess: getpid())
 
-    let directory: String
+    package let directory: String
     private static let count = Atomic<UInt64>(0)
 
     /// nil when there is no group, no memory controller or no permission. Nothing is changed then.
-    init?(cgroup: Cgroup, isPermitted: (String) -> Bool, ownProcess: Int32) {
+    package init?(cgroup: Cgroup, isPermitted: (String) -> Bool, ownProcess: Int32) {
         guard let directory = cgroup.unified else { return nil }
         let controllers = TextFile.text(directory + "/cgroup.controllers") ?? ""
         let enabled = TextFile.text(directory + "/cgroup.subtree_control") ?? ""
@@ -42,16 +42,21 @@ struct MemoryGroups: Sendable {
 
         // Somebody else's processes are not ours to move: then the group was not handed to us.
         let procs = (TextFile.text(directory + "/cgroup.procs") ?? "").split(separator: "\n").compactMap { Int32($0) }
-        guard procs == [ownProcess] else { return nil }
+        guard procs.contains(ownProcess), procs.allSatisfy({ Self.isOurs($0, ownProcess) }) else { return nil }
         let agent = directory + "/agent-\(ownProcess)"
         guard mkdir(agent, 0o755) == 0 else { return nil }
-        guard TextFile.write("\(ownProcess)", to: agent + "/cgroup.procs") == 0,
-            TextFile.write("+memory", to: directory + "/cgroup.subtree_control") == 0
-        else {
-            _ = TextFile.write("\(ownProcess)", to: directory + "/cgroup.procs")
+        let moved = procs.allSatisfy { TextFile.write("\($0)", to: agent + "/cgroup.procs") == 0 }
+        guard moved, TextFile.write("+memory", to: directory + "/cgroup.subtree_control") == 0 else {
+            for process in procs { _ = TextFile.write("\(process)", to: directory + "/cgroup.procs") }
             rmdir(agent)
             return nil
         }
+    }
+
+    /// Ourselves, our guard, and workers that are running already.
+    private static func isOurs(_ process: Int32, _ ownProcess: Int32) -> Bool {
+        process == ownProcess
+            || TextFile.text("/proc/\(process)/status")?.number(after: "PPid") == UInt64(ownProcess)
     }
 
     /// Makes a group with a limit; nil when the system refuses.

@@ -5,21 +5,21 @@
 ///   [0 ……………… headLimit)          [… newest | oldest …]
 ///                                           ▲ next
 /// ```
-struct OutputCapture {
+package struct OutputCapture {
     let headLimit: Int
     let tailLimit: Int
-    private(set) var totalBytes: UInt64 = 0
+    package private(set) var totalBytes: UInt64 = 0
     private var head: [UInt8] = []
     private var tail: [UInt8] = []
     /// Where the next byte goes in a full ring.
     private var next = 0
 
-    init(headLimit: Int, tailLimit: Int) {
+    package init(headLimit: Int, tailLimit: Int) {
         self.headLimit = max(0, headLimit)
         self.tailLimit = max(0, tailLimit)
     }
 
-    mutating func append(_ bytes: UnsafeRawBufferPointer) {
+    package mutating func append(_ bytes: UnsafeRawBufferPointer) {
         totalBytes += UInt64(bytes.count)
         var rest = bytes[...]
         let forHead = min(headLimit - head.count, rest.count)
@@ -46,7 +46,7 @@ struct OutputCapture {
     }
 
     /// What is kept so far.
-    var captured: CapturedOutput {
+    package var captured: CapturedOutput {
         let straight = next == 0 ? tail : Array(tail[next...] + tail[..<next])
         return CapturedOutput(head: head, tail: straight, totalBytes: totalBytes)
     }

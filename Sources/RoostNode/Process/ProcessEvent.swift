@@ -1,5 +1,8 @@
 /// The two streams that are captured.
-package enum OutputStream: UInt8, Sendable { case stdout = 0, stderr = 1 }
+package enum OutputStream: UInt8, Sendable {
+    case stdout = 0
+    case stderr = 1
+}
 
 /// What happened to a process that was asked for.
 ///

@@ -58,8 +58,8 @@ package final class ProcessReactor: Sendable {
 
     package func resumeOutput(token: UInt64) { shared.send(.reading(token: token, true)) }
 
-    /// Kills every process group, reaps it, reports its end, and ends the thread. Blocks until that is done, unless it is
-    /// called from `onEvents`. What is asked for afterwards is ignored.
+    /// Kills every process group, reaps it, reports its end, and ends the thread. Blocks until that is done, unless
+    /// it is called from `onEvents`. What is asked for afterwards is ignored.
     package func shutDown() {
         shared.send(.shutDown)
         if shared.isOnThread {

@@ -36,7 +36,8 @@ extension ReactorLoop {
             if stdout < 0 && stderr < 0 { return true }
             // poll skips negative descriptors. It tells "empty" from "at its end" without a read.
             var waiting = (
-                pollfd(fd: stdout, events: Int16(POLLIN), revents: 0), pollfd(fd: stderr, events: Int16(POLLIN), revents: 0)
+                pollfd(fd: stdout, events: Int16(POLLIN), revents: 0),
+                pollfd(fd: stderr, events: Int16(POLLIN), revents: 0)
             )
             let ready = withUnsafeMutableBytes(of: &waiting) {
                 poll($0.baseAddress?.assumingMemoryBound(to: pollfd.self), 2, 0)

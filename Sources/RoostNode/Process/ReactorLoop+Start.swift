@@ -35,7 +35,8 @@ struct OutputPipe {
 extension ReactorLoop {
     func start(token: UInt64, _ request: ProcessRequest) {
         if shutDownDeadline != nil {
-            return refuse(token, ECANCELED, "cannot start \(request.executable ?? "the command"): the agent is stopping")
+            return refuse(
+                token, ECANCELED, "cannot start \(request.executable ?? "the command"): the agent is stopping")
         }
         if slotOfToken[token] != nil {
             return refuse(token, EEXIST, "a process with token \(token) is running already")

@@ -162,7 +162,11 @@ final class ReactorLoop {
 
     /// Which descriptor of which process an epoll event is about, in 64 bits.
     struct Source {
-        enum Kind: UInt64 { case process = 0, stdout = 1, stderr = 2 }
+        enum Kind: UInt64 {
+            case process = 0
+            case stdout = 1
+            case stderr = 2
+        }
         static let wakeUp = UInt64.max
         var slot: Int
         var generation: UInt32

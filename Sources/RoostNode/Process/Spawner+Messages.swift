@@ -20,7 +20,7 @@ extension Spawner {
             return "cannot start \(name): its memory limit cannot be set: \(words(error))"
         case roost_spawn_step_program where error == ENOENT:
             return exists(name, from: request.workingDirectory)
-                ? "cannot start \(name): the file is there, but the interpreter in its first line, or its loader, is not"
+                ? "cannot start \(name): the file is there, but its interpreter (#! line) or loader is not"
                 : "cannot start \(name): \(words(error))"
         case roost_spawn_step_program where error == E2BIG:
             return "cannot start \(name): arguments and environment are together longer than the system allows"

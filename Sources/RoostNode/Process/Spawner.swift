@@ -152,6 +152,7 @@ struct Spawner {
     }
 
     private static func starts(_ entry: UnsafeMutablePointer<CChar>, with name: StaticString) -> Bool {
-        strncmp(entry, UnsafeRawPointer(name.utf8Start).assumingMemoryBound(to: CChar.self), name.utf8CodeUnitCount) == 0
+        strncmp(entry, UnsafeRawPointer(name.utf8Start).assumingMemoryBound(to: CChar.self), name.utf8CodeUnitCount)
+            == 0
     }
 }

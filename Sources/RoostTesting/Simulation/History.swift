@@ -104,6 +104,8 @@ final class History {
     private var nodeConnections: [ConnectionID?]
     /// The last life of each node that the server knows to be over.
     private var deadLife: [Int]
+    /// Attempts that the node which just connected has to be told to drop.
+    private var toBeDropped: Set<Int> = []
     private var sentBatches: [[UInt64: OutcomeBatch]]
     private(set) var readings: [Reading] = []
     var epoch: Epoch = 1
@@ -188,6 +190,7 @@ final class History {
         if life > deadLife[node] + 1 { nodeDied(node, life: life - 1) }
         var named: Set<AttemptID> = []
         for run in inventory {
+            noteStrangers(run, node: node)
             for task in run.attempts.tasks.first..<run.attempts.tasks.end {
                 named.insert(
                     AttemptID(
@@ -207,6 +210,34 @@ final class History {
             }
         }
         openOfNode[node].removeAll { attempts[$0].isOver }
+    }
+
+    /// What a newer attempt has taken the place of, or another server granted.
+    private func noteStrangers(_ run: InventoryRun, node: Int) {
+        guard run.state != .finished, let job = job(run.attempts.job) else { return }
+        for task in run.attempts.tasks.first..<run.attempts.tasks.end {
+            guard let index = find(job, task, run.attempts.epoch, run.attempts.number, node: node) else { continue }
+            if run.attempts.epoch != epoch || !isLatest(index) { toBeDropped.insert(index) }
+        }
+    }
+
+    /// The turn is over in which a node connected; unless its connection is over, too, it has been told.
+    func turnEnded(isOpen: (ConnectionID) -> Bool) {
+        guard !toBeDropped.isEmpty else { return }
+        let untold = toBeDropped.filter { nodeConnections[attempts[$0].node].map(isOpen) ?? false }
+        toBeDropped.removeAll()
+        guard let index = untold.min() else { return }
+        fail(.superseded, "\(show(attempts[index])) is its node's no more, and the node is not told so")
+    }
+
+    func toldToDrop(_ node: Int, _ runs: [AttemptRun]) {
+        guard !toBeDropped.isEmpty else { return }
+        for run in runs {
+            guard let job = job(run.job) else { continue }
+            for task in run.tasks.first..<run.tasks.end {
+                if let index = find(job, task, run.epoch, run.number, node: node) { toBeDropped.remove(index) }
+            }
+        }
     }
 
     /// The server knows that the agent's life is over.

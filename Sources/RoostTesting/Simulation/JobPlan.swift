@@ -73,7 +73,9 @@ extension JobPlan {
         var count = isBatch ? random.int(1...1500) : random.int(1...80)
         if random.chance(0.05) { count = 0 }
         var behaviours: [TaskBehaviour] = []
-        let typical = random.length(.milliseconds(1), isBatch ? .milliseconds(30) : .seconds(8))
+        let isLong = faults.isOn(.longTasks) && random.chance(0.3)
+        let typical = random.length(.milliseconds(1), .seconds(8)) * (isLong ? 8 : 1)
+        if isLong { count = min(count, 20) }
         for _ in 0..<count {
             behaviours.append(
                 isBatch
@@ -109,7 +111,7 @@ extension JobPlan {
         _ policy: inout JobPolicy, from random: inout SeededGenerator, faults: FaultPlan
     ) {
         policy.priority = Int32(random.int(-1...1))
-        policy.lease = random.length(.seconds(10), .seconds(300))
+        policy.lease = random.length(.seconds(10), random.chance(0.5) ? .seconds(40) : .seconds(300))
         policy.crashLimit = UInt32(random.int(0...4))
         policy.retries = UInt32(random.chance(0.5) ? 0 : random.int(1...3))
         policy.killGrace = random.length(.milliseconds(100), .seconds(5))
@@ -128,8 +130,8 @@ extension JobPlan {
         from random: inout SeededGenerator, faults: FaultPlan, typical: Duration, policy: JobPolicy
     ) -> TaskBehaviour {
         var behaviour = TaskBehaviour(duration: random.length(typical, typical * 4), ending: .succeeds)
-        if faults.isOn(.longTasks) && random.chance(0.03) {
-            behaviour.duration = random.length(.seconds(20), .seconds(200))
+        if faults.isOn(.longTasks) && random.chance(0.2 * faults.strength(.longTasks)) {
+            behaviour.duration = random.length(.seconds(20), .seconds(400))
         }
         if faults.isOn(.failures) && random.chance(0.15 * faults.strength(.failures)) {
             behaviour.ending = .fails(random.chance(0.5) ? .max : random.int(1...2))

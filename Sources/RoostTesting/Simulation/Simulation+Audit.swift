@@ -8,17 +8,19 @@ extension Simulation {
     func audit() -> Bool {
         checkSuperseded()
         guard isQuiet else {
-            queue.schedule(.audit, at: now + .seconds(5))
+            queue.schedule(.audit, at: now + .seconds(2))
             return true
         }
         let alive = clients.filter(\.isAlive)
-        if alive.allSatisfy(\.isDone) {
+        let isAtRest = allWorkersRest && isServerUp && remains == nil
+        if alive.allSatisfy(\.isDone) && isAtRest {
+            // Only then: a server that forgets a job because its client leaves has not shown that it would.
+            if alive.allSatisfy(\.hasLeft) { return false }
             for client in alive where !client.hasLeft {
                 note(50, client.ordinal, 0, "client-\(client.ordinal) leaves")
                 client.hasLeft = true
                 tell(client, .leave)
             }
-            if allWorkersRest && isServerUp && remains == nil { return false }
         }
         if now > latestEnd { failToFinish() }
         queue.schedule(.audit, at: now + .seconds(5))
@@ -82,21 +84,26 @@ extension Simulation {
 
     /// A node that was in contact for a while runs nothing that is not its own any more.
     private func checkSuperseded() {
-        for node in nodes where node.isWelcome && node.isAlive {
-            guard let connection = node.connection, !connection.isDead, node.cutUntil + .seconds(30) < now else { continue }
+        for node in nodes {
             for worker in node.works.keys.sorted() {
-                guard let work = node.works[worker], let index = work.attempts.first else { continue }
-                let attempt = history.attempts[index]
-                var since = node.welcomed
-                if attempt.epoch == configuration.epoch {
-                    guard let newest = history.jobs[attempt.job].attempts[Int(attempt.task)].last, Int(newest) != index
-                    else { continue }
-                    since = max(since, history.attempts[Int(newest)].granted)
-                }
-                if since + .seconds(30) < now && work.behaviour != nil {
-                    history.fail(.superseded, "\(history.show(attempt)) goes on")
-                }
+                if let index = node.works[worker]?.attempts.first { checkSuperseded(index, node) }
             }
         }
+    }
+
+    func checkSuperseded(_ index: Int, _ node: SimulatedNode) {
+        guard node.isWelcome, let connection = node.connection, !connection.isDead,
+            node.cutUntil + .seconds(10) < now
+        else { return }
+        let attempt = history.attempts[index]
+        var since = node.welcomed
+        if attempt.epoch == configuration.epoch {
+            guard let newest = history.jobs[attempt.job].attempts[Int(attempt.task)].last, Int(newest) != index
+            else { return }
+            since = max(since, history.attempts[Int(newest)].granted)
+        }
+        // A batch is over before anybody could stop it.
+        guard since + .seconds(10) < now, history.jobs[attempt.job].plan.spec.runtime != .digest else { return }
+        history.fail(.superseded, "\(history.show(attempt)) goes on")
     }
 }

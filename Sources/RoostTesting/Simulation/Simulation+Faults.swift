@@ -53,7 +53,7 @@ extension Simulation {
 
     private func cutOff() {
         faultCounts[Fault.partitions.rawValue] += 1
-        let until = now + random.length(.milliseconds(100), .seconds(600))
+        let until = now + drawCut()
         if random.chance(0.8) {
             let node = random.pick(nodes)
             note(40, node.ordinal, 0, "\(node.name) is cut off until \(Trace.show(until))")
@@ -62,6 +62,15 @@ extension Simulation {
             let client = random.pick(clients)
             note(41, client.ordinal, 0, "client-\(client.ordinal) is cut off until \(Trace.show(until))")
             client.cutUntil = max(client.cutUntil, until)
+        }
+    }
+
+    /// Short of a lease, about a lease, longer than any lease.
+    private func drawCut() -> Duration {
+        switch random.int(0...9) {
+        case 0...3: random.length(.milliseconds(100), .seconds(10))
+        case 4...8: random.even(.seconds(10), .seconds(120))
+        default: random.even(.seconds(100), .seconds(600))
         }
     }
 
@@ -147,11 +156,11 @@ extension Simulation {
         ask(client, 0, random.chance(0.6) ? .drainNode(name: name) : .killNode(name: name))
     }
 
-    /// Faults stop: whoever is down comes back.
+    /// Faults stop. The node that can run everything comes back, of the others some.
     func becomeQuiet() {
         note(47, 0, 0, "faults stop")
         isQuiet = true
-        for node in nodes where !node.isAlive {
+        for node in nodes where !node.isAlive && (node.ordinal == 0 || random.chance(0.5)) {
             queue.schedule(.nodeStart(node.ordinal), at: now + random.length(.milliseconds(100), .seconds(30)))
         }
     }

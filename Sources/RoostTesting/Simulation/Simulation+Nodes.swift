@@ -145,6 +145,7 @@ extension Simulation {
         let facts = WorkerStartFacts(job: start.job.id, tasks: start.tasks, epoch: start.epoch, number: start.attempt)
         let attempts = history.started(node.ordinal, facts, at: now)
         guard let job = history.job(start.job.id), history.broken == nil else { return }
+        for index in attempts { checkSuperseded(index, node) }
         node.inUse.add(start.job.request)
         if let shortage = node.offer.shortage(for: node.inUse) {
             history.fail(.overCommitted, "\(node.name) \(shortage)")

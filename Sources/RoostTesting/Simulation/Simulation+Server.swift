@@ -119,6 +119,7 @@ extension Simulation {
             observe(letter.message, connection)
             send(.toNode(letter.message), connection, up: false)
         }
+        history.turnEnded { connections[$0]?.isOpenAtServer ?? false }
         for letter in effects.toClients {
             guard let connection = connections[letter.connection], connection.isOpenAtServer else { continue }
             send(.toClient(letter.message), connection, up: false)
@@ -145,7 +146,8 @@ extension Simulation {
         case .acknowledge(let sequences):
             history.acknowledged(
                 node, sequences, clientNeeds: { clients[$0].isAlive && !clients[$0].hasLeft }, at: now)
-        case .job, .retract, .cancel, .drop, .forget, .watch, .drain, .shutDown, .heartbeat: break
+        case .drop(let runs): history.toldToDrop(node, runs)
+        case .job, .retract, .cancel, .forget, .watch, .drain, .shutDown, .heartbeat: break
         }
     }
 

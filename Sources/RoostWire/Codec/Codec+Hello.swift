@@ -37,7 +37,7 @@ extension Hello {
 extension ClientHello {
     func encode(into writer: inout ProtobufWriter) {
         writer.fixed64(1, session.rawValue)
-        writer.string(2, description)
+        writer.string(2, description.asName)
     }
 
     init(_ reader: inout ProtobufReader) throws(WireFault) {
@@ -74,13 +74,13 @@ extension NodeHello {
     func encode(into writer: inout ProtobufWriter) {
         writer.fixed64(1, node.rawValue)
         writer.fixed64(2, incarnation.rawValue)
-        writer.string(3, name)
+        writer.string(3, name.asName)
         writer.signed(4, processID)
         writer.nested(5) { offer.encode(into: &$0) }
         for label in labels { writer.nested(6) { label.encode(into: &$0) } }
         for runtime in runtimes { writer.stringElement(7, runtime.rawValue) }
-        writer.string(8, platform)
-        writer.string(9, version)
+        writer.string(8, platform.asName)
+        writer.string(9, version.asName)
         for run in inventory { writer.nested(10) { run.encode(into: &$0) } }
     }
 
@@ -173,7 +173,7 @@ extension Welcome {
     func encode(version: UInt8, into writer: inout ProtobufWriter) {
         writer.fixed64(1, pool)
         writer.varint(2, epoch)
-        writer.string(3, serverVersion)
+        writer.string(3, serverVersion.asName)
         writer.duration(4, heartbeat)
         writer.signed(5, unixNanoseconds)
         writer.varint(6, version)
@@ -246,8 +246,14 @@ extension RoostError {
 }
 
 extension String {
-    /// As many whole characters as fit into `count` bytes.
+    /// As much of the beginning as fits into `count` bytes, without cutting a character's bytes apart.
     func prefixBytes(_ count: Int) -> String {
-        utf8.count <= count ? self : String(decoding: Array(utf8.prefix(count)), as: UTF8.self)
+        guard utf8.count > count else { return self }
+        var end = utf8.index(utf8.startIndex, offsetBy: count)
+        while end > utf8.startIndex, utf8[end] & 0xC0 == 0x80 { end = utf8.index(before: end) }
+        return String(decoding: utf8[..<end], as: UTF8.self)
     }
+
+    /// A name as its reader accepts it.
+    var asName: String { prefixBytes(Limits.nameBytes) }
 }

@@ -3,7 +3,7 @@ import RoostModel
 extension JobSpec {
     func encode(into writer: inout ProtobufWriter) {
         writer.jobID(1, id)
-        writer.string(2, name)
+        writer.string(2, name.asName)
         writer.string(3, runtime.rawValue)
         writer.blob(4, common[...])
         writer.nested(5) { request.encode(into: &$0) }

@@ -6,7 +6,7 @@ extension OutcomeBatch {
     func encode(into writer: inout ProtobufWriter) {
         writer.jobID(1, job)
         writer.varint(2, epoch)
-        writer.string(3, node)
+        writer.string(3, node.asName)
         writer.ranges(4, tasks)
         writer.packed(5, attempts)
         writer.bytes(6, codes.map(\.rawValue))
@@ -79,7 +79,7 @@ extension OutcomeBatch.PositionedPostMortem {
 extension PostMortem {
     func encode(into writer: inout ProtobufWriter) {
         writer.string(1, reason.prefixBytes(ProtobufReader.textBytes))
-        writer.string(2, node)
+        writer.string(2, node.asName)
         writer.varint(3, attempt)
         writer.optionalSigned(4, signal)
         writer.optionalSigned(5, exitStatus)

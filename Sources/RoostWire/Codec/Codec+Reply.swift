@@ -76,7 +76,7 @@ extension PoolSnapshot {
     func encode(into writer: inout ProtobufWriter) {
         writer.fixed64(1, pool)
         writer.varint(2, epoch)
-        writer.string(3, version)
+        writer.string(3, version.asName)
         writer.double(4, uptimeSeconds)
         writer.varint(5, clients)
         for node in nodes { writer.nested(6) { node.encode(into: &$0) } }
@@ -130,12 +130,12 @@ extension PoolCounters {
 extension NodeSnapshot {
     func encode(into writer: inout ProtobufWriter) {
         writer.fixed64(1, id.rawValue)
-        writer.string(2, name)
+        writer.string(2, name.asName)
         writer.varint(3, state.rawValue)
         writer.signed(4, processID)
-        writer.string(5, peer)
-        writer.string(6, platform)
-        writer.string(7, version)
+        writer.string(5, peer.asName)
+        writer.string(6, platform.asName)
+        writer.string(7, version.asName)
         writer.nested(8) { offer.encode(into: &$0) }
         for label in labels { writer.nested(9) { label.encode(into: &$0) } }
         writer.varint(10, granted)
@@ -178,8 +178,8 @@ extension JobSnapshot {
     func encode(into writer: inout ProtobufWriter) {
         writer.jobID(1, id)
         writer.varint(2, number)
-        writer.string(3, name)
-        writer.string(4, user)
+        writer.string(3, name.asName)
+        writer.string(4, user.asName)
         writer.string(5, runtime.rawValue)
         writer.varint(6, retention.rawValue)
         writer.signed(7, priority)
@@ -237,7 +237,7 @@ extension JobSnapshot.Trouble {
 
 extension ExplainedNode {
     func encode(into writer: inout ProtobufWriter) {
-        writer.string(1, node)
+        writer.string(1, node.asName)
         writer.bool(2, canRun)
         writer.string(3, reason.prefixBytes(ProtobufReader.textBytes))
     }
@@ -259,7 +259,7 @@ extension TokenSnapshot {
     func encode(into writer: inout ProtobufWriter) {
         writer.string(1, id)
         writer.varint(2, role.rawValue)
-        writer.string(3, user)
+        writer.string(3, user.asName)
         writer.signed(4, created)
         writer.optionalSigned(5, expires)
         writer.bool(6, isRevoked)

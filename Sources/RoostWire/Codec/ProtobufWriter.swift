@@ -127,7 +127,8 @@ package struct ProtobufWriter {
     }
 
     /// Unsigned numbers one after the other in one field.
-    mutating func packed<Element: UnsignedInteger & FixedWidthInteger>(_ field: Int, _ values: some Collection<Element>) {
+    mutating func packed<Element: UnsignedInteger & FixedWidthInteger>(_ field: Int, _ values: some Collection<Element>)
+    {
         guard !values.isEmpty else { return }
         var size = 0
         for value in values { size += Self.size(of: UInt64(value)) }
@@ -179,7 +180,7 @@ package struct ProtobufWriter {
         }
         let size = Self.size(of: UInt64(length))
         buffer.writeRepeatingByte(0, count: size - 1)
-        buffer.copyBytes(within: start + 1, length: length, to: start + size)
+        buffer.moveBytes(at: start + 1, to: start + size, length: length)
         buffer.moveWriterIndex(to: start)
         rawVarint(UInt64(length))
         buffer.moveWriterIndex(forwardBy: length)
@@ -189,10 +190,11 @@ package struct ProtobufWriter {
 }
 
 extension ByteBuffer {
-    /// Moves bytes to a place further right in the same buffer.
-    fileprivate mutating func copyBytes(within index: Int, length: Int, to target: Int) {
-        guard let copy = getSlice(at: index, length: length) else { preconditionFailure("the bytes were just written") }
-        setBuffer(copy, at: target)
+    /// Moves bytes that were written just before to a place further right, in place.
+    fileprivate mutating func moveBytes(at index: Int, to target: Int, length: Int) {
+        do { try copyBytes(at: index, to: target, length: length) } catch {
+            preconditionFailure("both places were written just before: \(error)")
+        }
     }
 }
 

@@ -60,7 +60,8 @@ struct FragmentAssembler {
         guard total >= 2, total <= UInt64(Limits.messageBytes - announcedBytes) else {
             throw RoostError(
                 .limit,
-                "the peer announced a message of \(total) bytes; \(Limits.messageBytes) are allowed, all unfinished ones together")
+                "the peer announced a message of \(total) bytes; \(Limits.messageBytes) are allowed, all unfinished ones together"
+            )
         }
         announcedBytes += Int(total)
         // The announcement is only a word: memory grows with the bytes that really come.

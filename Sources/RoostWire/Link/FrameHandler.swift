@@ -41,6 +41,8 @@ package final class FrameHandler: ChannelInboundHandler {
     private var isConnected = false
     private var isContinuing = false
     private var isFinishing = false
+    /// What the owner was told last.
+    private var wasWritable = true
     private var idleFlushes = 0
     private let waitsForTLS: Bool
 
@@ -64,7 +66,7 @@ package final class FrameHandler: ChannelInboundHandler {
     /// The peer's address, for people.
     var peer: String { context?.remoteAddress.map(SocketAddress.words) ?? "a closed connection" }
 
-    var isWritable: Bool { writer.buffer.readableBytes < Self.keptBytes && (context?.channel.isWritable ?? false) }
+    var isWritable: Bool { context?.channel.isWritable ?? false }
 
     /// Adds a frame.
     func append(_ kind: FrameKind, _ body: (inout ProtobufWriter) -> Void) {
@@ -78,7 +80,9 @@ package final class FrameHandler: ChannelInboundHandler {
     /// Adds a message, as a frame of its own or, when it is large or has to stay behind a large one, in pieces.
     func append(_ message: some WireMessage) {
         guard closing == nil else { return }
-        if message.payloadBytes >= FrameSizes.sharedPayloadBytes || (!streams.isEmpty && streams.mustQueue(message.lane)) {
+        if message.payloadBytes >= FrameSizes.sharedPayloadBytes
+            || (!streams.isEmpty && streams.mustQueue(message.lane))
+        {
             appendInPieces(message)
             return
         }
@@ -272,9 +276,13 @@ package final class FrameHandler: ChannelInboundHandler {
     }
 
     package func channelWritabilityChanged(context: ChannelHandlerContext) {
+        if context.channel.isWritable { flush() }
+        // Sending may have filled the socket again: what counts is how it is now, and only if that is news.
         let isWritable = context.channel.isWritable
-        if isWritable { flush() }
-        sink?.writabilityChanged(isWritable)
+        if isWritable != wasWritable {
+            wasWritable = isWritable
+            sink?.writabilityChanged(isWritable)
+        }
         context.fireChannelWritabilityChanged()
     }
 

@@ -76,7 +76,8 @@ package struct LocalEnd<Outgoing: WireMessage, Incoming: WireMessage>: Sendable 
 
     /// Two ends, each on its event loop; both may be on the same.
     package static func pair(
-        _ first: any EventLoop, _ second: any EventLoop, names: (String, String) = ("in this process", "in this process")
+        _ first: any EventLoop, _ second: any EventLoop,
+        names: (String, String) = ("in this process", "in this process")
     ) -> (LocalEnd<Outgoing, Incoming>, LocalEnd<Incoming, Outgoing>) {
         let toFirst = LocalMailbox<Incoming>(reader: first)
         let toSecond = LocalMailbox<Outgoing>(reader: second)

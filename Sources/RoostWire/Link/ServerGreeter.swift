@@ -10,6 +10,8 @@ final class ServerGreeter: FrameSink {
     private let acceptor: any WireAcceptor
     private let log: Logger
     private var state = State.awaitingPreface
+    /// The address, kept for when the channel does not know it any more.
+    private var peer = "unknown"
     /// A guard has said what it came to say: its going is no news.
     private var hasReported = false
     /// Set right after the handler was made; the two hold each other until the connection ends.
@@ -27,6 +29,7 @@ final class ServerGreeter: FrameSink {
     }
 
     func connected() {
+        peer = handler?.peer ?? peer
         handler?.setDeadline {
             RoostError(.unreachable, "no hello within \(Limits.connectTimeout.inSeconds) s after the TLS handshake")
         }
@@ -107,7 +110,7 @@ final class ServerGreeter: FrameSink {
 
     func closed(_ reason: RoostError) {
         if !hasReported {
-            var facts: Logger.Metadata = ["peer": "\(handler?.peer ?? "")", "reason": "\(reason.message)"]
+            var facts: Logger.Metadata = ["peer": "\(peer)", "reason": "\(reason.message)"]
             if !reason.cause.isEmpty { facts["cause"] = "\(reason.cause)" }
             log.info("connection refused", metadata: facts)
         }

@@ -51,7 +51,8 @@ package struct WireDialer: Sendable {
         }
         throw RoostError(
             .unreachable, "cannot reach the pool at \(host):\(port)",
-            remedy: "is the server running there (roost server status)? check host, port and firewalls; see roost doctor",
+            remedy:
+                "is the server running there (roost server status)? check host, port and firewalls; see roost doctor",
             cause: attempts.joined(separator: "; "))
     }
 
@@ -131,8 +132,8 @@ package struct WireDialer: Sendable {
         var named = error
         let place = "\(host):\(port)"
         let resolved = SocketAddress.words(address)
-        let where_ = place == resolved ? place : "\(place) (\(resolved))"
-        named.message = "\(where_): \(error.message)"
+        let target = place == resolved ? place : "\(place) (\(resolved))"
+        named.message = "\(target): \(error.message)"
         return named
     }
 }

@@ -44,7 +44,7 @@ enum Base32 {
         switch character | 0x20 {
         case UInt8(ascii: "o"): return 0
         case UInt8(ascii: "i"), UInt8(ascii: "l"): return 1
-        case let lower: 
+        case let lower:
             let wanted = character >= UInt8(ascii: "A") ? lower : character
             return alphabet.firstIndex(of: wanted).map(UInt8.init)
         }

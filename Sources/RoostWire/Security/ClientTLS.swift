@@ -70,7 +70,8 @@ package enum ServerIdentity {
                 .refused, "the server does not show a certificate authority: it is not a Roost server",
                 remedy: "check host and port of the pool's URL")
         }
-        guard let authorityBytes = chain.dropFirst().first(where: { CertificateFingerprint(ofCertificate: $0) == wanted })
+        guard
+            let authorityBytes = chain.dropFirst().first(where: { CertificateFingerprint(ofCertificate: $0) == wanted })
         else {
             let found = CertificateFingerprint(ofCertificate: chain[chain.count - 1])
             return RoostError(
@@ -80,7 +81,8 @@ package enum ServerIdentity {
         do {
             let authority = try Certificate(derEncoded: authorityBytes)
             let leaf = try Certificate(derEncoded: chain[0])
-            guard leaf.issuer == authority.subject, authority.publicKey.isValidSignature(leaf.signature, for: leaf) else {
+            guard leaf.issuer == authority.subject, authority.publicKey.isValidSignature(leaf.signature, for: leaf)
+            else {
                 return RoostError(.refused, "the server's certificate is not signed by its pool's CA \(wanted)")
             }
             return refusal(leafFrom: leaf.notValidBefore, until: leaf.notValidAfter, at: now)

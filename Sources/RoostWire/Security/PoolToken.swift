@@ -121,7 +121,7 @@ package struct TokenCredential: Hashable, Sendable {
     /// A new one, from the system's cryptographic generator.
     static func random() -> TokenCredential {
         var generator = SystemRandomNumberGenerator()
-        func bytes(_ count: Int) -> [UInt8] { (0..<count).map { _ in UInt8.random(in: 0 ... 255, using: &generator) } }
+        func bytes(_ count: Int) -> [UInt8] { (0..<count).map { _ in UInt8.random(in: 0...255, using: &generator) } }
         guard let credential = TokenCredential(id: bytes(idBytes), secret: bytes(secretBytes)) else {
             preconditionFailure("a credential is made of as many bytes as it needs")
         }

@@ -44,7 +44,9 @@ package enum PrivateFiles {
                 .io, "\(path) holds secrets and is open to other users of this machine",
                 remedy: "chmod 600 \(path), then make new tokens if somebody may have read the old ones")
         }
-        guard status.st_size <= mostBytes else { throw RoostError(.io, "\(path) is too large: \(status.st_size) bytes") }
+        guard status.st_size <= mostBytes else {
+            throw RoostError(.io, "\(path) is too large: \(status.st_size) bytes")
+        }
         var bytes = [UInt8](repeating: 0, count: Int(status.st_size))
         var filled = 0
         while filled < bytes.count {

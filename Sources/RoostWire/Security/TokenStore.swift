@@ -118,7 +118,8 @@ package final class TokenStore: Sendable {
         var records: [TokenID: TokenRecord] = [:]
         for (number, line) in lines.enumerated().dropFirst() {
             guard let record = TokenRecord(line: line) else {
-                throw RoostError(.io, "line \(number + 1) of \(path) is damaged", remedy: "restore it, or remove the line")
+                throw RoostError(
+                    .io, "line \(number + 1) of \(path) is damaged", remedy: "restore it, or remove the line")
             }
             records[record.id] = record
         }

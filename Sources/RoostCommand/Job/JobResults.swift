@@ -1,0 +1,46 @@
+import ArgumentParser
+import Roost
+import RoostModel
+
+/// `roost job results`.
+struct JobResults: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "results",
+        abstract: "Print what a job's tasks printed, as 'roost map -k' would have.",
+        discussion: """
+            What tasks wrote to standard output goes to standard output, their errors to standard error, in the \
+            order of tasks. Of a job that has not ended, what there is; --follow waits for the rest. With --output \
+            json, one object a task: outcome, exit status, node, attempt, times, output, post-mortem.
+            """)
+
+    @Argument(help: ArgumentHelp("A job's number, or 'last'.", valueName: "job"))
+    var job: JobSelection
+
+    @Flag(help: "Wait for tasks that have not ended, until all have.")
+    var follow = false
+
+    @OptionGroup var pool: PoolOptions
+    @OptionGroup var format: OutputOptions
+
+    func run() async throws {
+        let (job, follow, isJSON) = (job, follow, format.isJSON)
+        try await pool.withPool { (pool) throws(RoostError) in
+            let found = try await pool.job(job)
+            try await JobReader(pool: pool, job: found).read(follows: follow) { outcome in
+                if isJSON {
+                    Terminal.print(JSONWriter.document { outcome.write(to: &$0) })
+                } else if let result = outcome.command {
+                    Terminal.print(result.stdout.shown)
+                    Terminal.printError(result.stderr.shown)
+                }
+            }
+        }
+    }
+}
+
+extension RoostModel::CapturedOutput {
+    /// The whole stream, or its beginning and end with a line between them that says what is missing.
+    var shown: [UInt8] {
+        omittedBytes == 0 ? head + tail : head + Array("\n[… \(omittedBytes) bytes not kept …]\n".utf8) + tail
+    }
+}
