@@ -103,7 +103,7 @@ let package = Package(
             dependencies: ["Roost", "RoostEmbedded", "RoostModel", "RoostTesting", "example-primes"],
             swiftSettings: settings),
         .testTarget(
-            name: "RoostCommandTests", dependencies: ["RoostCommand", "RoostModel"], swiftSettings: settings),
+            name: "RoostCommandTests", dependencies: ["RoostCommand", "RoostModel", "roost"], swiftSettings: settings),
         .testTarget(
             name: "SimulationTests", dependencies: ["RoostTesting", "RoostModel", "RoostScheduler", "RoostNode", "Roost"],
             swiftSettings: settings),

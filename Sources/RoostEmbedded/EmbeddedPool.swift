@@ -42,6 +42,7 @@ package struct EmbeddedPool: Sendable {
             node: NodeID(rawValue: .random(in: .min ... .max)), name: MachineFacts.current().hostName, offer: offer,
             spool: .here(currentDirectory()), environment: [])
         configuration.guardExecutable = guardExecutable
+        configuration.guardWaitsForProcess = true
         let agent = try await NodeAgent.make(
             configuration, incarnation: Incarnation(rawValue: UInt64(Clock.unixNanoseconds())), loop: loop, log: log)
         let session = SessionID(rawValue: .random(in: .min ... .max))

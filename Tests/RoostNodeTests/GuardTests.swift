@@ -1,4 +1,5 @@
 import Glibc
+import RoostModel
 import RoostNode
 import Testing
 

@@ -10,10 +10,12 @@ package enum Map {
             let surroundings = MapPlan.Surroundings(
                 environmentNames: Environ.names, outputIsTerminal: isatty(STDOUT_FILENO) == 1,
                 errorIsTerminal: isatty(STDERR_FILENO) == 1)
-            let plan = try MapPlan(arguments: arguments, surroundings: surroundings)
+            var plan = try MapPlan(arguments: arguments, surroundings: surroundings)
             let signals = try MapSignals()
             if plan.readsStandardInput && isatty(STDIN_FILENO) == 1 {
                 say("roost: reading inputs from the terminal, one a line; Ctrl-D ends them\n")
+                // What is typed and a bar that is drawn over it do not go together.
+                plan.progress = .quiet
             }
             return try MapRunner(plan, signals: signals).run()
         } catch let error as MapError {

@@ -178,7 +178,7 @@ package struct CommandRuntime {
             return nil
         case .output(let token, let stream, let offset, let bytes):
             guard let running = running[token] else { return nil }
-            return .workerPrinted(worker: running.worker, stream == .stdout ? .stdout : .stderr, offset: offset, bytes: bytes)
+            return .workerPrinted(worker: running.worker, stream, offset: offset, bytes: bytes)
         case .couldNotStart(let token, _, let message):
             guard let running = remove(token) else { return nil }
             let end = WorkerEnd(
@@ -203,7 +203,7 @@ package struct CommandRuntime {
         var result = CommandResult(
             exitStatus: nil, startNanoseconds: end.startNanoseconds, runNanoseconds: end.runNanoseconds,
             userMicroseconds: end.userMicroseconds, systemMicroseconds: end.systemMicroseconds,
-            peakMemoryBytes: end.peakMemoryBytes ?? 0, stdout: end.stdout.model, stderr: end.stderr.model, slot: UInt32(running.worker + 1))
+            peakMemoryBytes: end.peakMemoryBytes ?? 0, stdout: end.stdout, stderr: end.stderr, slot: UInt32(running.worker + 1))
         let run = UInt64(max(0, end.runNanoseconds))
         switch end.exit {
         case .exited(0):
@@ -236,15 +236,9 @@ package struct CommandRuntime {
     }
 }
 
-extension RoostNode.CapturedOutput {
-    fileprivate var model: RoostModel.CapturedOutput {
-        RoostModel.CapturedOutput(head: head, tail: tail, totalBytes: totalBytes)
-    }
-}
-
 /// The last lines of what a command printed: of its errors, or, when it printed none, of its output.
 enum LastLines {
-    static func of(_ stderr: RoostNode.CapturedOutput, else stdout: RoostNode.CapturedOutput) -> String {
+    static func of(_ stderr: CapturedOutput, else stdout: CapturedOutput) -> String {
         let shown = stderr.totalBytes > 0 ? stderr : stdout
         let bytes = shown.tail.isEmpty ? shown.head : shown.tail
         return String(decoding: bytes.suffix(Limits.postMortemOutputBytes), as: UTF8.self)

@@ -66,7 +66,8 @@ package final class NodeAgent: Sendable {
             return try GuardLine.start(
                 executable: executable,
                 arguments: ["guard", "\(configuration.node.rawValue)", "\(incarnation.rawValue)"]
-                    + configuration.guardArguments)
+                    + configuration.guardArguments,
+                waitsForProcess: configuration.guardWaitsForProcess)
         } catch {
             throw RoostError(.io, "the agent's guard process does not start", cause: "\(error)")
         }

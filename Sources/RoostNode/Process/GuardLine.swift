@@ -19,9 +19,11 @@ package final class GuardLine: Sendable {
     private let state: Mutex<State>
 
     private struct State: Sendable {
-        /// The pipe's write end, -1 after `bye`.
+        /// The pipe's write end, -1 before the guard is there and after `bye`.
         var descriptor: Int32
         var pid: Int32
+        /// Whether the guard is still to be started, with the first process group.
+        var isAwaited = false
         /// Records that have not been written, perhaps beginning inside one.
         var unwritten: [UInt8] = []
         var groups: Set<Int32> = []
@@ -34,21 +36,26 @@ package final class GuardLine: Sendable {
     private static let mostUnwritten = 1 << 20
     private static let goodbyeMilliseconds: Int32 = 2000
 
-    private init(executable: String, arguments: [String], tag: String, _ started: (descriptor: Int32, pid: Int32)) {
+    private init(executable: String, arguments: [String], tag: String, _ started: (descriptor: Int32, pid: Int32)?) {
         self.executable = executable
         self.arguments = arguments
         self.tag = tag
         let outer = getenv("ROOST_GUARD").map { String(cString: $0) + ":" } ?? ""
         environmentEntry = "ROOST_GUARD=\(outer)\(tag)"
-        state = Mutex(State(descriptor: started.descriptor, pid: started.pid))
+        state = Mutex(
+            State(descriptor: started?.descriptor ?? -1, pid: started?.pid ?? 0, isAwaited: started == nil))
     }
 
     /// Starts the guard: `executable` with `arguments` and, as the last one, the tag. It has to call ``runGuard``
     /// with that tag and descriptor 0.
-    package static func start(executable: String, arguments: [String]) throws -> GuardLine {
+    /// - Parameter waitsForProcess: start it just after the agent's first process, which then need not wait for it:
+    ///   for an agent that lives as briefly as its processes.
+    package static func start(
+        executable: String, arguments: [String], waitsForProcess: Bool = false
+    ) throws -> GuardLine {
         let tag = [UInt64.random(in: 0...UInt64.max), UInt64.random(in: 0...UInt64.max)]
             .map { String($0, radix: 36) }.joined(separator: "-")
-        let started = try spawn(executable: executable, arguments: arguments + [tag])
+        let started = waitsForProcess ? nil : try spawn(executable: executable, arguments: arguments + [tag])
         return GuardLine(executable: executable, arguments: arguments, tag: tag, started)
     }
 
@@ -78,7 +85,13 @@ package final class GuardLine: Sendable {
     /// Writes what was registered since the last time, at once where the pipe has room.
     package func flush() {
         state.withLock { state in
-            guard !state.unwritten.isEmpty, state.descriptor >= 0 else { return }
+            guard !state.unwritten.isEmpty else { return }
+            if state.isAwaited {
+                state.isAwaited = false
+                guard let started = try? Self.spawn(executable: executable, arguments: arguments + [tag]) else { return }
+                (state.descriptor, state.pid) = started
+            }
+            guard state.descriptor >= 0 else { return }
             if Self.write(&state) { return }
             replaceGuard(&state)
         }
@@ -87,6 +100,7 @@ package final class GuardLine: Sendable {
     /// The agent leaves in good order. The guard cleans up silently; `waits`: until it has.
     package func bye(waits: Bool = true) {
         let pid = state.withLock { state -> Int32 in
+            state.isAwaited = false
             guard state.descriptor >= 0 else { return 0 }
             GuardRecord(.bye).append(to: &state.unwritten)
             _ = Self.write(&state)

@@ -1,3 +1,5 @@
+package import RoostModel
+
 /// Keeps the first `headLimit` and the last `tailLimit` bytes of a stream in memory that never grows beyond both.
 ///
 /// ```

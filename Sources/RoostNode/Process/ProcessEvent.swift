@@ -1,8 +1,4 @@
-/// The two streams that are captured.
-package enum OutputStream: UInt8, Sendable {
-    case stdout = 0
-    case stderr = 1
-}
+package import RoostModel
 
 /// What happened to a process that was asked for.
 ///
@@ -11,7 +7,7 @@ package enum ProcessEvent: Sendable {
     case started(token: UInt64, pid: Int32)
     /// New output, `offset` bytes after the stream's beginning. What a stream had kept before streaming was switched on
     /// comes again from its own offsets, so a reader goes by them.
-    case output(token: UInt64, stream: OutputStream, offset: UInt64, bytes: [UInt8])
+    case output(token: UInt64, stream: OutputChunk.Stream, offset: UInt64, bytes: [UInt8])
     case ended(token: UInt64, ProcessEnd)
     /// The program never ran. `message` names what is missing, in words.
     case couldNotStart(token: UInt64, errno: Int32, message: String)
@@ -47,21 +43,4 @@ package struct ProcessEnd: Sendable {
     package var outOfMemoryKilled: Bool?
     package var stdout: CapturedOutput
     package var stderr: CapturedOutput
-}
-
-/// The beginning and the end of an output stream; what did not fit was between them.
-package struct CapturedOutput: Sendable, Equatable {
-    package var head: [UInt8] = []
-    package var tail: [UInt8] = []
-    /// How much the process wrote in all.
-    package var totalBytes: UInt64 = 0
-
-    package init(head: [UInt8] = [], tail: [UInt8] = [], totalBytes: UInt64 = 0) {
-        self.head = head
-        self.tail = tail
-        self.totalBytes = totalBytes
-    }
-
-    /// How much was left out between head and tail.
-    package var omittedBytes: UInt64 { totalBytes - UInt64(head.count) - UInt64(tail.count) }
 }

@@ -1,5 +1,6 @@
 import CRoostLinux
 import Glibc
+import RoostModel
 
 /// How processes end.
 ///

@@ -1,14 +1,15 @@
 import CRoostLinux
 import Glibc
+import RoostModel
 
 /// Reading what processes write.
 extension ReactorLoop {
-    func readReady(_ slot: Int, _ stream: OutputStream, _ ready: UInt32) {
+    func readReady(_ slot: Int, _ stream: OutputChunk.Stream, _ ready: UInt32) {
         if ready & EPOLLIN.rawValue != 0 { readOnce(slot, stream) } else { closePipe(slot, stream) }
     }
 
     /// One read of a pipe that has something to give or is at its end.
-    func readOnce(_ slot: Int, _ stream: OutputStream) {
+    func readOnce(_ slot: Int, _ stream: OutputChunk.Stream) {
         let count = read(descriptor(slot, stream), buffer.baseAddress, buffer.count)
         if count < 0 && (errno == EINTR || errno == EAGAIN) { return }
         guard count > 0 else { return closePipe(slot, stream) }
@@ -54,7 +55,7 @@ extension ReactorLoop {
         guard let slot = slotOfToken[token], children[slot].streams != streams else { return }
         children[slot].streams = streams
         guard streams else { return }
-        for stream in [OutputStream.stdout, .stderr] {
+        for stream in [OutputChunk.Stream.stdout, .stderr] {
             let kept = (stream == .stdout ? children[slot].stdout : children[slot].stderr).capture.captured
             let tailOffset = kept.totalBytes - UInt64(kept.tail.count)
             for (offset, bytes) in [(0, kept.head), (tailOffset, kept.tail)] where !bytes.isEmpty {
@@ -66,7 +67,7 @@ extension ReactorLoop {
     func setReading(token: UInt64, _ reads: Bool) {
         guard let slot = slotOfToken[token], children[slot].isPaused == reads else { return }
         children[slot].isPaused = !reads
-        for (stream, kind) in [(OutputStream.stdout, Source.Kind.stdout), (.stderr, .stderr)] {
+        for (stream, kind) in [(OutputChunk.Stream.stdout, Source.Kind.stdout), (.stderr, .stderr)] {
             let descriptor = descriptor(slot, stream)
             guard descriptor >= 0 else { continue }
             // Not an empty event mask: epoll would still report the other end's closing, again and again.
@@ -74,7 +75,7 @@ extension ReactorLoop {
         }
     }
 
-    func closePipe(_ slot: Int, _ stream: OutputStream) {
+    func closePipe(_ slot: Int, _ stream: OutputChunk.Stream) {
         let descriptor = descriptor(slot, stream)
         if descriptor >= 0 { close(descriptor) }
         switch stream {
@@ -83,7 +84,7 @@ extension ReactorLoop {
         }
     }
 
-    private func descriptor(_ slot: Int, _ stream: OutputStream) -> Int32 {
+    private func descriptor(_ slot: Int, _ stream: OutputChunk.Stream) -> Int32 {
         stream == .stdout ? children[slot].stdout.descriptor : children[slot].stderr.descriptor
     }
 }

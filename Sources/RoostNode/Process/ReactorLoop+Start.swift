@@ -1,5 +1,6 @@
 import CRoostLinux
 import Glibc
+import RoostModel
 
 /// A process from its start to its reaping.
 struct Child {

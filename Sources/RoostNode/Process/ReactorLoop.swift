@@ -1,5 +1,6 @@
 import CRoostLinux
 import Glibc
+import RoostModel
 
 /// The reactor's thread: everything here is touched by that thread alone.
 final class ReactorLoop {
