@@ -106,6 +106,7 @@ note "$tasks files in $embedded s, the same bytes"
 say '3  The same on a server with two nodes; one is killed half way, a third joins'
 "$roost" server start --listen 127.0.0.1:0 --data server --ready-file ready >server.log 2>&1 &
 processes[server]=$!
+disown   # no word of the shell when it is ended
 await 'the start of the server' 30 test -s ready
 url="roost://$(head -n 1 ready)"
 client_token=$("$roost" token create --role client --name demo --data server)
@@ -115,6 +116,7 @@ note "server at $url"
 start_node() {
     ROOST_TOKEN=$node_token "$roost" node start --pool "$url" --name "$1" --slots 1 --state "state-$1" >"$1.log" 2>&1 &
     processes[$1]=$!
+    disown
 }
 start_node north
 start_node south
@@ -128,7 +130,6 @@ processes[map]=$!
 
 await 'half of the work' 300 finished $((tasks / 2))
 kill -KILL "${processes[south]}"
-wait "${processes[south]}" 2>/dev/null || true
 unset 'processes[south]'
 killed_at=$(($(wc -l <pool.joblog) - 1))
 [[ ! -t 2 ]] || printf '\r\e[K' >&2
