@@ -9,7 +9,7 @@ enum Oracle {
 
     /// What `parallel ARGUMENTS` prints; standard input is empty.
     static func run(_ arguments: [[UInt8]]) throws -> [UInt8] {
-        var line = bytes("HOME=/nonexistent exec \(try #require(path)) --will-cite")
+        var line = bytes("HOME=/dev/null exec \(try #require(path)) --will-cite")
         for argument in arguments { line += bytes(" ") + ShellQuoting.quoted(argument) }
         line += bytes(" </dev/null 2>/dev/null")
         let stream = (line.map { CChar(bitPattern: $0) } + [0]).withUnsafeBufferPointer { popen($0.baseAddress, "r") }

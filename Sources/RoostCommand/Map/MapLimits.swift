@@ -17,6 +17,10 @@ package enum MapLimits {
     package static let writeBytes = 1 << 20
     /// How long leaving a pool may take.
     package static let leaveWithin: Duration = .seconds(10)
+    /// How much of each of a task's two outputs is kept until it is printed, in bytes: on this machine (1 GiB) and
+    /// where it comes from a server (64 MiB).
+    package static let keptOutputBytes = 1 << 30
+    package static let keptRemoteOutputBytes = 64 << 20
     /// Tasks at once with `-j 0`.
     package static let unlimitedSlots = 1024
     /// The longest unfinished line held back by `--line-buffer`, in bytes.

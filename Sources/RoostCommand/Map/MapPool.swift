@@ -96,6 +96,10 @@ struct MapPool: Sendable {
 
     private func common(_ plan: MapPlan) -> CommandCommon {
         var common = CommandCommon(inheritsEnvironment: isHere, workingDirectory: plan.workingDirectory)
+        // What is to be printed whole is kept whole; what is streamed into files or to the terminal need not be.
+        if !plan.streamsOutput && !plan.detaches {
+            common.outputHeadBytes = isHere ? MapLimits.keptOutputBytes : MapLimits.keptRemoteOutputBytes
+        }
         guard !isHere else { return common }
         for name in plan.environment {
             // A function that bash exported goes by its own name.

@@ -26,6 +26,13 @@ package enum GuardReporter {
         (arguments.count == 3 || arguments.count >= 5) && arguments[1] == "guard"
     }
 
+    /// Watches, if this process is meant to be a guard that reports to nobody, and says so when it has.
+    package static func watchesOnly(_ arguments: [String]) -> Bool {
+        guard isAsked(arguments), arguments.count < 6 else { return false }
+        runGuard(tag: arguments[arguments.count - 1], input: 0) {}
+        return true
+    }
+
     /// Watches; afterwards, when the agent died without a word, reports it.
     package static func run(_ arguments: [String]) async {
         var hasDied = false
