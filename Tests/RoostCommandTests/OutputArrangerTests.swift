@@ -1,4 +1,5 @@
 import RoostCommand
+import RoostModel
 import Testing
 
 @Suite("Output is printed in the order that was asked for")
