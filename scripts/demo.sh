@@ -72,6 +72,8 @@ bytes=$(tr '\n' '\0' <"$work/inputs" | du -cb --files0-from=- | tail -n 1 | cut 
 
 # One task: its output is a line with the file, its compressed size and that stream's digest.
 task='xz -9e -T1 -c {} >packed.$$ && echo {} $(wc -c <packed.$$) $(sha256sum <packed.$$ | cut -c1-32); status=$?; rm -f packed.$$; exit $status'
+# In a pool each attempt notes its start first: how many there were is then known from the tasks themselves.
+noting() { printf '%s' "echo {#} >>'$work/$1.starts'; $task"; }
 cd "$work"
 
 say "$tasks files of /usr, $((bytes >> 20)) MiB: how small does xz -9e make each of them?"
@@ -94,7 +96,7 @@ note "$tasks files in $sequential s"
 
 say "2  The same on an embedded pool: roost map -k '…' :::: inputs"
 started=$EPOCHREALTIME
-"$roost" map -k --progress --joblog embedded.joblog "$task" :::: inputs >embedded
+"$roost" map -k --progress --joblog embedded.joblog "$(noting embedded)" :::: inputs >embedded
 embedded=$(seconds_since "$started")
 cmp sequential embedded || fail 'the embedded pool gave other results'
 note "$tasks files in $embedded s, the same bytes"
@@ -104,6 +106,7 @@ note "$tasks files in $embedded s, the same bytes"
 say '3  The same on a server with two nodes; one is killed half way, a third joins'
 "$roost" server start --listen 127.0.0.1:0 --data server --ready-file ready >server.log 2>&1 &
 processes[server]=$!
+disown   # no word of the shell when it is ended
 await 'the start of the server' 30 test -s ready
 url="roost://$(head -n 1 ready)"
 client_token=$("$roost" token create --role client --name demo --data server)
@@ -113,6 +116,7 @@ note "server at $url"
 start_node() {
     ROOST_TOKEN=$node_token "$roost" node start --pool "$url" --name "$1" --slots 1 --state "state-$1" >"$1.log" 2>&1 &
     processes[$1]=$!
+    disown
 }
 start_node north
 start_node south
@@ -120,13 +124,12 @@ note "nodes north (pid ${processes[north]}) and south (pid ${processes[south]}),
 
 finished() { [[ -f pool.joblog ]] && (($(wc -l <pool.joblog) > $1)); }
 started=$EPOCHREALTIME
-ROOST_TOKEN=$client_token "$roost" map -k --progress --pool "$url" --joblog pool.joblog "$task" :::: inputs \
-    >pool 2> >(tee summary >&2) &
+ROOST_TOKEN=$client_token "$roost" map -k --progress --pool "$url" --joblog pool.joblog \
+    "$(noting pool)" :::: inputs >pool &
 processes[map]=$!
 
 await 'half of the work' 300 finished $((tasks / 2))
 kill -KILL "${processes[south]}"
-wait "${processes[south]}" 2>/dev/null || true
 unset 'processes[south]'
 killed_at=$(($(wc -l <pool.joblog) - 1))
 [[ ! -t 2 ]] || printf '\r\e[K' >&2
@@ -143,20 +146,20 @@ note "$tasks files in $pool s, the same bytes"
 
 # ---------------------------------------------------------------- the end
 
-# Attempts that were made again, as the summary of roost map says.
-rerun=$(sed -n 's/.*[^0-9]\([0-9][0-9]*\) retried.*/\1/p' summary | tail -n 1)
-rerun=${rerun:-0}
+attempts() { wc -l <"$1.starts"; }
+rerun=$(sort pool.starts | uniq -d | wc -l)
 on_node() { awk -F '\t' -v node="$2" 'NR > 1 && $2 == node { n++ } END { print n + 0 }' "$1"; }
 recorded=$(awk -F '\t' 'NR > 1 && !seen[$1]++ { n++ } END { print n + 0 }' pool.joblog)
 [[ $recorded -eq $tasks ]] || fail "$recorded of $tasks tasks are in the job log"
+[[ $(attempts pool) -ge $tasks ]] || fail "only $(attempts pool) attempts for $tasks tasks"
 [[ $(on_node pool.joblog east) -gt 0 ]] || fail 'east, which joined late, ran nothing'
 
 say 'What became of it'
 printf '  %-22s %8s %10s %9s   %s\n' run tasks attempts 'wall s' 'tasks by node'
 printf '  %-22s %8d %10d %9s   %s\n' \
     'one after the other' "$tasks" "$tasks" "$sequential" '–' \
-    'embedded pool' "$tasks" "$tasks" "$embedded" 'this process' \
-    'server and nodes' "$tasks" $((tasks + rerun)) "$pool" \
+    'embedded pool' "$tasks" "$(attempts embedded)" "$embedded" 'this process' \
+    'server and nodes' "$tasks" "$(attempts pool)" "$pool" \
     "north $(on_node pool.joblog north), south $(on_node pool.joblog south) (killed), east $(on_node pool.joblog east)"
 printf '\n  lost with south and run again: %d      lost for ever: 0\n' "$rerun"
 printf '\n%s✔ %d results, three times the same bytes%s\n' "$green" "$tasks" "$off"

@@ -61,7 +61,9 @@ package struct NodeRecord {
     /// Whether the node, were it empty, could run a task of this job; the reason when not.
     package func obstacle(for spec: JobSpec) -> String? {
         if !hello.runtimes.contains(spec.runtime) { return "has no runtime '\(spec.runtime.rawValue)'" }
-        for label in spec.labels where !hello.labels.contains(label) { return "lacks label \(label.key)=\(label.value)" }
+        for label in spec.labels where !hello.labels.contains(label) {
+            return "lacks label \(label.key)=\(label.value)"
+        }
         return hello.offer.shortage(for: spec.request)
     }
 

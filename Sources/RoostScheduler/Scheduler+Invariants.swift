@@ -14,7 +14,9 @@ extension Scheduler {
                 if share.lanes > share.granted { return "more lanes than granted tasks" }
                 if share.granted <= 0 || share.lanes <= 0 { return "an empty share" }
             }
-            if free != nodes[node].free { return "node \(node): free \(nodes[node].free.milliCPUs), should be \(free.milliCPUs)" }
+            if free != nodes[node].free {
+                return "node \(node): free \(nodes[node].free.milliCPUs), should be \(free.milliCPUs)"
+            }
             if free.milliCPUs < 0 || free.memoryBytes < 0 { return "node \(node) is over-committed" }
         }
         for (user, lanes) in lanesOfUsers.enumerated() where users[user].milliCPUs != lanes {
@@ -28,26 +30,28 @@ extension Scheduler {
 
     private func brokenInvariant(ofJob job: Int) -> String? {
         let table = jobs[job].tasks
-        var counts: [TaskCell.State: UInt32] = [:]
-        var byNode: [Int: Int] = [:]
+        var counts = [UInt32](repeating: 0, count: 1 + Int(TaskCell.State.held.rawValue))
+        var byNode = [Int](repeating: 0, count: nodes.end)
         for cell in table.cells {
-            counts[cell.state, default: 0] += 1
-            if cell.isGranted { byNode[Int(cell.node), default: 0] += 1 }
+            counts[Int(cell.state.rawValue)] += 1
+            guard cell.isGranted else { continue }
+            guard nodes.isUsed(Int(cell.node)) else { return "a task is granted to a node that is gone" }
+            byNode[Int(cell.node)] += 1
         }
+        func count(_ state: TaskCell.State) -> UInt32 { counts[Int(state.rawValue)] }
         let progress = table.progress
-        if counts[.granted, default: 0] + counts[.running, default: 0] != progress.granted { return "granted count" }
-        if counts[.succeeded, default: 0] != progress.succeeded { return "succeeded count" }
-        if counts[.failed, default: 0] != progress.failed { return "failed count" }
-        if counts[.cancelled, default: 0] != progress.cancelled { return "cancelled count" }
-        if counts[.held, default: 0] != progress.held { return "held count" }
-        if Int(counts[.ready, default: 0]) != table.returnedCount { return "ready count" }
+        if count(.granted) + count(.running) != progress.granted { return "granted count" }
+        if count(.succeeded) != progress.succeeded { return "succeeded count" }
+        if count(.failed) != progress.failed { return "failed count" }
+        if count(.cancelled) != progress.cancelled { return "cancelled count" }
+        if count(.held) != progress.held { return "held count" }
+        if Int(count(.ready)) != table.returnedCount { return "ready count" }
         for node in nodes.slots {
             let granted = nodes[node].share(of: job).map { nodes[node].shares[$0].granted } ?? 0
-            if granted != byNode[node, default: 0] {
-                return "node \(node) is reckoned to have \(granted) tasks and has \(byNode[node, default: 0])"
+            if granted != byNode[node] {
+                return "node \(node) is reckoned to have \(granted) tasks and has \(byNode[node])"
             }
         }
-        if byNode.keys.contains(where: { !nodes.isUsed($0) }) { return "a task is granted to a node that is gone" }
         return nil
     }
 }

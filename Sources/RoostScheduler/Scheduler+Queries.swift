@@ -218,7 +218,9 @@ extension Scheduler {
             lines.append(explain(slot, node: node))
         }
         if nodes.count == 0 {
-            lines.append(ExplainedNode(node: "", canRun: false, reason: "no node is in the pool: start one with 'roost node start'"))
+            lines.append(
+                ExplainedNode(
+                    node: "", canRun: false, reason: "no node is in the pool: start one with 'roost node start'"))
         }
         return lines
     }
@@ -231,10 +233,13 @@ extension Scheduler {
             }
             if task < job.tasks.nextFresh {
                 let cell = job.tasks.cells[Int(task)]
-                let where_ = nodes.isUsed(Int(cell.node)) ? nodes[Int(cell.node)].hello.name : "a node that left"
+                let place = nodes.isUsed(Int(cell.node)) ? nodes[Int(cell.node)].hello.name : "a node that left"
                 switch cell.state {
-                case .running: return ExplainedNode(node: "", canRun: true, reason: "runs on \(where_), attempt \(cell.attempt)")
-                case .granted: return ExplainedNode(node: "", canRun: true, reason: "granted to \(where_), attempt \(cell.attempt)")
+                case .running:
+                    return ExplainedNode(node: "", canRun: true, reason: "runs on \(place), attempt \(cell.attempt)")
+                case .granted:
+                    return ExplainedNode(
+                        node: "", canRun: true, reason: "granted to \(place), attempt \(cell.attempt)")
                 case .succeeded, .failed, .cancelled, .held:
                     return ExplainedNode(node: "", canRun: false, reason: "has an outcome: \(cell.state)")
                 case .ready: break
@@ -248,10 +253,12 @@ extension Scheduler {
         }
         if job.spec.retention == .attached && job.tasks.log.byteCount > configuration.undeliveredBytes {
             return ExplainedNode(
-                node: "", canRun: false, reason: "its client has not fetched \(job.tasks.log.byteCount >> 20) MiB of outcomes")
+                node: "", canRun: false,
+                reason: "its client has not fetched \(job.tasks.log.byteCount >> 20) MiB of outcomes")
         }
         if job.tasks.readyCount == 0 {
-            return ExplainedNode(node: "", canRun: false, reason: "no task waits: \(job.tasks.progress.granted) are granted")
+            return ExplainedNode(
+                node: "", canRun: false, reason: "no task waits: \(job.tasks.progress.granted) are granted")
         }
         return ExplainedNode(node: "", canRun: true, reason: "\(job.tasks.readyCount) tasks wait for a free slot")
     }

@@ -18,7 +18,9 @@ extension Scheduler {
         let isOwner = jobs[slot].session == session
         jobs[slot].readers.removeAll { $0.connection == connection }
         var after = request.after
-        if request.order == .asCompleted { after = min(max(after, jobs[slot].tasks.log.base), jobs[slot].tasks.log.end) }
+        if request.order == .asCompleted {
+            after = min(max(after, jobs[slot].tasks.log.base), jobs[slot].tasks.log.end)
+        }
         jobs[slot].readers.append(
             Reader(
                 connection: connection, order: request.order, next: after, acknowledged: after,
@@ -251,7 +253,9 @@ extension Scheduler {
     private mutating func forgetOldest(after slot: Int, into effects: inout Effects) {
         let user = jobs[slot].user
         users[user].ended.append(jobs[slot].spec.id)
-        guard users[user].ended.count > configuration.keptJobsPerUser, let oldest = users[user].ended.first else { return }
+        guard users[user].ended.count > configuration.keptJobsPerUser, let oldest = users[user].ended.first else {
+            return
+        }
         if let old = jobSlots[oldest] { forgetJob(old, into: &effects) }
     }
 

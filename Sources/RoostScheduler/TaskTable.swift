@@ -104,7 +104,8 @@ package struct TaskTable {
         granted(tasks)
         skipFinishedElsewhere()
         return GrantRun(
-            attempts: AttemptRun(job: progress.job, epoch: epoch, number: numbersBefore + 1, tasks: tasks), arguments: slice)
+            attempts: AttemptRun(job: progress.job, epoch: epoch, number: numbersBefore + 1, tasks: tasks),
+            arguments: slice)
     }
 
     private mutating func takeReturned(atMost limit: Int, node: Int, epoch: Epoch) -> GrantRun? {
@@ -236,7 +237,8 @@ package struct TaskTable {
         let stop = finishedElsewhere.first.map { min($0.first, count) } ?? count
         let tasks = TaskRange(first: nextFresh, count: min(limit, stop - nextFresh))
         cells.append(
-            contentsOf: repeatElement(TaskCell(state: .ready, node: -1, attempt: numbersBefore), count: Int(tasks.count)))
+            contentsOf: repeatElement(
+                TaskCell(state: .ready, node: -1, attempt: numbersBefore), count: Int(tasks.count)))
         returnedCount += Int(tasks.count)
         return tasks
     }

@@ -2,15 +2,15 @@ import Glibc
 import RoostCommand
 
 // `roost map` polls on the program's first thread, where it also takes its signals; an asynchronous main would
-// move it to another. Its guard, which nobody told whom to report to, needs no more than that thread either.
+// move it to another. A guard waits there too, and needs no other thread until it has something to tell.
 if CommandLine.arguments.dropFirst().first == "map" {
     _exit(Map.run(Array(RawArguments.current.dropFirst())).rawValue)
 }
-if GuardReporter.watchesOnly(CommandLine.arguments) { _exit(0) }
+let finding = GuardReporter.isAsked(CommandLine.arguments) ? GuardReporter.watch(CommandLine.arguments) : nil
 Task.detached {
-    if GuardReporter.isAsked(CommandLine.arguments) {
-        await GuardReporter.run(CommandLine.arguments)
-        exit(0)
+    if let finding {
+        await GuardReporter.report(finding)
+        _exit(0)
     }
     await RoostProgram.start()
 }

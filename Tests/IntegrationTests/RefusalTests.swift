@@ -187,7 +187,7 @@ enum RawConnection {
             }
         }
         try #require(connected == 0)
-        try #require(send(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL.rawValue)) == bytes.count)
+        try #require(send(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL)) == bytes.count)
         // What is said is all there is.
         shutdown(descriptor, Int32(SHUT_WR))
         var heard: [UInt8] = []

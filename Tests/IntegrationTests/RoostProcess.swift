@@ -20,7 +20,11 @@ final class RoostProcess: @unchecked Sendable {
         self.arguments = arguments
         outputFile = "\(directory)/\(name).out"
         errorFile = "\(directory)/\(name).err"
-        for file in [outputFile, errorFile] { FileManager.default.createFile(atPath: file, contents: nil) }
+        for file in [outputFile, errorFile] {
+            guard FileManager.default.createFile(atPath: file, contents: nil) else {
+                throw Trouble(description: "cannot make \(file)")
+            }
+        }
         process.executableURL = URL(fileURLWithPath: Self.executable)
         process.arguments = arguments
         process.environment = environment
@@ -58,8 +62,8 @@ final class RoostProcess: @unchecked Sendable {
     }
 }
 
-/// What did not become true in time.
-struct TooLate: Error, CustomStringConvertible {
+/// What a test cannot go on after.
+struct Trouble: Error, CustomStringConvertible {
     var description: String
 }
 
@@ -69,7 +73,7 @@ func eventually(
 ) async throws {
     let end = ContinuousClock.now + limit
     while try await !condition() {
-        guard ContinuousClock.now < end else { throw TooLate(description: "not within \(limit): \(what)") }
+        guard ContinuousClock.now < end else { throw Trouble(description: "not within \(limit): \(what)") }
         try await Task.sleep(for: .milliseconds(10))
     }
 }

@@ -97,7 +97,7 @@ final class Stage {
         let server = try start(
             ["server", "start", "--listen", "127.0.0.1:\(port)", "--data", data, "--ready-file", ready])
         try await eventually("the server listens") {
-            if !server.isRunning { throw TooLate(description: "the server ended: \(server.errors)") }
+            if !server.isRunning { throw Trouble(description: "the server ended: \(server.errors)") }
             return FileManager.default.fileExists(atPath: ready)
         }
         address = try String(contentsOfFile: ready, encoding: .utf8).trimmingCharacters(in: .newlines)
@@ -130,7 +130,7 @@ final class Stage {
                 "--ready-file", ready,
             ] + more, environment: ["ROOST_TOKEN": secret])
         try await eventually("node \(name) joins") {
-            if !node.isRunning { throw TooLate(description: "node \(name) ended: \(node.errors)") }
+            if !node.isRunning { throw Trouble(description: "node \(name) ended: \(node.errors)") }
             return FileManager.default.fileExists(atPath: ready)
         }
         return node

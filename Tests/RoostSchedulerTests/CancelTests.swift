@@ -66,7 +66,8 @@ import Testing
             pool.say(client: stranger, [.read(ReadRequest(job: job, order: .asCompleted))])
             #expect(pool.told(client: stranger).contains { if case .refused = $0 { true } else { false } })
         }
-        #expect(pool.ask(pool.connect("root", role: .admin), .cancel(.id(job), tasks: [], kill: true)) == .done(count: 1))
+        #expect(
+            pool.ask(pool.connect("root", role: .admin), .cancel(.id(job), tasks: [], kill: true)) == .done(count: 1))
     }
 
     @Test func observersSubmitNothing() {

@@ -4,7 +4,8 @@ import Testing
 /// The machines decide and do nothing: no clock, no randomness, no I/O, no concurrency. Their sources say so.
 @Suite struct PurityTests {
     private static let allowedImports: Set<String> = [
-        "RoostModel", "DequeModule", "HeapModule", "OrderedCollections", "BitCollections", "BasicContainers", "Collections",
+        "RoostModel", "DequeModule", "HeapModule", "OrderedCollections", "BitCollections", "BasicContainers",
+        "Collections",
     ]
     /// Words that would let the world in.
     private static let forbidden = [

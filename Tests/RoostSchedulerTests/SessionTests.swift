@@ -87,7 +87,8 @@ import Testing
             TaskRange(first: 2, count: 1), TaskRange(first: 1, count: 2), TaskRange(first: 3, count: 9),
             TaskRange(first: .max, count: .max), TaskRange(first: 3, count: 0),
         ]
-        pool.say(client: ann, [.submit(spec), .append(Scenario.chunk(spec.id, first: 0, count: 4, finished: nonsense))])
+        pool.say(
+            client: ann, [.submit(spec), .append(Scenario.chunk(spec.id, first: 0, count: 4, finished: nonsense))])
         #expect(pool.tasks(a, spec.id) == [0, 1, 3])
     }
 

@@ -10,12 +10,13 @@ enum Setting {
     /// One seed to replay, with its trace.
     static var seed: UInt64? { text("ROOST_SEED").flatMap { UInt64($0) } }
 
-    /// Seeds to run: `ROOST_SEED=7` or `ROOST_SEEDS=0..<5000`.
+    /// Seeds to run: `ROOST_SEED=7`, `ROOST_SEEDS=1-5000` or `ROOST_SEEDS=0..<5000`.
     static var seeds: Range<UInt64>? {
         if let seed { return seed..<(seed + 1) }
-        guard let parts = text("ROOST_SEEDS")?.split(separator: "..<"), parts.count == 2,
-            let low = UInt64(parts[0]), let high = UInt64(parts[1]), low <= high
-        else { return nil }
-        return low..<high
+        guard let text = text("ROOST_SEEDS") else { return nil }
+        let isOpen = text.contains("..<")
+        let parts = text.split(separator: isOpen ? "..<" : "-")
+        guard parts.count == 2, let low = UInt64(parts[0]), let high = UInt64(parts[1]), low <= high else { return nil }
+        return low..<(isOpen ? high : high + 1)
     }
 }

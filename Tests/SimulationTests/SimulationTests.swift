@@ -4,7 +4,7 @@ import Testing
 
 /// A whole pool, with crashes, partitions and lost messages, from one seed: the promises hold in every one.
 ///
-/// `ROOST_SEED=7` replays one seed and prints its trace; `ROOST_SEEDS=0..<5000` runs many.
+/// `ROOST_SEED=7` replays one seed and prints its trace; `ROOST_SEEDS=1-5000` runs many.
 @Suite struct SimulationTests {
     @Test func twoHundredSeedsBreakNoRule() async {
         let seeds = Setting.seeds ?? 0..<200
@@ -15,7 +15,9 @@ import Testing
         for report in reports where report.broken != nil { Issue.record("\(Comment(rawValue: replay(report)))") }
         let virtual = reports.reduce(0) { $0 + $1.end.nanoseconds / 1_000_000_000 }
         let rate = Double(seeds.count) / max(seconds, 0.001)
-        print("\(seeds.count) seeds, \(Int(rate)) a second; \(virtual) s of virtual time, \(Int(Double(virtual) / max(seconds, 0.001))) times as fast as real")
+        print(
+            "\(seeds.count) seeds, \(Int(rate)) a second; \(virtual) s of virtual time, \(Int(Double(virtual) / max(seconds, 0.001))) times as fast as real"
+        )
         print("  " + totals(reports).map { "\($0.name) \($0.count)" }.joined(separator: ", "))
     }
 

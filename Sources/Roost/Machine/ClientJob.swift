@@ -82,7 +82,9 @@ struct ClientJob {
     mutating func reopen(serverForgot: Bool, into actions: inout [ClientAction]) {
         guard !isOver else {
             // All is here; the last acknowledgement may have been lost.
-            if isAttached && !serverForgot { actions.append(.send(.read(ReadRequest(job: id, order: order, after: cursor)))) }
+            if isAttached && !serverForgot {
+                actions.append(.send(.read(ReadRequest(job: id, order: order, after: cursor))))
+            }
             return
         }
         isOpen = false
@@ -307,7 +309,9 @@ struct Bitmap {
 
     mutating func insert(_ range: TaskRange) {
         let needed = Int((range.end + 63) >> 6)
-        if words.count < needed { words.append(contentsOf: repeatElement(0, count: max(needed - words.count, words.count / 2))) }
+        if words.count < needed {
+            words.append(contentsOf: repeatElement(0, count: max(needed - words.count, words.count / 2)))
+        }
         var index = range.first
         while index < range.end {
             if index & 63 == 0 && range.end - index >= 64 {

@@ -13,13 +13,17 @@ struct BenchProcesses {
     let serverProcess: ProcessFigures
     private let directory: String
     private let reactor: ProcessReactor
+    private let guardLine: GuardLine
 
     static func start(nodes: Int, slots: Int) async throws(RoostError) -> BenchProcesses {
         let directory = try temporaryDirectory()
         let (events, told) = AsyncStream<[ProcessEvent]>.makeStream()
         let reactor: ProcessReactor
+        let guardLine: GuardLine
         do {
-            reactor = try ProcessReactor(guardLine: nil) { told.yield($0) }
+            // A benchmark that is killed leaves no server and no nodes behind.
+            guardLine = try GuardLine.start(executable: "/proc/self/exe", arguments: ["guard"])
+            reactor = try ProcessReactor(guardLine: guardLine) { told.yield($0) }
         } catch {
             throw RoostError(.io, "cannot start processes", cause: "\(error)")
         }
@@ -50,9 +54,10 @@ struct BenchProcesses {
             }
             return BenchProcesses(
                 url: url, clientToken: try token(.client), serverProcess: ProcessFigures(pid: serverPID),
-                directory: directory, reactor: reactor)
+                directory: directory, reactor: reactor, guardLine: guardLine)
         } catch {
             reactor.shutDown()
+            guardLine.bye()
             DirectoryTree.remove(directory)
             throw error
         }
@@ -60,6 +65,7 @@ struct BenchProcesses {
 
     func stop() {
         reactor.shutDown()
+        guardLine.bye()
         DirectoryTree.remove(directory)
     }
 

@@ -17,7 +17,7 @@ struct DoctorCommand: AsyncParsableCommand {
             EXAMPLES
               roost doctor
               roost doctor roost://head:7117
-              ROOST_TOKEN=@node-token roost doctor roost://head:7117     why a node cannot join
+              ROOST_TOKEN=@node-token roost doctor       why a node cannot join
             """)
 
     @Argument(help: ArgumentHelp("The pool's URL; else as everywhere.", valueName: "url"))

@@ -16,9 +16,9 @@ struct JobCommand: ParsableCommand {
             """,
         groupedSubcommands: [
             CommandGroup(
-                name: "Give and fetch:",
+                name: "Give and fetch",
                 subcommands: [JobSubmit.self, JobWait.self, JobResults.self, JobLogs.self, JobForget.self]),
-            CommandGroup(name: "Look:", subcommands: [JobList.self, JobShow.self, JobExplain.self]),
-            CommandGroup(name: "Change:", subcommands: [JobCancel.self, JobRetry.self, JobRelease.self]),
+            CommandGroup(name: "Look", subcommands: [JobList.self, JobShow.self, JobExplain.self]),
+            CommandGroup(name: "Change", subcommands: [JobCancel.self, JobRetry.self, JobRelease.self]),
         ])
 }

@@ -25,8 +25,8 @@ struct JobSubmit: AsyncParsableCommand {
             EXAMPLES
               roost job submit make -C /srv/site
               roost job submit 'zcat /data/*.gz | wc -l'
-              roost job submit --name sim --retries 3 --timeout 2h ./simulate --seed {} ::: $(seq 100)
-              roost job submit --memory 4G --label zone=a sort -o {.}.sorted {} :::: list-of-files
+              roost job submit --retries 3 --timeout 2h ./sim --seed {} ::: $(seq 100)
+              roost job submit --memory 4G sort -o {.}.sorted {} :::: list-of-files
             """)
 
     @Option(help: "A name for the job, for people.")
@@ -82,6 +82,8 @@ struct JobSubmit: AsyncParsableCommand {
     var command: [String]
 
     func run() async throws {
+        // Everything from the first word that is no option of ours is the command, so this is left to us.
+        if command.first == "--help" || command.first == "-h" { throw CleanExit.helpRequest(self) }
         // As bytes: file names need not be UTF-8.
         let words = Array(RawArguments.current.suffix(command.count))
         let arguments = try MapArguments.split([Array("--".utf8)] + words)

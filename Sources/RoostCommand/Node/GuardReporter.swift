@@ -26,20 +26,27 @@ package enum GuardReporter {
         (arguments.count == 3 || arguments.count >= 5) && arguments[1] == "guard"
     }
 
-    /// Watches, if this process is meant to be a guard that reports to nobody, and says so when it has.
-    package static func watchesOnly(_ arguments: [String]) -> Bool {
-        guard isAsked(arguments), arguments.count < 6 else { return false }
-        runGuard(tag: arguments[arguments.count - 1], input: 0) {}
-        return true
-    }
-
-    /// Watches; afterwards, when the agent died without a word, reports it.
-    package static func run(_ arguments: [String]) async {
+    /// Watches, on the program's first thread and before it has any other; what is to be done when it has ended.
+    ///
+    /// Nothing may have been started before: a guard closes every descriptor that it finds.
+    package static func watch(_ arguments: [String]) -> Finding {
         var hasDied = false
         runGuard(tag: arguments[arguments.count - 1], input: 0) { hasDied = true }
         guard hasDied, arguments.count == 6, let report = GuardReport(arguments),
             let address = try? PoolAddress(parsing: arguments[4])
-        else { return }
+        else { return Finding() }
+        return Finding(report: report, address: address)
+    }
+
+    /// What a guard has seen: nothing worth telling, or a death and whom to tell.
+    package struct Finding: Sendable {
+        fileprivate var report: GuardReport?
+        fileprivate var address: PoolAddress?
+    }
+
+    /// Tells the server, if the agent died without a word.
+    package static func report(_ finding: Finding) async {
+        guard let report = finding.report, let address = finding.address else { return }
         await tell(report, to: address)
     }
 

@@ -21,7 +21,7 @@ struct NodeStart: AsyncParsableCommand {
 
             EXAMPLES
               roost node start --pool roost://head:7117 --token TOKEN
-              ROOST_TOKEN=@/etc/roost/node-token roost node start --pool roost://head --slots 8
+              ROOST_TOKEN=@node-token roost node start --pool roost://head --slots 8
               roost node start --gpus 2 --resource licences=4 --label zone=a
             """)
 
@@ -59,7 +59,7 @@ struct NodeStart: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Write the node's name there once it has joined.", valueName: "file"), completion: .file())
     var readyFile: String?
 
-    @Option(help: ArgumentHelp("What to log to standard error: trace, debug, info, notice, warning, error, critical.", valueName: "level"))
+    @Option(help: ArgumentHelp("What to log to standard error.", valueName: "level"))
     var logLevel = LogLevel.info
 
     @Flag(help: ArgumentHelp("Offer the digest runtime only, without processes; for benchmarks.", visibility: .hidden))

@@ -21,7 +21,7 @@ struct ServerStart: AsyncParsableCommand {
             EXAMPLES
               roost server start
               roost server start --listen 10.0.0.5:7117 --data /srv/roost
-              roost server start --listen 127.0.0.1:0 --ready-file /tmp/ready     for scripts
+              roost server start --listen 127.0.0.1:0 --ready-file /tmp/ready
             """)
 
     @Option(help: ArgumentHelp("Where to listen; port 0 takes a free one.", valueName: "host:port"))
@@ -39,7 +39,7 @@ struct ServerStart: AsyncParsableCommand {
         help: ArgumentHelp("Write HOST:PORT there once the server listens.", valueName: "file"), completion: .file())
     var readyFile: String?
 
-    @Option(help: ArgumentHelp("What to log to standard error: trace, debug, info, notice, warning, error, critical.", valueName: "level"))
+    @Option(help: ArgumentHelp("What to log to standard error.", valueName: "level"))
     var logLevel = LogLevel.info
 
     func run() async throws {

@@ -14,16 +14,20 @@ struct RoostTool: AsyncParsableCommand {
 
             On several machines: start a server, let nodes join it, hand it work.
 
-              roost server start                             on one machine
-              roost token create --role node                 there, for the others
-              roost node start --pool roost://HOST:7117      on each other machine, with ROOST_TOKEN set
+              roost server start                          on one machine
+              roost token create --role node              there, for the others
+              roost node start --pool roost://HOST:7117   on them, with ROOST_TOKEN
               roost map --pool roost://HOST:7117 gzip -9 {} ::: *.log
 
             When something does not work, 'roost doctor' says what and why.
 
             EXIT STATUS
-              0 success; 64 wrong usage; 69 the pool cannot be reached; 77 the pool refused;
-              255 Roost itself could not go on. 'map' and 'job wait': 1 to 100 tasks failed, 101 more.
+              0    success
+              64   wrong usage
+              69   the pool cannot be reached
+              77   the pool refused
+              255  Roost itself could not go on
+              'map' and 'job wait': 1 to 100 is how many tasks failed, 101 is more.
 
             ENVIRONMENT
               ROOST_POOL   the pool's URL, roost://HOST:PORT
@@ -31,9 +35,9 @@ struct RoostTool: AsyncParsableCommand {
             """,
         version: RoostVersion.text,
         groupedSubcommands: [
-            CommandGroup(name: "Work:", subcommands: workCommands + [JobCommand.self]),
-            CommandGroup(name: "The pool:", subcommands: [ServerCommand.self, NodeCommand.self, TokenCommand.self]),
-            CommandGroup(name: "Help:", subcommands: [DoctorCommand.self] + measuringCommands),
+            CommandGroup(name: "Work", subcommands: workCommands + [JobCommand.self]),
+            CommandGroup(name: "Pool", subcommands: [ServerCommand.self, NodeCommand.self, TokenCommand.self]),
+            CommandGroup(name: "Help", subcommands: [DoctorCommand.self] + measuringCommands),
         ])
 
     // `roost map` is started before this tree is, see ``Map``; its manual page belongs to it.

@@ -79,7 +79,7 @@ struct TokenCreate: AsyncParsableCommand {
               roost token create --role node --ttl 30d > node-token
             """)
 
-    @Option(help: ArgumentHelp("What it may do: node, client, observer or admin.", valueName: "role"))
+    @Option(help: ArgumentHelp("What it may do.", valueName: "role"))
     var role: RoleName
 
     @Option(help: ArgumentHelp("Whose it is. Default: you.", valueName: "user"))

@@ -398,7 +398,11 @@ package struct NodeMachine {
 
     private mutating func watch(_ job: JobID, task: TaskIndex?, on: Bool, into actions: inout [NodeAction]) {
         if let task {
-            if on { watches.insert(TaskID(job: job, index: task)) } else { watches.remove(TaskID(job: job, index: task)) }
+            if on {
+                watches.insert(TaskID(job: job, index: task))
+            } else {
+                watches.remove(TaskID(job: job, index: task))
+            }
         } else if on {
             watchedJobs.insert(job)
         } else {

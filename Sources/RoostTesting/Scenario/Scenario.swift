@@ -60,7 +60,9 @@ package struct Scenario {
         if let broken = scheduler.brokenInvariant() { preconditionFailure("the scheduler's books disagree: \(broken)") }
         notices += effects.notices
         for closing in effects.closes {
-            if let node = nodes.firstIndex(where: { $0.connection == closing.connection }) { nodes[node].connection = nil }
+            if let node = nodes.firstIndex(where: { $0.connection == closing.connection }) {
+                nodes[node].connection = nil
+            }
             if let client = clients.firstIndex(where: { $0.connection == closing.connection }) {
                 clients[client].connection = nil
             }
@@ -107,9 +109,10 @@ package struct Scenario {
     private var heartbeats: [Event] {
         nodes.filter { !$0.isSilent }.compactMap { node in
             node.connection.map { .nodeSaid($0, .heartbeat(NodeStatus())) }
-        } + clients.filter { !$0.isSilent }.compactMap { client in
-            client.connection.map { .clientSaid($0, .heartbeat) }
         }
+            + clients.filter { !$0.isSilent }.compactMap { client in
+                client.connection.map { .clientSaid($0, .heartbeat) }
+            }
     }
 
     private mutating func connection() -> ConnectionID {

@@ -17,7 +17,10 @@ enum Packet {
 
 /// A connection: first in, first out in each direction, nothing in common with any other connection.
 final class SimulatedConnection {
-    enum Peer: Equatable { case node(Int), client(Int) }
+    enum Peer: Equatable {
+        case node(Int)
+        case client(Int)
+    }
 
     /// One direction.
     struct Lane {

@@ -6,7 +6,8 @@ extension History {
         add(
             Reading(
                 job: job, client: client, order: order, isOwner: isOwner, rounds: jobs[job].rounds,
-                instance: jobs[job].instance, delivered: Array(repeating: false, count: jobs[job].plan.arguments.count)))
+                instance: jobs[job].instance, delivered: Array(repeating: false, count: jobs[job].plan.arguments.count))
+        )
     }
 
     /// A program was handed outcomes.
@@ -29,7 +30,9 @@ extension History {
             fail(.deliveredOnce, "job \(job.ordinal) task \(task) was delivered twice")
         }
         if readings[reading].order == .inOrder {
-            if task < readings[reading].next { fail(.inOrder, "job \(job.ordinal): task \(task) after \(readings[reading].next - 1)") }
+            if task < readings[reading].next {
+                fail(.inOrder, "job \(job.ordinal): task \(task) after \(readings[reading].next - 1)")
+            }
             // Only what the owner has, and a new server does not, may be missing.
             let mayMiss = job.instance != readings[reading].instance || job.instance > 0
             if task > readings[reading].next && !mayMiss {
@@ -50,7 +53,9 @@ extension History {
         let name = "job \(job.ordinal) task \(task), attempt \(batch.epoch).\(number)"
         let index = find(job, task, batch.epoch, number, node: nil)
         if let index, !isLatest(index), job.rounds == 0 {
-            fail(.lateWins, "\(name) is delivered; the latest is \(show(attempts[Int(job.attempts[Int(task)].last ?? 0)]))")
+            fail(
+                .lateWins,
+                "\(name) is delivered; the latest is \(show(attempts[Int(job.attempts[Int(task)].last ?? 0)]))")
         }
         switch (code.kind, code.end) {
         case (.succeeded, _):
@@ -74,7 +79,9 @@ extension History {
             if batch.postMortem(at: position) == nil { fail(.charged, "\(name) is held without evidence") }
         case (.held, .nodeLost):
             let begun = job.attempts[Int(task)].count { attempts[Int($0)].started != nil }
-            if begun < Int(job.plan.spec.policy.nodeLossLimit) { fail(.charged, "\(name) is held after \(begun) losses") }
+            if begun < Int(job.plan.spec.policy.nodeLossLimit) {
+                fail(.charged, "\(name) is held after \(begun) losses")
+            }
         case (.cancelled, _):
             if !job.mayBeCancelled(task) { fail(.cancelled, "\(name) is cancelled, and nobody asked for it") }
         case (.failed, _), (.held, _):
@@ -100,7 +107,10 @@ extension History {
         let mayMiss = !readings[reading].isOwner && job.instance > 0
         if readings[reading].count < Int(progress.tasks) && !mayMiss {
             let missing = readings[reading].delivered.firstIndex(of: false) ?? 0
-            fail(.complete, "job \(job.ordinal) ended; \(readings[reading].count) of \(progress.tasks) outcomes were delivered, not task \(missing)")
+            fail(
+                .complete,
+                "job \(job.ordinal) ended; \(readings[reading].count) of \(progress.tasks) outcomes were delivered, not task \(missing)"
+            )
         }
     }
 }

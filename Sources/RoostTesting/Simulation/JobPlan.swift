@@ -122,7 +122,8 @@ extension JobPlan {
             policy.halt = HaltRule(
                 urgency: random.chance(0.5) ? .soon : .now,
                 condition: random.pick([.failed, .succeeded, .done]),
-                threshold: random.chance(0.5) ? .count(UInt32(random.int(1...10))) : .percent(UInt32(random.int(5...90))))
+                threshold: random.chance(0.5)
+                    ? .count(UInt32(random.int(1...10))) : .percent(UInt32(random.int(5...90))))
         }
     }
 

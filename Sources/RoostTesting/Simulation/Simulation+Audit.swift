@@ -55,7 +55,9 @@ extension Simulation {
         }
         for slot in scheduler.nodes.slots where scheduler.nodes[slot].connection != nil {
             if !scheduler.nodes[slot].shares.isEmpty { return "\(scheduler.nodes[slot].hello.name) has shares" }
-            if scheduler.nodes[slot].free != scheduler.nodes[slot].hello.offer { return "\(scheduler.nodes[slot].hello.name) is not free" }
+            if scheduler.nodes[slot].free != scheduler.nodes[slot].hello.offer {
+                return "\(scheduler.nodes[slot].hello.name) is not free"
+            }
         }
         return nil
     }
@@ -70,7 +72,8 @@ extension Simulation {
                 let reading = work.reading.map { history.readings[$0].count }
                 history.fail(
                     .finishes,
-                    "job \(work.job) of client-\(client.ordinal) is not done: \(reading.map { "\($0)" } ?? "no") outcomes of \(work.plan.arguments.count), ended \(work.hasEnded), unused \(work.unused)")
+                    "job \(work.job) of client-\(client.ordinal) is not done: \(reading.map { "\($0)" } ?? "no") outcomes of \(work.plan.arguments.count), ended \(work.hasEnded), unused \(work.unused)"
+                )
             }
         }
         for node in nodes {

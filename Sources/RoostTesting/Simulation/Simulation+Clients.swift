@@ -140,7 +140,9 @@ extension Simulation {
     private func goOnIfUsed(_ client: SimulatedClient, _ index: Int, _ work: SimulatedClient.Work) {
         guard work.hasEnded, work.unused == 0 else { return }
         work.reading = nil
-        queue.schedule(.program(client: client.ordinal, work: index, .next), at: now + random.length(.milliseconds(1), .seconds(5)))
+        queue.schedule(
+            .program(client: client.ordinal, work: index, .next), at: now + random.length(.milliseconds(1), .seconds(5))
+        )
     }
 
     private func refused(_ job: JobID, _ error: RoostError, _ client: SimulatedClient) {
@@ -168,7 +170,10 @@ extension Simulation {
         let id = work.plan.spec.id
         switch step {
         case .submit:
-            note(36, client.ordinal, work.job, "client-\(client.ordinal) submits job \(work.job): \(work.plan.arguments.count) \(work.plan.spec.runtime.rawValue) tasks, \(work.plan.spec.retention), \(work.plan.order), id \(show(id))")
+            note(
+                36, client.ordinal, work.job,
+                "client-\(client.ordinal) submits job \(work.job): \(work.plan.arguments.count) \(work.plan.spec.runtime.rawValue) tasks, \(work.plan.spec.retention), \(work.plan.order), id \(show(id))"
+            )
             read(client, work, isOwner: true)
             tell(client, .submit(work.plan.spec, order: work.plan.order))
             appendNext(client, index, work)

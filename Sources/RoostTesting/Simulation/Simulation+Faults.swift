@@ -104,7 +104,9 @@ extension Simulation {
             queue.schedule(.guardReport(report, tries: tries - 1), at: now + .seconds(2))
             return
         }
-        note(43, Int(report.node.rawValue), 0, "a guard reports node \(report.node.rawValue - 1), life \(report.incarnation.rawValue), dead")
+        note(
+            43, Int(report.node.rawValue), 0,
+            "a guard reports node \(report.node.rawValue - 1), life \(report.incarnation.rawValue), dead")
         guardInbox.append(report)
         wantServerTurn()
     }
@@ -117,7 +119,9 @@ extension Simulation {
         note(44, node.ordinal, 0, "\(node.name) is sent SIGTERM")
         tell(node, .drainRequested(reason: "SIGTERM"))
         if random.chance(0.3) {
-            queue.schedule(.nodeStopsAgain(node.ordinal, life: node.life), at: now + random.length(.milliseconds(10), .seconds(10)))
+            queue.schedule(
+                .nodeStopsAgain(node.ordinal, life: node.life), at: now + random.length(.milliseconds(10), .seconds(10))
+            )
         }
     }
 

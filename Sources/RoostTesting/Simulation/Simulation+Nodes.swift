@@ -141,7 +141,10 @@ extension Simulation {
     // MARK: Workers
 
     private func startWorker(_ worker: Int, _ start: WorkerStart, _ node: SimulatedNode) {
-        note(23, node.ordinal, Int(start.tasks.first), "\(node.name) worker \(worker) starts \(show(start.job.id)) tasks \(show(start.tasks)) attempt \(start.epoch).\(start.attempt)")
+        note(
+            23, node.ordinal, Int(start.tasks.first),
+            "\(node.name) worker \(worker) starts \(show(start.job.id)) tasks \(show(start.tasks)) attempt \(start.epoch).\(start.attempt)"
+        )
         let facts = WorkerStartFacts(job: start.job.id, tasks: start.tasks, epoch: start.epoch, number: start.attempt)
         let attempts = history.started(node.ordinal, facts, at: now)
         guard let job = history.job(start.job.id), history.broken == nil else { return }
@@ -152,7 +155,8 @@ extension Simulation {
         }
         for offset in 0..<start.arguments.count
         where Array(start.arguments[offset]) != job.plan.arguments[Int(start.tasks.first) + offset] {
-            history.fail(.argument, "job \(job.ordinal) task \(Int(start.tasks.first) + offset) runs with another argument")
+            history.fail(
+                .argument, "job \(job.ordinal) task \(Int(start.tasks.first) + offset) runs with another argument")
         }
         node.nextWork += 1
         var work = SimulatedNode.Work(start: start, attempts: attempts, number: node.nextWork)

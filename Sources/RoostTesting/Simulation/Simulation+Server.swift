@@ -104,7 +104,10 @@ extension Simulation {
     private func carryOutCloses(_ effects: inout Effects) {
         for closing in effects.closes {
             guard let connection = connections[closing.connection], connection.isOpenAtServer else { continue }
-            note(6, closing.connection.rawValue, 0, "server closes connection \(closing.connection.rawValue) of \(connection.peer): \(closing.reason.message)")
+            note(
+                6, closing.connection.rawValue, 0,
+                "server closes connection \(closing.connection.rawValue) of \(connection.peer): \(closing.reason.message)"
+            )
             closeAtServer(connection)
         }
         effects.closes.removeAll()

@@ -39,7 +39,8 @@ extension Simulation {
     private func show(_ packet: Packet) -> String {
         switch packet {
         case .nodeHello(let hello):
-            "hello, life \(hello.incarnation.rawValue), " + hello.inventory.map { "\($0.state) \(show($0.attempts))" }.joined(separator: ", ")
+            "hello, life \(hello.incarnation.rawValue), "
+                + hello.inventory.map { "\($0.state) \(show($0.attempts))" }.joined(separator: ", ")
         case .clientHello: "hello"
         case .welcome(let welcome): "welcome, epoch \(welcome.epoch)"
         case .end: "end of connection"
@@ -84,7 +85,8 @@ extension Simulation {
         case .append(let chunk):
             "appends \(show(chunk.job)) \(chunk.first)..<\(Int(chunk.first) + chunk.arguments.count), finished \(chunk.finished.map { show($0) })"
         case .close(let job, let count): "closes \(show(job)) with \(count)"
-        case .read(let request): "reads \(show(request.job)) \(request.order) after \(request.after), window \(request.window)"
+        case .read(let request):
+            "reads \(show(request.job)) \(request.order) after \(request.after), window \(request.window)"
         case .acknowledge(let job, let cursor): "acknowledges \(show(job)) up to \(cursor)"
         case .watch(let job, _, let on): "watch \(show(job)) \(on)"
         case .query(let id, let query): "query \(id) \(query)"

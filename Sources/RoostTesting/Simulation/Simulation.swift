@@ -160,7 +160,9 @@ package final class Simulation {
         case .nodeStart(let node): startNode(nodes[node])
         case .workerEnds(let node, let worker, let number): workerEnds(nodes[node], worker, number)
         case .nodeStopsAgain(let node, let life):
-            if nodes[node].isAlive && nodes[node].life == life { tell(nodes[node], .stopRequested(reason: "SIGTERM twice")) }
+            if nodes[node].isAlive && nodes[node].life == life {
+                tell(nodes[node], .stopRequested(reason: "SIGTERM twice"))
+            }
         case .guardReport(let report, let tries): reportByGuard(report, tries: tries)
         case .clientTurn(let client): clientTurn(clients[client])
         case .clientTimer(let client, let token): clientTimer(clients[client], token)

@@ -1,0 +1,148 @@
+import RoostModel
+
+/// What the server hears, taken down as it is handed to the scheduler.
+extension History {
+    /// Anything from a node, on the connection that is the node's for the server.
+    func heard(node: Int, at now: Instant) {
+        let silence = now - nodeHeard[node]
+        nodeHeard[node] = now
+        guard silence >= .seconds(5) else { return }
+        for index in openOfNode[node] where silence >= jobs[attempts[index].job].plan.spec.policy.lease {
+            excuse(index)
+        }
+        openOfNode[node].removeAll { attempts[$0].isOver }
+    }
+
+    func excuse(_ index: Int) {
+        attempts[index].isOver = true
+        attempts[index].isExcused = true
+    }
+
+    func isCurrent(_ connection: ConnectionID, ofNode node: Int) -> Bool { nodeConnections[node] == connection }
+
+    func nodeConnected(_ node: Int, life: Int, _ connection: ConnectionID, _ inventory: [InventoryRun], at now: Instant)
+    {
+        heard(node: node, at: now)
+        nodeConnections[node] = connection
+        if life > deadLife[node] + 1 { nodeDied(node, life: life - 1) }
+        var named: Set<AttemptID> = []
+        for run in inventory {
+            noteStrangers(run, node: node)
+            for task in run.attempts.tasks.first..<run.attempts.tasks.end {
+                named.insert(
+                    AttemptID(
+                        task: TaskID(job: run.attempts.job, index: task), epoch: run.attempts.epoch,
+                        number: run.attempts.number))
+            }
+        }
+        for index in openOfNode[node] where attempts[index].life == life && attempts[index].epoch == epoch {
+            let attempt = attempts[index]
+            let id = AttemptID(
+                task: TaskID(job: jobs[attempt.job].plan.spec.id, index: attempt.task), epoch: attempt.epoch,
+                number: attempt.number)
+            guard !attempt.isOver, !named.contains(id) else { continue }
+            attempts[index].isOver = true
+            if (attempt.isRunning || attempt.end != nil) && !attempt.isDropped && !attempt.isReported {
+                fail(.inventory, "\(show(attempt)) is missing in the inventory")
+            }
+        }
+        openOfNode[node].removeAll { attempts[$0].isOver }
+    }
+
+    /// What a newer attempt has taken the place of, or another server granted.
+    private func noteStrangers(_ run: InventoryRun, node: Int) {
+        guard run.state != .finished, let job = job(run.attempts.job) else { return }
+        for task in run.attempts.tasks.first..<run.attempts.tasks.end {
+            guard let index = find(job, task, run.attempts.epoch, run.attempts.number, node: node) else { continue }
+            if run.attempts.epoch != epoch || !isLatest(index) { toBeDropped.insert(index) }
+        }
+    }
+
+    /// The turn is over in which a node connected; unless its connection is over, too, it has been told.
+    func turnEnded(isOpen: (ConnectionID) -> Bool) {
+        guard !toBeDropped.isEmpty else { return }
+        let untold = toBeDropped.filter { nodeConnections[attempts[$0].node].map(isOpen) ?? false }
+        toBeDropped.removeAll()
+        guard let index = untold.min() else { return }
+        fail(.superseded, "\(show(attempts[index])) is its node's no more, and the node is not told so")
+    }
+
+    func toldToDrop(_ node: Int, _ runs: [AttemptRun]) {
+        guard !toBeDropped.isEmpty else { return }
+        for run in runs {
+            guard let job = job(run.job) else { continue }
+            for task in run.tasks.first..<run.tasks.end {
+                if let index = find(job, task, run.epoch, run.number, node: node) { toBeDropped.remove(index) }
+            }
+        }
+    }
+
+    /// The server knows that the agent's life is over.
+    func nodeDied(_ node: Int, life: Int) {
+        deadLife[node] = max(deadLife[node], life)
+        for index in openOfNode[node] where attempts[index].life <= life { excuse(index) }
+        openOfNode[node].removeAll { attempts[$0].isOver }
+    }
+
+    func nodeReported(_ node: Int, _ batch: OutcomeBatch) {
+        guard let job = job(batch.job) else { return }
+        var position = 0
+        for run in batch.tasks {
+            for task in run.first..<run.end {
+                defer { position += 1 }
+                guard let index = find(job, task, batch.epoch, batch.attempt(at: position), node: node) else {
+                    continue
+                }
+                guard isLatest(index), !attempts[index].isReported, attempts[index].instance == job.instance,
+                    batch.epoch == epoch
+                else {
+                    lateOutcomes += 1
+                    continue
+                }
+                let isSure = !attempts[index].isExcused
+                attempts[index].isReported = true
+                attempts[index].isOver = true
+                outcomes += 1
+                switch batch.code(at: position).end {
+                case .crashed:
+                    job.crashes[Int(task)].possible += 1
+                    if isSure { job.crashes[Int(task)].sure += 1 }
+                case .failed, .timedOut, .memoryExceeded, .couldNotStart:
+                    job.failures[Int(task)].possible += 1
+                    if isSure { job.failures[Int(task)].sure += 1 }
+                case .succeeded, .cancelled, .reclaimed, .nodeLost, .neverRan: break
+                }
+            }
+        }
+    }
+
+    func nodeGaveBackHeard(_ node: Int, _ runs: [AttemptRun]) {
+        for run in runs {
+            guard let job = job(run.job) else { continue }
+            for task in run.tasks.first..<run.tasks.end {
+                if let index = find(job, task, run.epoch, run.number, node: node) { attempts[index].isOver = true }
+            }
+        }
+    }
+
+    func heard(client: Int, at now: Instant) {
+        if now - clientHeard[client] >= grace { clientWasAway(client) }
+        clientHeard[client] = now
+    }
+
+    /// The server may have given the client up: its attached jobs with it.
+    private func clientWasAway(_ client: Int) {
+        for job in jobs where job.owner == client { job.wasOwnerAway = true }
+    }
+
+    func isAway(_ client: Int, at now: Instant) -> Bool { now - clientHeard[client] >= grace }
+
+    func serverStarted(epoch: Epoch) {
+        self.epoch = epoch
+        for job in jobs {
+            job.instance += 1
+            job.number = nil
+            job.forgetCharges()
+        }
+    }
+}

@@ -1,0 +1,105 @@
+import RoostModel
+
+/// What the server says, checked as it is sent.
+extension History {
+    func granted(_ run: GrantRun, node: Int, life: Int, at now: Instant) {
+        guard let job = job(run.attempts.job) else { return fail(.notGranted, "a grant of an unknown job") }
+        grants += run.arguments.count
+        for offset in 0..<run.arguments.count {
+            let task = run.attempts.tasks.first + UInt32(offset)
+            guard Int(task) < job.attempts.count else {
+                return fail(.argument, "a grant of a task that does not exist")
+            }
+            if Array(run.arguments[offset]) != job.plan.arguments[Int(task)] {
+                fail(.argument, "job \(job.ordinal) task \(task) was granted with another argument")
+            }
+            if job.delivered[Int(task)] > 0 && job.rounds == 0 {
+                fail(.runsAgain, "job \(job.ordinal) task \(task) is granted, and its client has its outcome")
+            }
+            if let last = job.attempts[Int(task)].last { checkSuccessor(run, of: Int(last), job, at: now) }
+            checkLimits(job, task)
+            job.attempts[Int(task)].append(Int32(attempts.count))
+            openOfNode[node].append(attempts.count)
+            attempts.append(
+                Attempt(
+                    job: job.ordinal, task: task, node: node, life: life, epoch: run.attempts.epoch,
+                    instance: job.instance, number: run.attempts.number, granted: now))
+        }
+    }
+
+    private func checkSuccessor(_ run: GrantRun, of last: Int, _ job: Job, at now: Instant) {
+        let before = attempts[last]
+        let isNewServer = before.epoch != epoch || before.instance != job.instance
+        if before.epoch == run.attempts.epoch && before.number >= run.attempts.number {
+            fail(.fencing, "\(show(before)) is followed by number \(run.attempts.number)")
+        }
+        if !before.isOver || isNewServer {
+            let silence = now - nodeHeard[before.node]
+            if isNewServer || deadLife[before.node] >= before.life || silence >= job.plan.spec.policy.lease {
+                excuse(last)
+            } else {
+                fail(.twoAttempts, "\(show(before)) is not over, and the task is granted again")
+            }
+        }
+        if before.end == .succeeded && !attempts[last].isExcused {
+            fail(.runsAgain, "\(show(before)) succeeded, and the task is granted again")
+        }
+    }
+
+    private func checkLimits(_ job: Job, _ task: TaskIndex) {
+        let policy = job.plan.spec.policy
+        if job.crashes[Int(task)].sure >= Int(max(policy.crashLimit, 1)) {
+            fail(
+                .limits,
+                "job \(job.ordinal) task \(task) crashed \(job.crashes[Int(task)].sure) times and is granted again")
+        }
+        if job.failures[Int(task)].sure > Int(policy.retries) {
+            fail(
+                .limits,
+                "job \(job.ordinal) task \(task) failed \(job.failures[Int(task)].sure) times and is granted again")
+        }
+    }
+
+    /// The server says that the job is open, under this number.
+    func submitted(_ id: JobID, number: UInt32) {
+        guard let job = job(id) else { return }
+        if let known = job.number, known != number {
+            if !job.isEndSaid && !job.wasOwnerAway {
+                fail(.forgotten, "job \(job.ordinal) was opened as \(known) and now as \(number)")
+            }
+            job.instance += 1
+            job.forgetCharges()
+        }
+        job.number = number
+        job.isEndSaid = false
+        job.wasOwnerAway = false
+    }
+
+    /// The server has opened a new round of some of the job's tasks.
+    func beginRound(_ job: Int) {
+        jobs[job].rounds += 1
+        jobs[job].forgetCharges()
+    }
+
+    func ended(_ id: JobID) { job(id)?.isEndSaid = true }
+
+    func acknowledged(_ node: Int, _ sequences: [UInt64], clientNeeds: (Int) -> Bool, at now: Instant) {
+        for sequence in sequences {
+            guard let batch = sentBatches[node].removeValue(forKey: sequence), let job = job(batch.job),
+                job.plan.spec.retention == .attached, batch.epoch == epoch, clientNeeds(job.owner),
+                !isAway(job.owner, at: now), !job.wasOwnerAway
+            else { continue }
+            var position = 0
+            for run in batch.tasks {
+                for task in run.first..<run.end {
+                    defer { position += 1 }
+                    guard batch.code(at: position).kind == .succeeded, job.delivered[Int(task)] == 0,
+                        let index = find(job, task, batch.epoch, batch.attempt(at: position), node: node),
+                        isLatest(index), !attempts[index].isExcused, attempts[index].instance == job.instance
+                    else { continue }
+                    fail(.safe, "\(show(attempts[index])): its client does not have the outcome yet")
+                }
+            }
+        }
+    }
+}

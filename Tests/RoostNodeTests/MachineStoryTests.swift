@@ -1,0 +1,254 @@
+import RoostModel
+import RoostNode
+import Testing
+
+/// What a node decides: what runs when, what is kept, what is given back.
+@Suite struct NodeMachineTests {
+    private static let job = JobID(rawValue: 7)
+
+    /// A node's machine, and what it was told to do last.
+    private struct Bench {
+        var machine: NodeMachine
+        var now = Instant.zero
+        var actions: [NodeAction] = []
+
+        init(cpus: Int = 1, connected: Bool = true) {
+            machine = NodeMachine(
+                identity: NodeHello(
+                    node: NodeID(rawValue: 1), incarnation: Incarnation(rawValue: 1), name: "a", offer: .cpus(cpus)))
+            if connected { tell(.connected(Welcome(pool: 1, epoch: 1))) }
+        }
+
+        mutating func tell(_ events: NodeEvent...) {
+            actions = []
+            for event in events { machine.apply(event, at: now, into: &actions) }
+            machine.settle(at: now, into: &actions)
+        }
+
+        mutating func pass(_ duration: Duration) {
+            let end = now + duration
+            var all: [NodeAction] = []
+            while let deadline = machine.nextDeadline, deadline <= end {
+                now = max(now, deadline)
+                tell(.deadlinePassed)
+                all += actions
+            }
+            now = end
+            actions = all
+        }
+
+        mutating func grant(_ tasks: Range<UInt32>, attempt: UInt32 = 1, _ change: (inout JobSpec) -> Void = { _ in }) {
+            var spec = JobSpec(id: NodeMachineTests.job, runtime: .command)
+            change(&spec)
+            tell(.serverSaid(.job(spec)), .serverSaid(.grant(NodeMachineTests.run(tasks, attempt: attempt))))
+        }
+
+        var started: [TaskIndex] {
+            actions.compactMap { if case .start(_, let start) = $0 { start.tasks.first } else { nil } }
+        }
+
+        var said: [NodeToServer] { actions.compactMap { if case .send(let message) = $0 { message } else { nil } } }
+
+        var signals: [WorkerSignal] {
+            actions.compactMap { if case .signal(_, let signal) = $0 { signal } else { nil } }
+        }
+
+        var reported: [OutcomeCode] {
+            said.flatMap { message -> [OutcomeCode] in
+                guard case .outcomes(_, let batch) = message else { return [] }
+                return (0..<batch.count).map { batch.code(at: $0) }
+            }
+        }
+
+        var hasLeft: Bool { actions.contains { if case .leave = $0 { true } else { false } } }
+    }
+
+    private static func run(_ tasks: Range<UInt32>, attempt: UInt32 = 1) -> GrantRun {
+        GrantRun(
+            attempts: attempts(tasks, attempt),
+            arguments: PayloadSlice(PayloadArray(tasks.map { [UInt8(truncatingIfNeeded: $0)] })))
+    }
+
+    private static func attempts(_ tasks: Range<UInt32>, _ number: UInt32 = 1) -> AttemptRun {
+        AttemptRun(
+            job: job, epoch: 1, number: number, tasks: TaskRange(first: tasks.lowerBound, count: UInt32(tasks.count)))
+    }
+
+    private static let success = WorkerEnd(end: .succeeded, payload: [1])
+
+    @Test func asManyRunAsThereIsRoomFor() {
+        var node = Bench(cpus: 2)
+        node.grant(0..<5)
+        #expect(node.started == [0, 1])
+        node.tell(.workerEnded(worker: 0, Self.success))
+        #expect(node.started == [2])
+        #expect(node.machine.queuedCount == 2)
+    }
+
+    @Test func aTaskWithoutRoomDoesNotStopSmallerOnesBehindIt() {
+        var node = Bench(cpus: 2)
+        node.grant(0..<1)
+        var wide = JobSpec(id: JobID(rawValue: 8), runtime: .command, request: .cpus(2))
+        wide.name = "wide"
+        var run = Self.run(0..<1)
+        run.attempts.job = wide.id
+        node.tell(.serverSaid(.job(wide)), .serverSaid(.grant(run)))
+        #expect(node.started.isEmpty)
+        node.tell(.serverSaid(.grant(Self.run(1..<2))))
+        #expect(node.started == [1])
+    }
+
+    @Test func aResultIsKeptUntilItIsAcknowledged() {
+        var node = Bench()
+        node.grant(0..<1)
+        node.tell(.workerEnded(worker: 0, Self.success))
+        #expect(node.reported == [.succeeded])
+        node.tell(.disconnected)
+        #expect(node.machine.hello.inventory.map(\.state) == [.finished])
+        node.tell(.connected(Welcome(pool: 1, epoch: 1)))
+        #expect(node.reported == [.succeeded], "sent again after the cut")
+        node.tell(.serverSaid(.acknowledge([1])))
+        #expect(node.machine.unacknowledgedCount == 0)
+        #expect(node.machine.hello.inventory.isEmpty)
+    }
+
+    @Test func itGoesOnWhileItIsCutOff() {
+        var node = Bench()
+        node.grant(0..<3)
+        node.tell(.disconnected)
+        node.tell(.workerEnded(worker: 0, Self.success))
+        #expect(node.started == [1])
+        #expect(node.said.isEmpty)
+        let states = node.machine.hello.inventory.map { ($0.state, $0.attempts.tasks.first) }
+        #expect(states.map(\.0) == [.queued, .running, .finished])
+        #expect(states.map(\.1) == [2, 1, 0])
+    }
+
+    @Test func onlyWhatNoWorkerHasIsGivenBackTheLastFirst() {
+        var node = Bench()
+        node.grant(0..<4)
+        node.tell(.serverSaid(.retract(job: Self.job, count: 2)))
+        #expect(node.said == [.retracted(job: Self.job, [Self.attempts(2..<4)])])
+        node.tell(.serverSaid(.retract(job: Self.job, count: .max)))
+        #expect(node.said == [.retracted(job: Self.job, [Self.attempts(1..<2)])])
+        node.tell(.serverSaid(.retract(job: Self.job, count: 1)))
+        #expect(node.said == [.retracted(job: Self.job, [])], "an answer, though there is nothing")
+    }
+
+    @Test func cancelGoesFromInterruptToKillAndWhatWaitsEndsAtOnce() {
+        var node = Bench()
+        node.grant(0..<2) { $0.policy.killGrace = .seconds(2) }
+        node.tell(.serverSaid(.cancel(attempts: [Self.attempts(0..<2)], kill: false)))
+        #expect(node.signals == [.interrupt])
+        #expect(node.reported == [OutcomeCode(.cancelled, .neverRan)])
+        node.pass(.seconds(3))
+        #expect(node.signals == [.terminate])
+        node.pass(.seconds(3))
+        #expect(node.signals == [.kill])
+        node.tell(.workerEnded(worker: 0, WorkerEnd(end: .crashed, payload: [])))
+        #expect(node.reported == [OutcomeCode(.cancelled, .cancelled)])
+    }
+
+    @Test func aTaskThatEndsWellBeforeItsCancelReachesItHasSucceeded() {
+        var node = Bench()
+        node.grant(0..<1)
+        node.tell(.serverSaid(.cancel(attempts: [Self.attempts(0..<1)], kill: false)))
+        node.tell(.workerEnded(worker: 0, Self.success))
+        #expect(node.reported == [.succeeded])
+    }
+
+    @Test func aTimeoutEndsTheAttemptAndSaysSo() {
+        var node = Bench()
+        node.grant(0..<1) { $0.policy.timeout = .seconds(10) }
+        node.pass(.seconds(9))
+        #expect(node.signals.isEmpty)
+        node.pass(.seconds(2))
+        #expect(node.signals == [.terminate])
+        node.tell(.workerEnded(worker: 0, WorkerEnd(end: .crashed, payload: [])))
+        #expect(node.reported == [OutcomeCode(.failed, .timedOut)])
+    }
+
+    @Test func whatIsDroppedIsKilledAndNeverReported() {
+        var node = Bench()
+        node.grant(0..<3)
+        node.tell(.serverSaid(.drop([Self.attempts(0..<3)])))
+        #expect(node.signals == [.kill])
+        #expect(node.machine.queuedCount == 0)
+        node.tell(.workerEnded(worker: 0, WorkerEnd(end: .crashed, payload: [])))
+        #expect(node.said.isEmpty)
+        #expect(node.machine.freeResources == .oneCPU)
+    }
+
+    @Test func onlyTheAttemptNamedIsDropped() {
+        var node = Bench()
+        node.grant(0..<2, attempt: 3)
+        node.tell(.serverSaid(.drop([Self.attempts(0..<2, 2)])))
+        #expect(node.signals.isEmpty)
+        #expect(node.machine.queuedCount == 1)
+    }
+
+    /// A batch of which one task was to be dropped was killed whole, and the others never reported.
+    @Test func aBatchIsDroppedWholeOrNotAtAll() {
+        var node = Bench()
+        node.grant(0..<10) { $0.runtime = .digest }
+        node.tell(.serverSaid(.drop([Self.attempts(0..<1)])))
+        #expect(node.signals.isEmpty)
+        node.tell(.serverSaid(.drop([Self.attempts(0..<10)])))
+        #expect(node.signals == [.kill])
+    }
+
+    @Test func whatRunsForAWhileIsReportedOnceForEachConnection() {
+        var node = Bench()
+        node.grant(0..<1)
+        node.pass(.milliseconds(99))
+        #expect(node.said.isEmpty)
+        node.pass(.seconds(1))
+        #expect(node.said == [.running([Self.attempts(0..<1)])])
+        node.tell(.disconnected)
+        node.tell(.connected(Welcome(pool: 1, epoch: 1)))
+        node.pass(.milliseconds(1))
+        #expect(node.said == [.running([Self.attempts(0..<1)])])
+    }
+
+    @Test func drainingGivesBackWhatWaitsFinishesWhatRunsAndLeaves() {
+        var node = Bench()
+        node.grant(0..<3)
+        node.tell(.drainRequested(reason: "SIGTERM"))
+        #expect(node.said == [.draining(reason: "SIGTERM"), .retracted(job: Self.job, [Self.attempts(1..<3)])])
+        node.tell(.workerEnded(worker: 0, Self.success))
+        #expect(!node.hasLeft, "its result is not acknowledged")
+        node.tell(.serverSaid(.acknowledge([1])))
+        #expect(node.hasLeft)
+        #expect(node.said == [.goodbye(reason: "SIGTERM")])
+    }
+
+    /// An agent that was drained while it was out of contact went on with its queue, and left without a word.
+    @Test func drainingOutOfContactStartsNothingAndWaitsALittle() {
+        var node = Bench()
+        node.grant(0..<3)
+        node.tell(.disconnected)
+        node.tell(.drainRequested(reason: "SIGTERM"))
+        node.tell(.workerEnded(worker: 0, Self.success))
+        #expect(node.started.isEmpty)
+        #expect(!node.hasLeft)
+        node.pass(.seconds(11))
+        #expect(node.hasLeft)
+    }
+
+    @Test func stoppingKillsEverythingAtOnce() {
+        var node = Bench(cpus: 2)
+        node.grant(0..<2)
+        node.tell(.stopRequested(reason: "SIGTERM twice"))
+        #expect(node.signals == [.kill, .kill])
+        #expect(node.hasLeft)
+    }
+
+    @Test func silenceMakesItConnectAnew() {
+        var node = Bench()
+        node.pass(.seconds(14))
+        #expect(node.said.count == 4, "a heartbeat every three seconds")
+        node.pass(.seconds(2))
+        let reconnects = node.actions.contains { if case .reconnect = $0 { true } else { false } }
+        #expect(reconnects)
+    }
+}

@@ -1,0 +1,195 @@
+import Roost
+import RoostModel
+import Testing
+
+/// What a client decides: what is sent, sent again, acknowledged and delivered.
+@Suite struct ClientMachineTests {
+    private static let job = JobID(rawValue: 7)
+
+    private struct Bench {
+        var machine: ClientMachine
+        var now = Instant.zero
+        var actions: [ClientAction] = []
+
+        init(window: UInt32 = 100) {
+            machine = ClientMachine(session: SessionID(rawValue: 1), window: window)
+            tell(.connected(Welcome(pool: 1, epoch: 1)))
+        }
+
+        mutating func tell(_ events: ClientEvent...) {
+            actions = []
+            for event in events { machine.apply(event, at: now, into: &actions) }
+        }
+
+        mutating func hear(_ messages: ServerToClient...) {
+            actions = []
+            for message in messages { machine.apply(.serverSaid(message), at: now, into: &actions) }
+        }
+
+        /// A closed job of so many tasks, known to the server.
+        mutating func submit(_ tasks: Int, order: ReadRequest.Order = .asCompleted, retention: Retention = .attached) {
+            let spec = JobSpec(id: ClientMachineTests.job, runtime: .command, retention: retention)
+            let payloads = PayloadArray((0..<tasks).map { [UInt8(truncatingIfNeeded: $0)] })
+            tell(.submit(spec, order: order), .append(spec.id, payloads), .close(spec.id))
+            hear(.submitted(job: spec.id, number: 1, tasks: 0))
+        }
+
+        mutating func deliver(_ tasks: Range<UInt32>, cursor: UInt64) {
+            var batch = OutcomeBatch(job: ClientMachineTests.job, epoch: 1, node: "a")
+            for task in tasks { batch.append(task: task, attempt: 1, littleEndian: UInt64(task)) }
+            hear(.outcomes(OutcomeDelivery(cursor: cursor, batch: batch)))
+        }
+
+        mutating func reconnect(epoch: Epoch) {
+            tell(.disconnected)
+            tell(.connected(Welcome(pool: 1, epoch: epoch)))
+        }
+
+        var said: [ClientToServer] { actions.compactMap { if case .send(let message) = $0 { message } else { nil } } }
+
+        var delivered: [TaskIndex] {
+            actions.flatMap { action -> [TaskIndex] in
+                guard case .deliver(_, let batch) = action else { return [] }
+                return batch.tasks.flatMap { Array($0.first..<$0.end) }
+            }
+        }
+    }
+
+    private static func ended(_ tasks: UInt32) -> ServerToClient {
+        var progress = JobProgress(job: job, tasks: tasks, isClosed: true)
+        progress.succeeded = tasks
+        return .ended(progress)
+    }
+
+    @Test func aJobIsReadBeforeItsTasksAreSent() {
+        var client = Bench()
+        client.submit(3)
+        guard case .read(let request)? = client.said.first else {
+            Issue.record("said \(client.said)")
+            return
+        }
+        #expect(request.after == 0)
+        #expect(client.said.count == 3)
+        #expect(client.said.last == .close(job: Self.job, count: 3))
+    }
+
+    @Test func outcomesAreAcknowledgedWhenTheProgramHasUsedThem() {
+        var client = Bench()
+        client.submit(3)
+        client.deliver(0..<2, cursor: 1)
+        #expect(client.delivered == [0, 1])
+        #expect(client.said.isEmpty)
+        client.tell(.consumed(Self.job, tasks: 1))
+        #expect(client.said.isEmpty)
+        client.tell(.consumed(Self.job, tasks: 1))
+        #expect(client.said == [.acknowledge(job: Self.job, cursor: 1)])
+    }
+
+    @Test func aCutGoesOnAtTheCursor() {
+        var client = Bench()
+        client.submit(3)
+        client.deliver(0..<2, cursor: 1)
+        client.reconnect(epoch: 1)
+        client.hear(.submitted(job: Self.job, number: 1, tasks: 3))
+        #expect(client.said.contains(.read(ReadRequest(job: Self.job, order: .asCompleted, after: 1, window: 100))))
+        let sendsAgain = client.said.contains { if case .append = $0 { true } else { false } }
+        #expect(!sendsAgain)
+    }
+
+    @Test func aServerThatForgotIsSentWhatIsUnfinished() {
+        var client = Bench()
+        client.submit(4)
+        client.deliver(1..<3, cursor: 1)
+        client.reconnect(epoch: 2)
+        client.hear(.submitted(job: Self.job, number: 1, tasks: 0))
+        #expect(client.said.contains(.read(ReadRequest(job: Self.job, order: .asCompleted, after: 0, window: 100))))
+        let chunks = client.said.compactMap { if case .append(let chunk) = $0 { chunk } else { nil } }
+        #expect(chunks.map(\.finished) == [[TaskRange(first: 1, count: 2)]])
+        #expect(chunks.map(\.arguments.count) == [4])
+        client.deliver(0..<4, cursor: 1)
+        #expect(client.delivered == [0, 3], "what is here already is not delivered again")
+    }
+
+    @Test func arePlacesOfFreedChunksStillCounted() {
+        var client = Bench()
+        client.submit(2)
+        client.tell(.append(Self.job, PayloadArray()))
+        client.deliver(0..<2, cursor: 1)
+        client.reconnect(epoch: 2)
+        client.hear(.submitted(job: Self.job, number: 1, tasks: 0))
+        let chunks = client.said.compactMap { if case .append(let chunk) = $0 { chunk } else { nil } }
+        #expect(chunks.map(\.finished) == [[TaskRange(first: 0, count: 2)]])
+        #expect(client.said.last == .close(job: Self.job, count: 2))
+    }
+
+    /// Found by the simulator: the last acknowledgement was lost with its connection, and the job stayed in the
+    /// pool for as long as the client lived.
+    @Test func theLastAcknowledgementIsSaidAgainUntilAHeartbeatIsAnswered() {
+        var client = Bench()
+        client.submit(1)
+        client.deliver(0..<1, cursor: 1)
+        client.tell(.consumed(Self.job, tasks: 1))
+        client.hear(Self.ended(1))
+        #expect(!client.machine.knows(Self.job))
+        client.reconnect(epoch: 1)
+        let again = ClientToServer.read(ReadRequest(job: Self.job, order: .asCompleted, after: 1))
+        #expect(client.said.contains(again))
+        client.now = client.now + .seconds(4)
+        client.tell(.deadlinePassed)
+        client.hear(.heartbeat)
+        client.reconnect(epoch: 1)
+        #expect(!client.said.contains(again))
+    }
+
+    @Test func theEndAcknowledgesWhatTheProgramHasNotUsedYet() {
+        var client = Bench()
+        client.submit(2)
+        client.deliver(0..<2, cursor: 1)
+        client.hear(Self.ended(2))
+        #expect(client.said == [.acknowledge(job: Self.job, cursor: 1)])
+        #expect(client.machine.knows(Self.job))
+        client.tell(.consumed(Self.job, tasks: 2))
+        #expect(!client.machine.knows(Self.job))
+    }
+
+    @Test func anAbandonedJobOfOnesOwnGoesOnUnseen() {
+        var client = Bench()
+        client.submit(2)
+        client.tell(.abandon(Self.job))
+        client.deliver(0..<2, cursor: 1)
+        #expect(client.delivered == [])
+        #expect(client.said == [.acknowledge(job: Self.job, cursor: 1)])
+        client.hear(Self.ended(2))
+        let isTold = client.actions.contains { if case .ended = $0 { true } else { false } }
+        #expect(!isTold)
+        #expect(!client.machine.knows(Self.job))
+    }
+
+    @Test func aRefusalAfterTheEndIsNoNews() {
+        var client = Bench()
+        client.submit(1)
+        client.deliver(0..<1, cursor: 1)
+        client.hear(Self.ended(1))
+        client.hear(.refused(job: Self.job, RoostError(.notFound, "no such job")))
+        #expect(client.actions.isEmpty)
+        client.tell(.consumed(Self.job, tasks: 1))
+        #expect(!client.machine.knows(Self.job))
+    }
+
+    @Test func aQueryWithoutAnAnswerIsAskedAgain() {
+        var client = Bench()
+        client.tell(.query(id: 5, .pool))
+        client.reconnect(epoch: 1)
+        #expect(client.said == [.query(id: 5, .pool)])
+        client.hear(.reply(id: 5, .done(count: 1)), .reply(id: 5, .done(count: 1)))
+        #expect(client.actions.count == 1)
+    }
+
+    @Test func silenceMakesItConnectAnew() {
+        var client = Bench()
+        client.now = client.now + .seconds(16)
+        client.tell(.deadlinePassed)
+        let reconnects = client.actions.contains { if case .reconnect = $0 { true } else { false } }
+        #expect(reconnects)
+    }
+}
