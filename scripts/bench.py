@@ -325,7 +325,8 @@ def render(rows):
         if name in rows:
             command = rows[name]["command"]
             command = command if "`" in command else f"`{command}`"
-            lines.append(f"- **{name}** ({rows[name]['date']}, commit {rows[name]['commit']}): "
+            lines.append(f"- **{name}** ({rows[name]['date']}, commit {rows[name]['commit']}, load before "
+                         f"{rows[name]['load']:.1f}): "
                          f"{ROWS[name].__doc__} {command}")
     lines += [
         "",
@@ -348,7 +349,11 @@ def main():
     rows = json.loads(STORE.read_text()) if STORE.exists() else {}
     for name in wanted:
         say(f"{name}: {ROWS[name].__doc__}")
+        load = os.getloadavg()[0]
+        if load > 1:
+            say(f"this machine is busy (load {load:.1f}): the figures will be worse, and more so for some than for others")
         rows[name] = ROWS[name]()
+        rows[name]["load"] = load
         rows[name]["date"] = datetime.date.today().isoformat()
         rows[name]["commit"] = commit()
         STORE.parent.mkdir(exist_ok=True)
