@@ -24,10 +24,13 @@ struct ConnectionSupervisor: Sendable {
         let pool = Pool(loop: loop, core: core, welcome: welcome)
         // It lives as long as the pool: closing the pool cancels it.
         let keeper = Task { [self, weak pool] in
-            for await _ in cuts {
+            var pace = RedialPace(connectedAt: Clock.now())
+            for await cut in cuts {
                 guard !Task.isCancelled else { return }
                 do throws(RoostError) {
-                    let welcome = try await dialUntilAnswered(core)
+                    // What the server did not want to hear it would hear again.
+                    if Self.isFinal(cut) { throw cut }
+                    let welcome = try await dialUntilAnswered(core, &pace)
                     pool?.noteWelcome(welcome)
                 } catch {
                     pool?.giveUp(error)
@@ -45,19 +48,27 @@ struct ConnectionSupervisor: Sendable {
         }.welcome
     }
 
-    /// Waits grow from ``Limits/reconnectFirst`` to ``Limits/reconnectMost``, each with up to half of it more, so
-    /// that a thousand clients do not come back in one instant.
-    private func dialUntilAnswered(_ core: NIOLoopBound<ClientCore>) async throws(RoostError) -> Welcome {
-        var wait = Limits.reconnectFirst
+    /// Whether dialling again would come to the same end.
+    private static func isFinal(_ cut: RoostError) -> Bool {
+        [.refused, .protocolViolation, .usage, .conflict, .internal].contains(cut.code)
+    }
+
+    /// Each wait is up to half longer than the pace says, so that a thousand clients do not come back in one instant.
+    private func dialUntilAnswered(
+        _ core: NIOLoopBound<ClientCore>, _ pace: inout RedialPace
+    ) async throws(RoostError) -> Welcome {
+        var wait = pace.waitAfterCut(at: Clock.now())
         while true {
+            let jitter = Double.random(in: 1...1.5)
+            do { try await Task.sleep(for: wait * jitter) } catch { throw RoostError(.cancelled, "the pool was closed") }
             do throws(RoostError) {
-                return try await dial(core)
+                let welcome = try await dial(core)
+                pace.connected(at: Clock.now())
+                return welcome
             } catch {
                 guard error.code == .unreachable || error.code == .lost else { throw error }
             }
-            let jitter = Double.random(in: 1...1.5)
-            do { try await Task.sleep(for: wait * jitter) } catch { throw RoostError(.cancelled, "the pool was closed") }
-            wait = min(wait * 2, Limits.reconnectMost)
+            wait = pace.waitAfterFailure()
         }
     }
 }

@@ -151,6 +151,9 @@ public final class Pool: Sendable {
         guard common.count <= Limits.payloadBytes else {
             throw RoostError(.limit, "common data of \(common.count) bytes; at most \(Limits.payloadBytes) are allowed")
         }
+        try Limits.check(name: options.name, of: "a job")
+        try Label.check(options.labels)
+        try options.request.check()
         let spec = JobSpec(
             id: JobID(rawValue: .random(in: 1 ... .max)), name: options.name, runtime: runtime, common: common,
             request: options.request, labels: options.labels, policy: options.policy, retention: options.retention,

@@ -65,7 +65,11 @@ extension Integration {
                 _ = try await stage.startServer()
                 _ = try await stage.startNode("small", slots: 1, "--memory", "1G", "--label", "zone=a")
                 _ = try await stage.startNode("far", slots: 1, "--label", "zone=b", "--resource", "licences=1")
-                let job = try await stage.submit("--memory", "900T", "true")
+                let token = ["ROOST_TOKEN": try await stage.token("client")]
+                let absurd = try await stage.run(["job", "submit", "--memory", "900T", "true"], environment: token)
+                #expect(absurd.status == 255)
+                #expect(absurd.errors.contains("256 TiB"))
+                let job = try await stage.submit("--memory", "90T", "true")
                 let rows = try await stage.roost("job", "explain", job, "--output", "json").objects()
                 #expect(rows.count == 3)
                 #expect(rows.allSatisfy { $0.text("node").isEmpty || $0["can_run"] as? Bool == false })

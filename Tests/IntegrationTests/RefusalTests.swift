@@ -62,15 +62,22 @@ extension Integration {
         @Test func `Users see each other's jobs and leave them alone`() async throws {
             try await Stage.play { stage in
                 _ = try await stage.startServer()
-                let job = try await stage.submit("true")
+                _ = try await stage.startNode("a")
+                let job = try await stage.submit("echo mine; exit 1")
+                let mine = ["ROOST_TOKEN": try await stage.token("client")]
+                #expect(try await stage.run(["job", "wait", job], environment: mine).status == 1)
                 let other = ["ROOST_TOKEN": try await stage.newToken("client", "--name", "somebody")]
-                #expect(try await stage.run(["job", "list"], environment: other).output.contains("waiting"))
-                for verb in ["cancel", "results", "forget", "retry"] {
+                #expect(try await stage.run(["job", "list"], environment: other).output.contains("failed"))
+                for verb in ["cancel", "results", "logs", "forget", "retry"] {
                     let outcome = try await stage.run(["job", verb, job], environment: other)
                     #expect(outcome.status == 77, "\(verb): \(outcome.errors)\(outcome.output)")
                     #expect(outcome.errors.contains("belongs to"))
+                    #expect(!outcome.output.contains("mine"))
                 }
-                try await stage.roost("job", "cancel", job, as: "admin")
+                let shown = try await stage.run(["job", "show", job], environment: other)
+                #expect(shown.output.contains("1 failed"))
+                #expect(!shown.output.contains("exit status"), "evidence is the owner's")
+                try await stage.roost("job", "retry", job, as: "admin")
             }
         }
 

@@ -183,9 +183,6 @@ struct JobSubmit: AsyncParsableCommand {
             guard let pair = Pair(text) else { throw RoostError(.usage, "--label takes KEY=VALUE, not '\(text)'") }
             options.labels.append(Label(key: pair.key, value: pair.value))
         }
-        guard options.name.utf8.count <= Limits.nameBytes else {
-            throw RoostError(.limit, "--name takes at most \(Limits.nameBytes) bytes")
-        }
         return options
     }
 

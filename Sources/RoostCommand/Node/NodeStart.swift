@@ -104,15 +104,14 @@ struct NodeOffer {
             }
             named.append(Resources.NamedAmount(name: pair.key, milliAmount: amount))
         }
-        guard named.count <= Limits.namedResources, flags.label.count <= Limits.labelsPerNode else {
-            throw RoostError(.limit, "at most \(Limits.namedResources) resources and \(Limits.labelsPerNode) labels")
-        }
         resources.add(Resources(named: named))
+        try resources.check()
         labels = []
         for text in flags.label {
             guard let pair = Pair(text) else { throw RoostError(.usage, "--label takes KEY=VALUE, not '\(text)'") }
             labels.append(Label(key: pair.key, value: pair.value))
         }
+        try Label.check(labels)
         runtimes = flags.zero || flags.connections > 1 ? [.digest] : [.command, .digest]
         if !flags.runtimes.isEmpty {
             for name in flags.runtimes where name != "command" && name != "digest" {

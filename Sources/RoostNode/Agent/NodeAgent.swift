@@ -130,10 +130,11 @@ package final class NodeAgent: Sendable {
         log.info("joined the pool", metadata: ["server": "\(first.address)", "epoch": "\(first.welcome.epoch)"])
         let keeper = Task { [self] () -> RoostError? in
             // Ends with `run`: leaving finishes the stream of cuts.
+            var pace = RedialPace(connectedAt: RoostModel::Clock.now())
             for await cut in cuts {
                 log.warning("lost the server", metadata: ["reason": "\(cut.message)"])
                 do throws(RoostError) {
-                    try await dialUntilAnswered(dialer)
+                    try await dialUntilAnswered(dialer, &pace)
                 } catch {
                     loop.execute { [core] in core.value.apply(.stopRequested(reason: error.message)) }
                     return error.code == .cancelled ? nil : error
@@ -161,21 +162,22 @@ package final class NodeAgent: Sendable {
         }
     }
 
-    private func dialUntilAnswered(_ dialer: WireDialer) async throws(RoostError) {
-        var wait = Limits.reconnectFirst
+    private func dialUntilAnswered(_ dialer: WireDialer, _ pace: inout RedialPace) async throws(RoostError) {
+        var wait = pace.waitAfterCut(at: RoostModel::Clock.now())
         while true {
+            // A thousand nodes do not come back in one instant.
+            let jitter = Double.random(in: 1...1.5)
+            do { try await Task.sleep(for: wait * jitter) } catch { throw RoostError(.cancelled, "the agent leaves") }
             do throws(RoostError) {
                 let connected = try await dial(dialer)
+                pace.connected(at: RoostModel::Clock.now())
                 log.info("back in the pool", metadata: ["server": "\(connected.address)"])
                 return
             } catch {
                 guard error.code == .unreachable || error.code == .lost else { throw error }
                 log.debug("the server does not answer", metadata: ["reason": "\(error.message)"])
             }
-            // A thousand nodes do not come back in one instant.
-            let jitter = Double.random(in: 1...1.5)
-            do { try await Task.sleep(for: wait * jitter) } catch { throw RoostError(.cancelled, "the agent leaves") }
-            wait = min(wait * 2, Limits.reconnectMost)
+            wait = pace.waitAfterFailure()
         }
     }
 }

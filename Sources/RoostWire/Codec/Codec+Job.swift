@@ -108,7 +108,6 @@ extension HaltRule {
 
 extension Resources {
     /// No machine has more of anything; sums of many stay far from overflow.
-    private static var mostAmount: Int64 { 1 << 48 }
 
     func encode(into writer: inout ProtobufWriter) {
         writer.signed(1, milliCPUs)
