@@ -198,9 +198,9 @@ package struct NodeMachine {
     /// Ends a turn: starts what can be started, sends what has ended.
     package mutating func settle(at now: Instant, into actions: inout [NodeAction]) {
         guard !hasLeft else { return }
-        if drainReason != nil { drain(at: now, into: &actions) }
         startWorkers(at: now, into: &actions)
         sendOutcomes(into: &actions)
+        if drainReason != nil { drain(at: now, into: &actions) }
     }
 
     /// What the node says of itself when it connects: everything it was granted and nobody acknowledged.
@@ -606,7 +606,7 @@ package struct NodeMachine {
                 actions.append(.send(.retracted(job: job, giveBack(job, atMost: .max))))
             }
         }
-        guard running == 0, building.isEmpty else { return }
+        guard running == 0 else { return }
         if leaveBy == nil { leaveBy = now + .seconds(10) }
         // Out of contact, it waits a little for a chance to hand over what it has and to say goodbye.
         let isHandedOver = isConnected && unacknowledged.isEmpty && queue.isEmpty

@@ -22,6 +22,8 @@ extension History {
 
     func nodeConnected(_ node: Int, life: Int, _ connection: ConnectionID, _ inventory: [InventoryRun], at now: Instant)
     {
+        // An agent that is known to be dead is sent away; its words were under way for long.
+        guard life > deadLife[node] else { return }
         heard(node: node, at: now)
         nodeConnections[node] = connection
         if life > deadLife[node] + 1 { nodeDied(node, life: life - 1) }
