@@ -81,23 +81,6 @@ import Testing
         #expect(pool.outcomes(ann, job).map(\.attempt) == [2])
     }
 
-    /// Found by seed 802: its result was acknowledged while the client did not have it.
-    @Test func aNodeThatWasGivenUpAndIsBackKeepsWhatItsClientDoesNotHave() {
-        var (pool, a, ann, job) = poolWithOneTaskRunning()
-        pool.end(a, job, [0])
-        pool.cut(a)
-        pool.pass(.seconds(301))
-        #expect(pool.notices.contains { if case .nodeLost(name: "a", _, _) = $0 { true } else { false } })
-        pool.comeBack(a)
-        var batch = OutcomeBatch(job: job, epoch: 1)
-        batch.append(task: 0, attempt: 1, code: .succeeded, payload: [0])
-        pool.say(a, .outcomes(sequence: 1, batch))
-        #expect(!pool.told(node: a).contains(.acknowledge([1])))
-        _ = pool.outcomes(ann, job, acknowledging: true)
-        #expect(pool.told(node: a).contains(.acknowledge([1])))
-        #expect(pool.scheduler.counters.late == 0)
-    }
-
     @Test func aGuardsReportMovesTasksAtOnceAndChargesOnlyWhatRan() {
         var pool = Scenario()
         let a = pool.join("a", cpus: 2)

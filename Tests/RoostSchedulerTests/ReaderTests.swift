@@ -64,22 +64,6 @@ import Testing
         #expect(pool.tasks(a, slow) == [4, 5], "it goes on by itself")
     }
 
-    /// Found by seed 633: the tasks before the cancelled one had become grantable, and nobody was told.
-    @Test func aPausedJobOfWhichATaskIsCancelledGoesOnWhenItIsRead() {
-        var pool = Scenario { $0.undeliveredBytes = 0 }
-        let a = pool.join("a")
-        let ann = pool.connect("ann")
-        let job = pool.submit(ann, tasks: 10, window: 1)
-        pool.end(a, job, [0])
-        _ = pool.ask(ann, .cancel(.id(job), tasks: [TaskRange(first: 9, count: 1)], kill: false))
-        for _ in 0..<30 {
-            _ = pool.outcomes(ann, job, acknowledging: true)
-            pool.end(a, job, pool.tasks(a, job))
-        }
-        _ = pool.outcomes(ann, job, acknowledging: true)
-        #expect(pool.progress(job) == nil)
-    }
-
     @Test func aKeptJobIsReadTwice() {
         var pool = Scenario()
         let a = pool.join("a", cpus: 3)

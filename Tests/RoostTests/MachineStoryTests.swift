@@ -110,17 +110,7 @@ import Testing
         #expect(client.delivered == [0, 3], "what is here already is not delivered again")
     }
 
-    /// Found by seed 635: whoever read a kept job heard outcomes again from a server that had forgotten them.
-    @Test func aReaderOfAKeptJobHearsEachOutcomeOnceWhateverTheServerForgot() {
-        var client = Bench()
-        client.tell(.attach(Self.job, order: .asCompleted))
-        client.deliver(0..<2, cursor: 1)
-        client.reconnect(epoch: 2)
-        client.deliver(1..<4, cursor: 1)
-        #expect(client.delivered == [2, 3])
-    }
-
-    @Test func placesOfFreedChunksAreStillCounted() {
+    @Test func arePlacesOfFreedChunksStillCounted() {
         var client = Bench()
         client.submit(2)
         client.tell(.append(Self.job, PayloadArray()))

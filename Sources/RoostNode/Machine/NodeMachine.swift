@@ -542,6 +542,7 @@ package struct NodeMachine {
 
     /// Deadlines of running attempts are few: one pass over the workers finds the next.
     package var nextDeadline: Instant? {
+        guard !hasLeft else { return nil }
         var next = nextHeartbeat
         if isConnected { next = min(next, lastHeard + Limits.suspectAfter) }
         if let leaveBy { next = min(next, leaveBy) }
