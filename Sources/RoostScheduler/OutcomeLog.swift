@@ -54,6 +54,13 @@ package struct OutcomeLog {
         return origin
     }
 
+    /// Another life of the node has the batch now; false when it is acknowledged already.
+    package mutating func adopt(_ sequence: UInt64, by origin: Origin) -> Bool {
+        guard sequence >= base, sequence < end, entries[Int(sequence - base)].open > 0 else { return false }
+        entries[Int(sequence - base)].origin = origin
+        return true
+    }
+
     /// Frees acknowledged batches at the front.
     package mutating func trim() {
         while let first = entries.first, first.open == 0 {

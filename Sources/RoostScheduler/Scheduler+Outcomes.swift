@@ -13,6 +13,7 @@ extension Scheduler {
             acknowledge(sequence, node)
             return
         }
+        if keepsAgain(job, node, sequence: sequence, batch) { return }
         let open = jobs[job].tasks.progress.granted
         if recordAllSucceeded(job, node, sequence: sequence, batch) == false {
             recordOneByOne(job, node, sequence: sequence, batch, at: now, into: &effects)
@@ -23,6 +24,30 @@ extension Scheduler {
         applyHalt(job, at: now, into: &effects)
         noteProgress(job, at: now)
         noteNews(job)
+    }
+
+    /// Whether the batch stands in the log already, reported by a node that was given up since and is back: it
+    /// goes on keeping its copy until the client has the outcomes.
+    private mutating func keepsAgain(_ job: Int, _ node: Int, sequence: UInt64, _ batch: OutcomeBatch) -> Bool {
+        guard jobs[job].spec.retention == .attached, let first = batch.tasks.first?.first,
+            !jobs[job].tasks.isCurrent(first, attempt: batch.attempt(at: 0), node: node)
+        else { return false }
+        var position = 0
+        for run in batch.tasks {
+            for task in run.first..<run.end {
+                defer { position += 1 }
+                guard task < jobs[job].tasks.nextFresh else { continue }
+                let cell = jobs[job].tasks.cells[Int(task)]
+                guard cell.attempt == batch.attempt(at: position), let logged = jobs[job].tasks.sequence(of: cell) else {
+                    continue
+                }
+                let origin = OutcomeLog.Origin(nodeSlot: node, life: nodes[node].life, sequence: sequence)
+                guard jobs[job].tasks.log.adopt(logged, by: origin) else { return false }
+                nodes[node].heldSequences.insert(sequence)
+                return true
+            }
+        }
+        return false
     }
 
     private mutating func acknowledge(_ sequence: UInt64, _ node: Int) {

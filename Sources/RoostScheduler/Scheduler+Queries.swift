@@ -108,6 +108,7 @@ extension Scheduler {
             return open
         }
         var count: UInt32 = 0
+        let wasIdle = !isRunnable(slot)
         for range in tasks {
             for task in range.clamped(to: jobs[slot].tasks.count) {
                 // A task that waits among the never granted gets its cell, as do those before it.
@@ -131,6 +132,7 @@ extension Scheduler {
                 effects.send(.cancel(attempts: [run], kill: kill), to: connection)
             }
         }
+        if wasIdle && isRunnable(slot) { noteAllHungry() }
         noteProgress(slot, at: now)
         noteNews(slot)
         return count

@@ -25,6 +25,8 @@ struct ClientJob {
     private var isOpen = false
     private var isCloseSent = false
     private var finished = Bitmap()
+    /// The server forgot what it had delivered: whatever is here already is not news, also of a job that is kept.
+    private var hasStartedOver = false
     private(set) var delivered = 0
     /// The reader's cursor: everything before it was received on this epoch's server.
     private(set) var cursor: UInt64 = 0
@@ -89,7 +91,10 @@ struct ClientJob {
         }
         isOpen = false
         isCloseSent = false
-        if serverForgot { forgetCursor() }
+        if serverForgot {
+            hasStartedOver = true
+            forgetCursor()
+        }
         guard let spec else {
             actions.append(.send(.read(ReadRequest(job: id, order: order, after: cursor, window: window))))
             return
@@ -202,7 +207,7 @@ struct ClientJob {
         cursor = max(cursor, delivery.cursor)
         var batch = delivery.batch
         // A job that is kept may have several rounds: what the cursor brings is what the program wants.
-        let dedupes = spec?.retention == .attached && !keepsDuplicates
+        let dedupes = (isAttached || hasStartedOver) && !keepsDuplicates
         if dedupes && batch.tasks.contains(where: { finished.containsAny($0) }) { batch = onlyNew(batch) }
         for tasks in batch.tasks { finish(tasks) }
         delivered += batch.count

@@ -198,9 +198,9 @@ package struct NodeMachine {
     /// Ends a turn: starts what can be started, sends what has ended.
     package mutating func settle(at now: Instant, into actions: inout [NodeAction]) {
         guard !hasLeft else { return }
-        if drainReason != nil { drain(at: now, into: &actions) }
         startWorkers(at: now, into: &actions)
         sendOutcomes(into: &actions)
+        if drainReason != nil { drain(at: now, into: &actions) }
     }
 
     /// What the node says of itself when it connects: everything it was granted and nobody acknowledged.
@@ -542,6 +542,7 @@ package struct NodeMachine {
 
     /// Deadlines of running attempts are few: one pass over the workers finds the next.
     package var nextDeadline: Instant? {
+        guard !hasLeft else { return nil }
         var next = nextHeartbeat
         if isConnected { next = min(next, lastHeard + Limits.suspectAfter) }
         if let leaveBy { next = min(next, leaveBy) }
@@ -606,7 +607,7 @@ package struct NodeMachine {
                 actions.append(.send(.retracted(job: job, giveBack(job, atMost: .max))))
             }
         }
-        guard running == 0, building.isEmpty else { return }
+        guard running == 0 else { return }
         if leaveBy == nil { leaveBy = now + .seconds(10) }
         // Out of contact, it waits a little for a chance to hand over what it has and to say goodbye.
         let isHandedOver = isConnected && unacknowledged.isEmpty && queue.isEmpty

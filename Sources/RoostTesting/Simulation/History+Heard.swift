@@ -22,6 +22,8 @@ extension History {
 
     func nodeConnected(_ node: Int, life: Int, _ connection: ConnectionID, _ inventory: [InventoryRun], at now: Instant)
     {
+        // An agent that is known to be dead is sent away; its words were under way for long.
+        guard life > deadLife[node] else { return }
         heard(node: node, at: now)
         nodeConnections[node] = connection
         if life > deadLife[node] + 1 { nodeDied(node, life: life - 1) }
@@ -93,15 +95,15 @@ extension History {
                 guard let index = find(job, task, batch.epoch, batch.attempt(at: position), node: node) else {
                     continue
                 }
-                guard isLatest(index), !attempts[index].isReported, attempts[index].instance == job.instance,
-                    batch.epoch == epoch
-                else {
+                let isNews = !attempts[index].isReported
+                let isSure = !attempts[index].isExcused
+                // Late or not: its node may forget it from now on.
+                attempts[index].isReported = true
+                attempts[index].isOver = true
+                guard isNews, isLatest(index), attempts[index].instance == job.instance, batch.epoch == epoch else {
                     lateOutcomes += 1
                     continue
                 }
-                let isSure = !attempts[index].isExcused
-                attempts[index].isReported = true
-                attempts[index].isOver = true
                 outcomes += 1
                 switch batch.code(at: position).end {
                 case .crashed:

@@ -87,7 +87,7 @@ extension History {
         for sequence in sequences {
             guard let batch = sentBatches[node].removeValue(forKey: sequence), let job = job(batch.job),
                 job.plan.spec.retention == .attached, batch.epoch == epoch, clientNeeds(job.owner),
-                !isAway(job.owner, at: now), !job.wasOwnerAway
+                !isAway(job.owner, at: now), !job.wasOwnerAway, !job.isAbandoned
             else { continue }
             var position = 0
             for run in batch.tasks {

@@ -47,6 +47,8 @@ final class History {
         /// Its client was away so long that the server may have given it up.
         var wasOwnerAway = false
         var rounds = 0
+        /// Its program does not wait for it: nobody sees what arrives.
+        var isAbandoned = false
         var isCancelRequested = false
         var cancelledTasks: [TaskRange] = []
 

@@ -43,6 +43,8 @@ package struct JobPlan: Sendable {
     package var chunks: [(pause: Duration, tasks: Int)]
     package var use: Use
     package var cancels: [Cancel] = []
+    /// When its program stops waiting for it; it goes on all the same.
+    package var abandonsAfter: Duration?
     /// Kept jobs: read once more when it has ended.
     package var readsAgain = false
     /// Kept jobs: open a new round of what failed (or is held), then read again.
@@ -175,6 +177,8 @@ extension JobPlan {
                         kill: random.chance(0.3)))
             }
         }
+        if random.chance(0.05) { plan.abandonsAfter = random.length(.milliseconds(10), .seconds(60)) }
+        plan.spec.streamsOutput = random.chance(0.1)
         if plan.spec.retention == .kept {
             plan.readsAgain = random.chance(0.5)
             plan.retries = random.chance(0.5)

@@ -19,6 +19,8 @@ final class SimulatedClient {
         var hasEnded = false
         var stage = 0
         var isAwaitingRetry = false
+        /// It is another client's job, read from here.
+        var isVisit = false
         var isDone = false
 
         init(plan: JobPlan, job: Int) {

@@ -22,6 +22,21 @@ extension Simulation {
             }
             redial(.client(ordinal))
         }
+        for job in history.jobs where job.plan.spec.retention == .kept && count > 1 && random.chance(0.6) {
+            makeVisitor(of: job)
+        }
+    }
+
+    /// Another client reads the job while it is under way, and may not be allowed to.
+    private func makeVisitor(of job: History.Job) {
+        let visitor = clients[(job.owner + random.int(1...max(1, clients.count - 1))) % clients.count]
+        let work = SimulatedClient.Work(plan: job.plan, job: job.ordinal)
+        work.isVisit = true
+        visitor.workOfJob[job.plan.spec.id] = visitor.works.count
+        queue.schedule(
+            .program(client: visitor.ordinal, work: visitor.works.count, .visit),
+            at: job.plan.submitAt + random.length(.milliseconds(1), .seconds(60)))
+        visitor.works.append(work)
     }
 
     func tell(_ client: SimulatedClient, _ event: ClientEvent) {
@@ -101,7 +116,7 @@ extension Simulation {
     }
 
     private func delivered(_ job: JobID, _ batch: OutcomeBatch, _ client: SimulatedClient) {
-        guard let (index, work) = work(job, client), let reading = work.reading else {
+        guard let (index, work) = work(job, client), let reading = work.reading, !work.isDone else {
             return history.fail(.deliveredOnce, "client-\(client.ordinal) is handed outcomes nobody reads")
         }
         note(32, client.ordinal, batch.count, "client-\(client.ordinal) has \(show(batch))")
@@ -148,6 +163,14 @@ extension Simulation {
     private func refused(_ job: JobID, _ error: RoostError, _ client: SimulatedClient) {
         guard let (_, work) = work(job, client) else { return }
         note(34, client.ordinal, work.job, "client-\(client.ordinal): job \(work.job) is refused: \(error.message)")
+        if work.isVisit {
+            let isStranger = client.principal.user != clients[history.jobs[work.job].owner].principal.user
+            if error.code != .notFound && !(isStranger && error.code == .refused) {
+                history.fail(.refused, "job \(work.job), read from elsewhere: \(error)")
+            }
+            work.isDone = true
+            return
+        }
         let mayBeGone = error.code == .notFound && work.readings > 1 && history.jobs[work.job].instance > 0
         if !mayBeGone { history.fail(.refused, "job \(work.job): \(error)") }
         work.isDone = true
@@ -177,6 +200,9 @@ extension Simulation {
             read(client, work, isOwner: true)
             tell(client, .submit(work.plan.spec, order: work.plan.order))
             appendNext(client, index, work)
+            if let after = work.plan.abandonsAfter {
+                queue.schedule(.program(client: client.ordinal, work: index, .abandon), at: now + after)
+            }
             for cancel in work.plan.cancels.indices {
                 queue.schedule(
                     .program(client: client.ordinal, work: index, .cancel(cancel)),
@@ -208,6 +234,16 @@ extension Simulation {
                 history.jobs[work.job].cancelledTasks += cancel.tasks
             }
             ask(client, index, .cancel(.id(id), tasks: cancel.tasks, kill: cancel.kill))
+        case .abandon:
+            guard !work.isDone, work.reading != nil, !work.hasEnded, work.nextChunk == work.plan.chunks.count else { return }
+            note(37, client.ordinal, work.job, "client-\(client.ordinal) abandons job \(work.job)")
+            history.jobs[work.job].isAbandoned = true
+            work.isDone = true
+            tell(client, .abandon(id))
+        case .visit:
+            guard !work.isDone else { return }
+            read(client, work, isOwner: false)
+            tell(client, .attach(id, order: work.plan.order))
         case .look:
             ask(client, index, random.pick([.pool, .jobs, .job(.all), .explain(.id(id), task: 0), .job(.last)]))
         case .next:
@@ -240,6 +276,10 @@ extension Simulation {
     /// Kept jobs: read again, retry, read, forget.
     private func nextStage(_ client: SimulatedClient, _ index: Int, _ work: SimulatedClient.Work) {
         guard !work.isDone, work.reading == nil else { return }
+        if work.isVisit {
+            work.isDone = true
+            return
+        }
         let id = work.plan.spec.id
         work.stage += 1
         switch work.stage {

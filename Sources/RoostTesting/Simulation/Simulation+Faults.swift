@@ -1,3 +1,4 @@
+import Roost
 import RoostModel
 import RoostNode
 import RoostScheduler
@@ -150,6 +151,13 @@ extension Simulation {
         }
         client.machine = nil
         client.connection = nil
+        // Who reads its jobs from elsewhere may wait for ever for tasks that nobody appends.
+        for other in clients {
+            for work in other.works where work.isVisit && history.jobs[work.job].owner == client.ordinal {
+                work.isDone = true
+                if other.isAlive { tell(other, .abandon(work.plan.spec.id)) }
+            }
+        }
         client.timerToken += 1
     }
 

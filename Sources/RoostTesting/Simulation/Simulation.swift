@@ -62,6 +62,8 @@ package final class Simulation {
         case submit, append
         case use(Int)
         case cancel(Int)
+        case abandon
+        case visit
         case look
         case next
     }
