@@ -18,7 +18,8 @@ extension Integration {
                 _ = try await stage.startNode("a")
                 let well = try await stage.run(["doctor"], environment: token)
                 #expect(well.output.hasSuffix("All is well.\n"))
-                #expect(try await stage.run(["doctor", stage.url], environment: ["ROOST_TOKEN": try await stage.token("node")]).status == 0)
+                #expect(
+                    try await stage.run(["doctor", stage.url], environment: ["ROOST_TOKEN": try await stage.token("node")]).status == 0)
                 #expect(try await stage.nodes() == ["a"], "a node's token was tried, and no node joined")
 
                 let name = try await stage.run(["doctor", "roost://no-such-host.invalid"], environment: token)

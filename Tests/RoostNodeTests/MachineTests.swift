@@ -6,7 +6,7 @@ import Testing
 @Suite struct AvailableCPUsTests {
     @Test(arguments: [
         ("max 100000", nil), ("200000 100000\n", 2.0), ("150000 100000", 1.5), ("50000 100000", 0.5), ("", nil),
-        ("max", nil), ("-1 100000", nil), ("100000 0", nil), ("many few", nil)
+        ("max", nil), ("-1 100000", nil), ("100000 0", nil), ("many few", nil),
     ])
     func quotaOfCPUMax(text: String, quota: Double?) { #expect(AvailableCPUs.quota(cpuMax: text) == quota) }
 
@@ -18,7 +18,7 @@ import Testing
     @Test(
         arguments: [
             (8, [], 8), (8, [2.0], 2), (8, [1.5], 2), (8, [0.1], 1), (2, [64.0], 2), (8, [4.0, 2.5], 3), (0, [], 1),
-            (8, [2.000_000_01], 2)
+            (8, [2.000_000_01], 2),
         ] as [(Int, [Double], Int)])
     func theTightestLimitCounts(affinity: Int, quotas: [Double], slots: Int) {
         #expect(AvailableCPUs.slots(affinity: affinity, quotas: quotas) == slots)
@@ -26,7 +26,7 @@ import Testing
 
     @Test(
         arguments: [
-            ("max\n", nil), ("536870912\n", 536_870_912), ("9223372036854771712\n", nil), ("", nil), ("0", nil)
+            ("max\n", nil), ("536870912\n", 536_870_912), ("9223372036854771712\n", nil), ("", nil), ("0", nil),
         ] as [(String, UInt64?)])
     func memoryLimits(text: String, bytes: UInt64?) { #expect(AvailableCPUs.memoryLimit(text) == bytes) }
 
@@ -57,7 +57,7 @@ import Testing
         #expect(
             Cgroup.chain(from: cgroup.unified ?? "", upTo: cgroup.unifiedRoot ?? "") == [
                 "/sys/fs/cgroup/user.slice/user-1000.slice/session-2.scope",
-                "/sys/fs/cgroup/user.slice/user-1000.slice", "/sys/fs/cgroup/user.slice", "/sys/fs/cgroup"
+                "/sys/fs/cgroup/user.slice/user-1000.slice", "/sys/fs/cgroup/user.slice", "/sys/fs/cgroup",
             ])
     }
 
@@ -134,7 +134,7 @@ import Testing
     @Test(
         arguments: [
             (0x6969, "NFS"), (0x0BD0_0BD0, "Lustre"), (0x4750_4653, "GPFS"), (0xFF53_4D42, "CIFS"),
-            (0x1983_0326, "BeeGFS")
+            (0x1983_0326, "BeeGFS"),
         ] as [(Int64, String)])
     func networkFileSystemsAreKnown(type: Int64, kind: String) {
         #expect(StateDirectory.networkFileSystem(type: type) == kind)

@@ -37,7 +37,9 @@ struct PoolTests {
         await #expect(throws: RoostError.self) { try await pool.submit(commands: [.shell("true")]) }
         await #expect(throws: RoostError.self) { try await pool.snapshot() }
         await #expect(throws: RoostError.self) { try await pool.attach(job.id).collect() }
-        await #expect(throws: RoostError.self) { try await job.append([1, 2, 3]); try await job.flush() }
+        await #expect(throws: RoostError.self) {
+            try await job.append([1, 2, 3]); try await job.flush()
+        }
         await #expect(throws: RoostError.self) { try await job.wait() }
         await #expect(throws: RoostError.self) { try await job.cancel() }
     }

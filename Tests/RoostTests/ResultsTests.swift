@@ -47,7 +47,8 @@ struct ResultsTests {
             var options = JobOptions()
             options.order = .inOrder
             // The first task can end only after the last one has begun.
-            let commands = [Command.shell(gate.wait)] + (1..<20).map { .shell("echo \($0)") }
+            let commands =
+                [Command.shell(gate.wait)] + (1..<20).map { .shell("echo \($0)") }
                 + [.shell("echo go > \(gate.path)")]
             let job = try await pool.submit(commands: commands, options: options)
             #expect(try await job.collect().map(\.task) == Array(0..<21))

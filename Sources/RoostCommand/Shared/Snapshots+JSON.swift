@@ -104,7 +104,9 @@ extension NodeSnapshot.State {
 extension JobSnapshot {
     /// In a word: where the job stands.
     var state: String {
-        if progress.isEnded { return isCancelled ? "cancelled" : progress.failed + progress.held + progress.cancelled > 0 ? "failed" : "done" }
+        if progress.isEnded {
+            return isCancelled ? "cancelled" : progress.failed + progress.held + progress.cancelled > 0 ? "failed" : "done"
+        }
         if isCancelled { return "cancelling" }
         return progress.granted > 0 ? "running" : progress.isClosed ? "waiting" : "open"
     }

@@ -20,8 +20,7 @@ extension History {
 
     func isCurrent(_ connection: ConnectionID, ofNode node: Int) -> Bool { nodeConnections[node] == connection }
 
-    func nodeConnected(_ node: Int, life: Int, _ connection: ConnectionID, _ inventory: [InventoryRun], at now: Instant)
-    {
+    func nodeConnected(_ node: Int, life: Int, _ connection: ConnectionID, _ inventory: [InventoryRun], at now: Instant) {
         // An agent that is known to be dead is sent away; its words were under way for long.
         guard life > deadLife[node] else { return }
         heard(node: node, at: now)

@@ -127,8 +127,7 @@ package struct ProtobufWriter {
     }
 
     /// Unsigned numbers one after the other in one field.
-    mutating func packed<Element: UnsignedInteger & FixedWidthInteger>(_ field: Int, _ values: some Collection<Element>)
-    {
+    mutating func packed<Element: UnsignedInteger & FixedWidthInteger>(_ field: Int, _ values: some Collection<Element>) {
         guard !values.isEmpty else { return }
         var size = 0
         for value in values { size += Self.size(of: UInt64(value)) }
