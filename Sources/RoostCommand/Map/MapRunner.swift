@@ -26,6 +26,8 @@ final class MapRunner {
     private var ended = 0
     private var lastTick = Clock.now()
     private var status: ExitStatus?
+    /// The session has said its last word; only what it wants written is still to be written.
+    private var isFinishing = false
 
     init(_ plan: MapPlan, signals: MapSignals) throws(MapError) {
         self.plan = plan
@@ -127,6 +129,7 @@ final class MapRunner {
         case .resumeInputs: inbox.pauseReader(false)
         case .stopInputs: inbox.stopReader()
         case .finish(let status):
+            isFinishing = true
             flush()
             self.status = self.status ?? status
         }
@@ -172,7 +175,16 @@ final class MapRunner {
         guard !joblogLines.isEmpty, let joblog else { return }
         let lines = joblogLines
         joblogLines = []
-        do throws(MapError) { try joblog.append(lines) } catch { tell(.failed(error)) }
+        do throws(MapError) { try joblog.append(lines) } catch { failed(error) }
+    }
+
+    /// The session decides what a failure means. Once it has finished it hears no more: then what could not be
+    /// written is said here, and decides the exit status.
+    private func failed(_ problem: MapError) {
+        guard isFinishing else { return tell(.failed(problem)) }
+        let words = [UInt8]("roost: \(problem)\n".utf8)
+        _ = Glibc.write(STDERR_FILENO, words, words.count)
+        status = problem.status
     }
 
     private func attempt(_ write: () throws(MapWriter.Failure) -> Void) {
@@ -180,8 +192,8 @@ final class MapRunner {
             try write()
         } catch {
             switch error {
-            case .closed: tell(.outputClosed)
-            case .failed(let problem): tell(.failed(problem))
+            case .closed: if isFinishing { status = ExitStatus(rawValue: 128 + SIGPIPE) } else { tell(.outputClosed) }
+            case .failed(let problem): failed(problem)
             }
         }
     }
