@@ -40,9 +40,10 @@ final class ClientGreeter<Outgoing: WireMessage, Incoming: WireMessage>: FrameSi
             guard let handler else { return }
             let welcome = try Welcome.decode(body)
             let link = TLSLink<Outgoing, Incoming>(handler: handler)
+            // Whoever is handed the link may close it at once: the welcome came all the same.
+            isAnswered = true
             link.open(open(welcome, link))
             self.handler = nil
-            isAnswered = true
             handler.flush()
             answer.succeed(welcome)
         case .refusal:
