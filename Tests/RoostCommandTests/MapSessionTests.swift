@@ -238,6 +238,18 @@ struct MapSessionTests {
             ])
     }
 
+    @Test("Output that nobody kept is said, ends the map with 255, and leaves the task to a resumed run")
+    func missingOutput() throws {
+        var player = try Player("--no-progress", "--results", "r", "x", ":::", "a")
+        try player.readAll()
+        let stdout = CapturedOutput(head: bytes("beg"), tail: bytes("end"), totalBytes: 10)
+        let actions = player.play(.outcomes([MapOutcome(index: 0, kind: .succeeded, stdout: stdout)]))
+        #expect(actions.contains(.writeResult(path: bytes("r/1/a/stdout"), offset: 7, bytes: bytes("end"))))
+        #expect(actions.contains(err("roost: task 1: 4 bytes of its output are missing in r/1/a/stdout\n")))
+        #expect(!actions.contains { if case .writeResult(bytes("r/1/a/seq"), _, _) = $0 { true } else { false } })
+        #expect(player.last.last == .finish(.roostFailed))
+    }
+
     @Test("A held task is told at once, an ordinary failure in the summary")
     func telling() throws {
         var player = try Player("x", ":::", "a", "b")

@@ -6,6 +6,7 @@ extension MapSession {
     mutating func writeResults(
         _ outcome: MapOutcome, _ task: Pending, _ layout: ResultsLayout, into actions: inout [MapAction]
     ) {
+        var isWhole = true
         for (stream, file, captured) in [
             (OutputChunk.Stream.stdout, ResultsLayout.File.stdout, outcome.stdout),
             (.stderr, .stderr, outcome.stderr),
@@ -23,12 +24,21 @@ extension MapSession {
                 actions.append(.writeResult(path: path, offset: streamed, bytes: rest))
             }
             let tailStart = captured.count - captured.tail.count
+            let missing = tailStart - max(streamed, captured.head.count)
+            if missing > 0 {
+                isWhole = false
+                overridingStatus = .roostFailed
+                let file = String(decoding: path, as: UTF8.self)
+                note("task \(task.sequence): \(missing) bytes of its output are missing in \(file)", into: &actions)
+            }
             if streamed < captured.count {
                 let skipped = max(0, streamed - tailStart)
                 actions.append(
                     .writeResult(path: path, offset: tailStart + skipped, bytes: Array(captured.tail[skipped...])))
             }
         }
+        // Without `seq` a resumed run does the task again.
+        guard isWhole else { return }
         let path = layout.path(of: .sequence, values: task.values, sequence: task.sequence)
         actions.append(.writeResult(path: path, offset: 0, bytes: [UInt8]("\(task.sequence)")))
     }
