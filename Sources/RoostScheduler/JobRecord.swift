@@ -68,7 +68,8 @@ package struct JobRecord {
     /// How many tasks one slot is given at a time: one when they are long or nobody knows yet, more the shorter
     /// they are, fewer when few are left, so that the end of the job stays balanced.
     package func depth(poolSlots: Int) -> Int {
-        guard let meanNanoseconds else { return 1 }
+        // A job that may halt at any outcome has nothing waiting at a node that could slip through.
+        guard spec.policy.halt == nil, let meanNanoseconds else { return 1 }
         let byTime = 1 + Int(Double(Limits.prefill.wholeNanoseconds) / max(meanNanoseconds, 1))
         let byRemainder = 1 + tasks.readyCount / (2 * max(poolSlots, 1))
         return max(1, min(byTime, byRemainder, Limits.prefillTasksPerSlot))
