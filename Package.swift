@@ -86,6 +86,7 @@ let package = Package(
             name: "example-primes", dependencies: ["Roost", "RoostEmbedded"], path: "examples/primes",
             swiftSettings: settings),
         .executableTarget(name: "roost", dependencies: ["RoostCommand"], swiftSettings: settings),
+        .testTarget(name: "RoostModelTests", dependencies: ["RoostModel"], swiftSettings: settings),
         .testTarget(
             name: "RoostSchedulerTests", dependencies: ["RoostScheduler", "RoostModel", "RoostTesting"],
             swiftSettings: settings),
