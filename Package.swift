@@ -66,6 +66,7 @@ let package = Package(
             name: "Roost",
             dependencies: ["RoostModel", "RoostWire", nioCore, nioPosix, logging, lifecycle, deque],
             swiftSettings: settings),
+        .target(name: "RSerialization", swiftSettings: settings + [.strictMemorySafety()]),
         .target(
             name: "RoostEmbedded",
             dependencies: ["RoostModel", "RoostServer", "RoostNode", "Roost", nioCore, nioPosix, logging],
