@@ -72,6 +72,10 @@ let package = Package(
             dependencies: ["RoostModel", "RoostServer", "RoostNode", "Roost", nioCore, nioPosix, logging],
             swiftSettings: settings),
         .target(
+            name: "RoostBridge",
+            dependencies: ["RoostModel", "RSerialization", "Roost", "CRoostLinux", nioCore, nioPosix, deque],
+            swiftSettings: settings),
+        .target(
             name: "RoostTesting",
             dependencies: ["RoostModel", "RoostScheduler", "RoostWire", "RoostNode", "Roost", nioCore, nioEmbedded],
             path: "Sources/RoostTesting",
@@ -79,8 +83,8 @@ let package = Package(
         .target(
             name: "RoostCommand",
             dependencies: [
-                "RoostModel", "RoostWire", "RoostServer", "RoostNode", "Roost", "RoostEmbedded", "CRoostLinux",
-                argumentParser, logging, lifecycle, unixSignals, nioCore, nioPosix,
+                "RoostModel", "RoostWire", "RoostServer", "RoostNode", "Roost", "RoostEmbedded", "RoostBridge",
+                "CRoostLinux", argumentParser, logging, lifecycle, unixSignals, nioCore, nioPosix,
             ],
             swiftSettings: settings),
         .executableTarget(
@@ -103,6 +107,10 @@ let package = Package(
         .testTarget(
             name: "RoostTests",
             dependencies: ["Roost", "RoostEmbedded", "RoostModel", "RoostTesting", "example-primes"],
+            swiftSettings: settings),
+        .testTarget(
+            name: "RoostBridgeTests",
+            dependencies: ["RoostBridge", "RSerialization", "RoostEmbedded", "Roost", "RoostModel", "roost", nioCore],
             swiftSettings: settings),
         .testTarget(
             name: "RoostCommandTests", dependencies: ["RoostCommand", "RoostModel", "roost"], swiftSettings: settings),
