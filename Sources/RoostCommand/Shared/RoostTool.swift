@@ -35,7 +35,7 @@ struct RoostTool: AsyncParsableCommand {
             """,
         version: RoostVersion.text,
         groupedSubcommands: [
-            CommandGroup(name: "Work", subcommands: workCommands + [JobCommand.self]),
+            CommandGroup(name: "Work", subcommands: workCommands + [JobCommand.self, BridgeCommand.self]),
             CommandGroup(name: "Pool", subcommands: [ServerCommand.self, NodeCommand.self, TokenCommand.self]),
             CommandGroup(name: "Help", subcommands: [DoctorCommand.self] + measuringCommands),
         ])
