@@ -10,6 +10,8 @@ package enum NodeEvent: Sendable {
     case workerEnded(worker: Int, WorkerEnd)
     /// A worker has done a whole batch; the batch carries job, epoch, tasks and payloads.
     case batchEnded(worker: Int, OutcomeBatch)
+    /// A task of a worker's batch, the one at `position`, signalled something while it runs.
+    case workerSignalled(worker: Int, position: Int, bytes: [UInt8])
     case workerPrinted(worker: Int, OutputChunk.Stream, offset: UInt64, bytes: [UInt8])
     /// SIGTERM, or a reclaim notice: finish what runs, take no more.
     case drainRequested(reason: String)

@@ -34,7 +34,7 @@ extension NodeMachine {
             if record.timeoutAt <= now {
                 if record.stopping == .no {
                     workers[worker]?.stopping = .timedOut
-                    beginStop(worker, with: .terminate, at: now, into: &actions)
+                    beginStop(worker, with: stopSignal(record), at: now, into: &actions)
                 }
                 workers[worker]?.timeoutAt = .never
             }
@@ -52,6 +52,13 @@ extension NodeMachine {
             lastHeard = now
             actions.append(.reconnect)
         }
+    }
+
+    /// How a task that overruns its time is asked to end. A worker that outlives its tasks may survive an interrupt;
+    /// one with a batch does not, or the rest of the batch would take as long again.
+    private func stopSignal(_ record: Worker) -> WorkerSignal {
+        guard jobs[record.job]?.runtime.keepsWorkers == true else { return .terminate }
+        return record.attempts.tasks.count > 1 ? .kill : .interrupt
     }
 
     package var status: NodeStatus {

@@ -21,8 +21,13 @@ extension NodeMachine {
         case .drop(let runs):
             guard sabotage != .ignoreDrop else { return }
             for run in runs { drop(run, into: &actions) }
+        case .setup(let entry):
+            setups[entry.session] = max(setups[entry.session] ?? 0, entry.number)
+        case .forgetSession(let session):
+            setups[session] = nil
         case .forget(let job):
             jobs[job] = nil
+            meanNanoseconds[job] = nil
             watchedJobs.remove(job)
         case .watch(let job, let task, let on):
             watch(job, task: task, on: on, into: &actions)

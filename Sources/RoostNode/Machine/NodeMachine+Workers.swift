@@ -13,16 +13,30 @@ extension NodeMachine {
                 queue.discard(at: position)
                 continue
             }
+            // Its setup may still be on its way: large, and in pieces.
             let fits =
-                sabotage == .overCommit ? running < 2 * workers.count + 2 : free.fits(spec.request, atMost: 1) > 0
+                spec.setup > setups[spec.session] ?? 0
+                ? false
+                : sabotage == .overCommit ? running < 2 * workers.count + 2 : free.fits(spec.request, atMost: 1) > 0
             guard fits else {
                 position += 1
                 looked += 1
                 continue
             }
-            let count = spec.runtime == .digest ? min(Self.batchTasks, queue[position].count) : 1
+            let count = min(batchSize(spec, isSingle: queue[position].isSingle), queue[position].count)
             start(queue.take(count, at: position), spec, at: now, into: &actions)
         }
+    }
+
+    /// How many tasks a worker is given at once: as many as take a moment, and one while nobody knows how long
+    /// they are.
+    private func batchSize(_ spec: JobSpec, isSingle: Bool) -> Int {
+        if spec.runtime == .digest { return Self.batchTasks }
+        guard spec.runtime.keepsWorkers, !isSingle, let mean = meanNanoseconds[spec.id] else { return 1 }
+        var time = Self.batchTime
+        // A batch that runs into the timeout is run again, task by task: that should not happen to short ones.
+        if let timeout = spec.policy.timeout { time = min(time, timeout / 4) }
+        return max(1, min(Int(Double(time.wholeNanoseconds) / max(mean, 1)), Self.batchTasks))
     }
 
     private mutating func start(
@@ -30,7 +44,7 @@ extension NodeMachine {
     ) {
         let attempts = run.attempts
         let worker = Worker(
-            job: spec.id, request: spec.request, attempts: attempts, started: now, timeout: spec.policy.timeout,
+            job: spec.id, request: spec.request, attempts: attempts, arguments: run.arguments, started: now, timeout: spec.policy.timeout,
             timeoutAt: spec.policy.timeout.map { now + $0 } ?? .never, grace: spec.policy.killGrace)
         free.subtract(spec.request)
         running += 1
@@ -57,6 +71,11 @@ extension NodeMachine {
 
     mutating func workerEnded(_ worker: Int, _ end: WorkerEnd, at now: Instant) {
         guard let record = freeWorker(worker), !record.isDropped else { return }
+        let isBatch = record.attempts.tasks.count > 1
+        // Nobody knows which of them it was: each for itself will show. None is charged.
+        if isBatch, record.stopping == .timedOut || (record.stopping == .no && end.end == .crashed) {
+            return queue.returnSingly(GrantRun(attempts: record.attempts, arguments: record.arguments))
+        }
         let code: OutcomeCode
         switch (record.stopping, end.end) {
         case (_, .succeeded): code = .succeeded
@@ -66,17 +85,41 @@ extension NodeMachine {
         case (.no, _): code = OutcomeCode(.failed, end.end)
         }
         var evidence = end.postMortem
-        if record.stopping == .timedOut {
-            evidence?.reason = "ran longer than its timeout of \(record.timeout?.inSeconds ?? 0) s"
+        if record.stopping == .timedOut { evidence?.reason = Self.timedOut(record) }
+        for task in record.attempts.tasks.first..<record.attempts.tasks.end {
+            ended(record.attempts, task: task, code, payload: end.payload[...], evidence, end.runNanoseconds)
         }
-        ended(
-            record.attempts, task: record.attempts.tasks.first, code, payload: end.payload[...], evidence,
-            end.runNanoseconds)
     }
 
+    private static func timedOut(_ record: Worker) -> String {
+        "ran longer than its timeout of \(record.timeout?.inSeconds ?? 0) s"
+    }
+
+    /// A worker has done all it was given. What it was interrupted in is cancelled or timed out, not failed.
     mutating func batchEnded(_ worker: Int, _ batch: OutcomeBatch) {
         guard let record = freeWorker(worker), !record.isDropped else { return }
+        measure(batch)
+        var batch = batch
+        if record.stopping != .no {
+            let code = OutcomeCode(
+                record.stopping == .cancelled ? .cancelled : .failed,
+                record.stopping == .cancelled ? .cancelled : .timedOut)
+            for position in batch.codes.indices where batch.codes[position].end == .failed {
+                batch.codes[position] = code
+            }
+            if record.stopping == .timedOut {
+                for index in batch.postMortems.indices { batch.postMortems[index].postMortem.reason = Self.timedOut(record) }
+            }
+        }
         building.append(batch)
+    }
+
+    /// Takes a batch's time into the mean of its job; a longer one counts at once.
+    private mutating func measure(_ batch: OutcomeBatch) {
+        guard jobs[batch.job]?.runtime.keepsWorkers == true, batch.count > 0 else { return }
+        let sample = Double(batch.runNanoseconds) / Double(batch.count)
+        let mean = meanNanoseconds[batch.job] ?? sample
+        meanNanoseconds[batch.job] = mean + (sample > mean ? 0.5 : 0.3) * (sample - mean)
     }
 
     mutating func ended(

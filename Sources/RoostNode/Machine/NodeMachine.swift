@@ -27,6 +27,10 @@ package struct NodeMachine {
     var heartbeatInterval: Duration
     var nextHeartbeat = Instant.never
     var lastHeard = Instant.zero
+    /// How much of sessions' setup logs is here.
+    var setups: [SessionID: UInt32] = [:]
+    /// Mean run time of the tasks of jobs that run in batches, in nanoseconds.
+    var meanNanoseconds: [JobID: Double] = [:]
     var watches: Set<TaskID> = []
     var watchedJobs: Set<JobID> = []
     let sabotage: NodeSabotage?
@@ -36,6 +40,8 @@ package struct NodeMachine {
         var job: JobID
         var request: Resources
         var attempts: AttemptRun
+        /// To run its tasks again, one by one, should one of them end the worker.
+        var arguments: PayloadSlice
         var started: Instant
         var timeout: Duration?
         var timeoutAt: Instant
@@ -52,8 +58,10 @@ package struct NodeMachine {
 
     /// After this long a running attempt is reported as such.
     package static let reportRunningAfter = Duration.milliseconds(100)
-    /// How many tasks a worker of a runtime that does batches is given at a time.
+    /// The most tasks that a worker of a runtime that does batches is given at a time.
     package static let batchTasks = 1024
+    /// How long a batch should take.
+    static let batchTime = Duration.milliseconds(5)
 
     package init(identity: NodeHello, sabotage: NodeSabotage? = nil) {
         self.identity = identity
@@ -94,6 +102,11 @@ package struct NodeMachine {
             workerEnded(worker, end, at: now)
         case .batchEnded(let worker, let batch):
             batchEnded(worker, batch)
+        case .workerSignalled(let worker, let position, let bytes):
+            guard isConnected, let record = workers[worker], !record.isDropped else { return }
+            let task = record.attempts.tasks.first + UInt32(position)
+            let condition = TaskCondition(job: record.job, task: task, attempt: record.attempts.number, bytes: bytes)
+            actions.append(.send(.condition(condition)))
         case .workerPrinted(let worker, let stream, let offset, let bytes):
             guard isConnected, let record = workers[worker], !record.isDropped else { return }
             let chunk = OutputChunk(
@@ -149,6 +162,7 @@ package struct NodeMachine {
             }
         }
         hello.inventory = inventory
+        hello.setups = setups.sorted { $0.key.rawValue < $1.key.rawValue }.map { SetupHeld(session: $0.key, count: $0.value) }
         return hello
     }
 }
