@@ -66,9 +66,14 @@ let package = Package(
             name: "Roost",
             dependencies: ["RoostModel", "RoostWire", nioCore, nioPosix, logging, lifecycle, deque],
             swiftSettings: settings),
+        .target(name: "RSerialization", swiftSettings: settings + [.strictMemorySafety()]),
         .target(
             name: "RoostEmbedded",
             dependencies: ["RoostModel", "RoostServer", "RoostNode", "Roost", nioCore, nioPosix, logging],
+            swiftSettings: settings),
+        .target(
+            name: "RoostBridge",
+            dependencies: ["RoostModel", "RSerialization", "Roost", "CRoostLinux", nioCore, nioPosix, deque],
             swiftSettings: settings),
         .target(
             name: "RoostTesting",
@@ -78,14 +83,15 @@ let package = Package(
         .target(
             name: "RoostCommand",
             dependencies: [
-                "RoostModel", "RoostWire", "RoostServer", "RoostNode", "Roost", "RoostEmbedded", "CRoostLinux",
-                argumentParser, logging, lifecycle, unixSignals, nioCore, nioPosix,
+                "RoostModel", "RoostWire", "RoostServer", "RoostNode", "Roost", "RoostEmbedded", "RoostBridge",
+                "CRoostLinux", argumentParser, logging, lifecycle, unixSignals, nioCore, nioPosix,
             ],
             swiftSettings: settings),
         .executableTarget(
             name: "example-primes", dependencies: ["Roost", "RoostEmbedded"], path: "examples/primes",
             swiftSettings: settings),
         .executableTarget(name: "roost", dependencies: ["RoostCommand"], swiftSettings: settings),
+        .testTarget(name: "RoostModelTests", dependencies: ["RoostModel"], swiftSettings: settings),
         .testTarget(
             name: "RoostSchedulerTests", dependencies: ["RoostScheduler", "RoostModel", "RoostTesting"],
             swiftSettings: settings),
@@ -101,6 +107,10 @@ let package = Package(
         .testTarget(
             name: "RoostTests",
             dependencies: ["Roost", "RoostEmbedded", "RoostModel", "RoostTesting", "example-primes"],
+            swiftSettings: settings),
+        .testTarget(
+            name: "RoostBridgeTests",
+            dependencies: ["RoostBridge", "RSerialization", "RoostEmbedded", "Roost", "RoostModel", "roost", nioCore],
             swiftSettings: settings),
         .testTarget(
             name: "RoostCommandTests", dependencies: ["RoostCommand", "RoostModel", "roost"], swiftSettings: settings),

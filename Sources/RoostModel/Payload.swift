@@ -54,6 +54,12 @@ public struct PayloadArray: Sendable, Equatable {
         ends.append(UInt32(bytes.count))
     }
 
+    /// Appends one payload: whatever `write` appends to the bytes. It must not touch what is there.
+    package mutating func append(writing write: (inout [UInt8]) -> Void) {
+        write(&bytes)
+        ends.append(UInt32(bytes.count))
+    }
+
     /// Appends consecutive payloads of another array in one copy.
     public mutating func append(_ slice: PayloadSlice) {
         guard !slice.isEmpty else { return }

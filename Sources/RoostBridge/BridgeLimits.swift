@@ -1,0 +1,35 @@
+/// Every number that bounds the bridge, with its unit.
+package enum BridgeLimits {
+    /// The largest control of a frame, in bytes; before a connection has said the secret, and after.
+    package static let strangerControlBytes = 64 << 10
+    package static let controlBytes = 64 << 20
+    /// The largest part of a frame's blob, in bytes: a payload and its header.
+    package static let partBytes = (2 << 30) + (1 << 20)
+    /// The most parts of a blob.
+    package static let parts = 16
+    /// Connections that have not said the secret yet.
+    package static let strangers = 16
+    /// How long a connection may take to say it.
+    package static let helloSeconds: Int64 = 10
+    /// How long the bridge waits for its R session to connect.
+    package static let firstConnectionSeconds: Int64 = 60
+    /// Requests that are being answered at a time.
+    package static let openRequests = 64
+    /// Conditions that wait for R, and those that R has not acknowledged, in bytes; what comes then is dropped.
+    package static let conditionBytes = 16 << 20
+    /// Between two answers that say how far a job is.
+    package static let progressMilliseconds: Int64 = 200
+    /// How old the number of nodes and slots in them may be.
+    package static let snapshotSeconds: Double = 2
+    /// Up to so many bytes and tasks, cutting and joining are done at once, where the connections are served.
+    package static let inlineBytes = 64 << 10
+    package static let inlineTasks = 256
+    /// Outcomes in one answer to `next`, at most.
+    package static let nextTasks = 65_536
+    /// Tasks of jobs the bridge holds for its R session.
+    package static let tasksPerJob = 100_000_000
+    /// Bytes written to the socket ahead of what the system takes.
+    package static let writeAheadBytes = 1 << 20
+    /// How long closing the pool may take when the session has ended.
+    package static let closeSeconds: Int64 = 15
+}

@@ -1,0 +1,37 @@
+import Roost
+import RoostModel
+
+/// A job of the R session, as the bridge holds it. Lives on the server's event loop.
+final class BridgeJob {
+    let handle: JobHandle
+    /// Whether the job was submitted here; one that was attached has no names and no more tasks to take.
+    let isOwn: Bool
+    /// An item with X's names; nil when it has none, or when tasks were appended later.
+    var names: [UInt8]?
+    var nativeEncoding = "UTF-8"
+    var outcomes: JobOutcomes
+    /// The kind in `.Random.seed[1]` and the stream that the next appended task gets.
+    var seed: (kind: Int32, next: RStreamSeed)?
+    var isOpen: Bool
+    /// Appends the tasks that are still to be cut; each waits for the one before.
+    var feeding: Task<Void, Never>?
+    /// No more outcomes will come.
+    var isOver = false
+    /// Why the job could not go on.
+    var failure: BridgeFailure?
+    /// The request that waits for this job, to be told of its conditions.
+    var waitingRequest: UInt64?
+    /// Conditions that nobody has waited for yet.
+    var conditions: [(task: TaskIndex, item: [UInt8])] = []
+    var conditionBytes = 0
+
+    init(_ handle: JobHandle, isOwn: Bool, tasks: Int, names: [UInt8]?, isOpen: Bool) {
+        self.handle = handle
+        self.isOwn = isOwn
+        self.names = names
+        self.isOpen = isOpen
+        outcomes = JobOutcomes(tasks: tasks)
+    }
+
+    var id: JobID { handle.id }
+}

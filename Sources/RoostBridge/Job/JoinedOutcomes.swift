@@ -1,0 +1,151 @@
+package import RSerialization
+package import RoostModel
+
+/// Outcomes as R takes them: one list of values, and what there is to say about those tasks that have more to say.
+package struct JoinedOutcomes: Sendable {
+    /// The stream of the list of values, NULL where a task has none.
+    package var values: [UInt8] = []
+    /// How each task ended, in the order of the values: the number of its ``OutcomeKind``, or `pending`.
+    package var states: [UInt8] = []
+    /// Whether `states` says anything: not when all succeeded.
+    package var hasTrouble = false
+    /// The positions among the values, from 1, of tasks with details, and the stream of the list of these.
+    package var detailed: [Int32] = []
+    package var details: [UInt8]?
+    package var postMortems: [Positioned] = []
+
+    package static let pending: UInt8 = 4
+
+    /// A post-mortem and the index of its task, from 1.
+    package struct Positioned: Sendable {
+        package var index: Int32
+        package var postMortem: PostMortem
+    }
+}
+
+extension JobOutcomes {
+    /// Joins the outcomes of `tasks`, in this order.
+    /// - Throws: what is wrong with one of the values.
+    package func joined(
+        _ tasks: some Sequence<TaskIndex>, names: [UInt8]? = nil, nativeEncoding: String = "UTF-8"
+    ) throws(RSerializationError) -> JoinedOutcomes {
+        var joined = JoinedOutcomes()
+        var values = ItemRun(nativeEncoding: nativeEncoding)
+        var details = ItemRun(nativeEncoding: nativeEncoding)
+        for task in tasks {
+            guard let (number, position) = place(of: task) else {
+                joined.states.append(JoinedOutcomes.pending)
+                joined.hasTrouble = true
+                try values.append(Self.null[...])
+                continue
+            }
+            let code = batches[number].code(at: position)
+            let payload = batches[number].payloads[position]
+            let outcome = RTaskPayload.Outcome(payload)
+            joined.states.append(code.kind.rawValue)
+            try values.append(outcome?.value.map { payload[$0] } ?? Self.null[...])
+            if let range = outcome?.details {
+                joined.detailed.append(Int32(truncatingIfNeeded: joined.states.count))
+                try details.append(payload[range])
+            }
+            if code.kind != .succeeded {
+                joined.hasTrouble = true
+                joined.postMortems.append(
+                    .init(index: Int32(truncatingIfNeeded: task + 1), postMortem: postMortem(number, position, code)))
+            }
+        }
+        joined.values = try values.finish(names: names)
+        if !joined.detailed.isEmpty { joined.details = try details.finish(names: nil) }
+        return joined
+    }
+
+    /// Off the event loop: joining a gigabyte takes its time.
+    @concurrent
+    package func joinedElsewhere(
+        _ tasks: [TaskIndex]?, names: [UInt8]?, nativeEncoding: String
+    ) async throws(RSerializationError) -> JoinedOutcomes {
+        if let tasks { return try joined(tasks, names: names, nativeEncoding: nativeEncoding) }
+        return try joined(0..<TaskIndex(taskCount), names: names, nativeEncoding: nativeEncoding)
+    }
+
+    private static let null = RItem.null
+
+    /// The evidence, with where and when; a bare sentence where nobody gave any.
+    private func postMortem(_ number: Int, _ position: Int, _ code: OutcomeCode) -> PostMortem {
+        let batch = batches[number]
+        var found = batch.postMortems.find(position) ?? PostMortem(reason: code.sentence)
+        if found.reason.isEmpty { found.reason = code.sentence }
+        if found.node.isEmpty && code.end != .neverRan { found.node = batch.node }
+        if found.attempt == 0 { found.attempt = batch.attempt(at: position) }
+        return found
+    }
+}
+
+extension [OutcomeBatch.PositionedPostMortem] {
+    /// They ascend: a batch of a thousand failures is not searched a thousand times.
+    fileprivate func find(_ position: Int) -> PostMortem? {
+        var (low, high) = (0, count)
+        while low < high {
+            let middle = (low + high) / 2
+            if self[middle].position < UInt32(position) { low = middle + 1 } else { high = middle }
+        }
+        return low < count && self[low].position == UInt32(position) ? self[low].postMortem : nil
+    }
+}
+
+extension OutcomeCode {
+    /// What happened, for a task without a post-mortem.
+    fileprivate var sentence: String {
+        switch end {
+        case .succeeded: "it succeeded"
+        case .failed: "it failed"
+        case .crashed: "its worker died"
+        case .timedOut: "it ran longer than its time limit"
+        case .memoryExceeded: "it asked for more memory than its limit"
+        case .couldNotStart: "its worker could not be started"
+        case .cancelled: "it was cancelled"
+        case .reclaimed: "its node was drained"
+        case .nodeLost: "its node was lost"
+        case .neverRan: "it never ran: its job was cancelled"
+        }
+    }
+}
+
+/// Items on their way into a list. Small ones are gathered, so that the joiner sees many at a time.
+private struct ItemRun {
+    private var joiner: RJoiner
+    private var bytes: [UInt8] = []
+    private var ends: [UInt32] = []
+
+    private static let gatherBytes = 256 << 10
+    private static let largeItem = 16 << 10
+
+    init(nativeEncoding: String) { joiner = RJoiner(nativeEncoding: nativeEncoding) }
+
+    mutating func append(_ item: ArraySlice<UInt8>) throws(RSerializationError) {
+        if item.count >= Self.largeItem {
+            try flush()
+            try joiner.append(item)
+            return
+        }
+        bytes.append(contentsOf: item)
+        ends.append(UInt32(bytes.count))
+        if bytes.count >= Self.gatherBytes { try flush() }
+    }
+
+    private mutating func flush() throws(RSerializationError) {
+        guard !ends.isEmpty else { return }
+        let items = try RItems(bytes: bytes, ends: ends)
+        try joiner.append(items)
+        bytes = []
+        ends = []
+        bytes.reserveCapacity(Self.gatherBytes + Self.largeItem)
+    }
+
+    mutating func finish(names: [UInt8]?) throws(RSerializationError) -> [UInt8] {
+        try flush()
+        var last = RJoiner()
+        swap(&last, &joiner)
+        return try last.finish(names: names)
+    }
+}

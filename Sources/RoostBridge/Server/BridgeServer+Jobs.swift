@@ -1,0 +1,241 @@
+import NIOCore
+import RSerialization
+import Roost
+import RoostModel
+
+extension BridgeServer {
+    private static var runtime: RuntimeName { RuntimeName(rawValue: "r") }
+
+    // MARK: Submitting
+
+    /// Opens a job over the elements of X. R is answered before all are cut.
+    func submit(_ frame: BridgeFrame) async throws(BridgeFailure) -> (job: BridgeJob, answer: BridgeAnswer) {
+        guard frame.parts.count == 2 else { throw .usage("'submit' has two parts: X and the common data") }
+        let seed = try RandomSeed(frame.control)
+        let options = try JobOptions(frame.control)
+        let cutter = try await Self.cutter(frame.parts[0], seed: seed?.next)
+        guard cutter.count <= BridgeLimits.tasksPerJob else {
+            throw BridgeFailure(code: "limit", "\(cutter.count) tasks; a job has \(BridgeLimits.tasksPerJob) at most")
+        }
+        let handle: JobHandle
+        do throws(RoostError) {
+            handle = try pool.start(runtime: Self.runtime, common: frame.parts[1], options: options)
+        } catch { throw BridgeFailure(error) }
+        let isOpen = frame.control.flag("open") ?? false
+        let job = BridgeJob(handle, isOwn: true, tasks: cutter.count, names: isOpen ? nil : cutter.names, isOpen: isOpen)
+        job.nativeEncoding = cutter.nativeEncoding
+        jobs[job.id] = job
+        if options.streamsOutput {
+            let loop = loop
+            handle.onOutput { chunk in loop.execute { self.assumeIsolated { $0.heard(chunk) } } }
+        }
+        follow(job)
+        feed(cutter, into: job, closing: !isOpen)
+        var answer = BridgeAnswer()
+        answer.control.set("job", JobText.show(job.id))
+        answer.control.set("n", Double(cutter.count))
+        if var seed {
+            seed.next = seed.next.advanced(by: cutter.count)
+            job.seed = (seed.kind, seed.next)
+            answer.control.set("seed_next", integers: seed.integers)
+        }
+        return (job, answer)
+    }
+
+    func append(_ frame: BridgeFrame) async throws(BridgeFailure) -> BridgeAnswer {
+        let job = try job(frame.control)
+        guard job.isOpen else { throw BridgeFailure(code: "conflict", "the job takes no more tasks: it was closed") }
+        let closes = frame.control.flag("close") ?? false
+        if let part = frame.parts.first {
+            let cutter = try await Self.cutter(part, seed: job.seed?.next)
+            // Another request may have closed it meanwhile.
+            guard job.isOpen else { throw BridgeFailure(code: "conflict", "the job takes no more tasks: it was closed") }
+            let count = job.outcomes.taskCount + cutter.count
+            guard count <= BridgeLimits.tasksPerJob else {
+                throw BridgeFailure(code: "limit", "\(count) tasks; a job has \(BridgeLimits.tasksPerJob) at most")
+            }
+            job.outcomes.grow(to: count)
+            if let seed = job.seed { job.seed = (seed.kind, seed.next.advanced(by: cutter.count)) }
+            feed(cutter, into: job, closing: closes)
+        } else if closes {
+            feed(nil, into: job, closing: true)
+        }
+        if closes { job.isOpen = false }
+        var answer = BridgeAnswer()
+        answer.control.set("n", Double(job.outcomes.taskCount))
+        if let seed = job.seed { answer.control.set("seed_next", integers: [seed.kind] + seed.next.integers) }
+        return answer
+    }
+
+    private static func cutter(_ stream: [UInt8], seed: RStreamSeed?) async throws(BridgeFailure) -> TaskCutter {
+        do throws(RSerializationError) {
+            // Reading a long list takes time that the connections should not wait for.
+            return stream.count <= BridgeLimits.inlineBytes
+                ? try TaskCutter(stream, seed: seed) : try await cutterElsewhere(stream, seed: seed)
+        } catch { throw BridgeFailure(error, in: "X") }
+    }
+
+    @concurrent
+    private static func cutterElsewhere(
+        _ stream: [UInt8], seed: RStreamSeed?
+    ) async throws(RSerializationError) -> TaskCutter { try TaskCutter(stream, seed: seed) }
+
+    /// Hands the tasks to the pool behind those of earlier calls: a few at once, many as the pool takes them.
+    private func feed(_ cutter: TaskCutter?, into job: BridgeJob, closing: Bool) {
+        if job.feeding == nil, var few = cutter, few.count <= BridgeLimits.inlineTasks, few.byteCount <= BridgeLimits.inlineBytes {
+            do throws(RSerializationError) {
+                while let chunk = try few.next() { job.handle.post(chunk) }
+            } catch { return fail(job, BridgeFailure(error, in: "X")) }
+            if closing { job.handle.postClose() }
+            return
+        }
+        let before = job.feeding
+        let handle = job.handle
+        // Ends when all is handed over, or the job takes no more; the end of the pool ends the job.
+        job.feeding = Task {
+            await before?.value
+            do throws(BridgeFailure) {
+                if let cutter { try await Self.hand(cutter, to: handle) }
+                if closing { handle.postClose() }
+            } catch { fail(job, error) }
+        }
+    }
+
+    @concurrent
+    private static func hand(_ cutter: consuming TaskCutter, to handle: JobHandle) async throws(BridgeFailure) {
+        var rest = consume cutter
+        while true {
+            let chunk: PayloadArray?
+            do throws(RSerializationError) { chunk = try rest.next() } catch { throw BridgeFailure(error, in: "X") }
+            guard let chunk else { return }
+            do throws(RoostError) { try await handle.append(chunk) } catch { throw BridgeFailure(error) }
+        }
+    }
+
+    private func fail(_ job: BridgeJob, _ failure: BridgeFailure) {
+        if job.failure == nil { job.failure = failure }
+        job.isOver = true
+        wake(for: job)
+        quit(job)
+    }
+
+    // MARK: Outcomes
+
+    /// Takes a job's outcomes as they come, until there are no more.
+    func follow(_ job: BridgeJob) {
+        // Ends with the job; the end of the pool ends that.
+        Task {
+            do throws(RoostError) {
+                while let batch = try await job.handle.nextBatch() {
+                    // They are here now: the pool may let them go, whenever R comes for them.
+                    job.handle.used(batch.count)
+                    guard jobs[job.id] === job else { continue }
+                    job.outcomes.take(batch)
+                    wake(for: job)
+                }
+            } catch {
+                if job.failure == nil { job.failure = BridgeFailure(error) }
+            }
+            job.isOver = true
+            wake(for: job)
+        }
+    }
+
+    // MARK: Others' jobs
+
+    /// Reads a job that the server keeps.
+    func attach(_ control: Control) async throws(BridgeFailure) -> BridgeAnswer {
+        guard let id = JobText.id(control.text("job")) else { throw .usage("the request names no job") }
+        if jobs[id] == nil {
+            guard case .jobs(let found) = try await ask(.job(.id(id))), let snapshot = found.first else {
+                throw BridgeFailure(code: "notFound", "the pool has no job \(JobText.show(id))", remedy: "pool_jobs(pool) lists them.")
+            }
+            guard snapshot.runtime == Self.runtime else {
+                throw .usage("job \(JobText.show(id)) is none of R: it is of the runtime '\(snapshot.runtime.rawValue)'")
+            }
+            guard snapshot.retention == .kept else {
+                throw BridgeFailure(
+                    code: "conflict", "job \(JobText.show(id)) belongs to the session that submitted it, and ends with it",
+                    remedy: "Only jobs that the server keeps can be attached to.")
+            }
+            guard jobs[id] == nil else { return try await attach(control) }
+            let job = BridgeJob(
+                pool.attach(id), isOwn: false, tasks: Int(snapshot.progress.tasks), names: nil, isOpen: false)
+            jobs[id] = job
+            follow(job)
+        }
+        let job = try job(control)
+        var answer = BridgeAnswer()
+        answer.control.set("job", JobText.show(id))
+        answer.control.set("n", Double(job.outcomes.taskCount))
+        return answer
+    }
+
+    // MARK: Steering
+
+    /// Cancels a job, or some of its tasks.
+    func cancel(_ control: Control) async throws(BridgeFailure) -> BridgeAnswer {
+        let job = try job(control)
+        let ranges = try control.has("tasks") ? TaskRange.ranges(control.numbers("tasks")) : []
+        if control.has("tasks") && ranges.isEmpty { return BridgeAnswer() }
+        if ranges.isEmpty { job.isOpen = false }
+        _ = try await ask(.cancel(.id(job.id), tasks: ranges, kill: control.flag("kill") ?? false))
+        return BridgeAnswer()
+    }
+
+    /// Nobody will ask for the job again: what still runs of it is cancelled.
+    func forget(_ job: BridgeJob) async throws(BridgeFailure) {
+        jobs[job.id] = nil
+        if !job.isOver { quit(job) }
+        if !job.isOwn { _ = try await ask(.forget(.id(job.id))) }
+    }
+
+    private func quit(_ job: BridgeJob) {
+        let (handle, feeding) = (job.handle, job.feeding)
+        guard job.isOwn else { return }
+        // Ends with the pool's answer, or with the pool.
+        Task {
+            try? await handle.cancel()
+            await feeding?.value
+            handle.postClose()
+        }
+    }
+}
+
+extension TaskRange {
+    /// Runs of consecutive tasks, of indices from 1.
+    fileprivate static func ranges(_ numbers: [Double]?) throws(BridgeFailure) -> [TaskRange] {
+        guard let numbers else { throw .usage("'tasks' are indices, from 1") }
+        var ranges: [TaskRange] = []
+        for number in Set(numbers).sorted() {
+            guard let index = TaskIndex(exactly: number), index >= 1, index <= Limits.tasksPerJob else {
+                throw .usage("'tasks' are indices, from 1; not \(number)")
+            }
+            if let last = ranges.last, last.end == index - 1 {
+                ranges[ranges.count - 1].count += 1
+            } else {
+                ranges.append(TaskRange(first: index - 1, count: 1))
+            }
+        }
+        return ranges
+    }
+}
+
+/// The state that a job's first task gets, as R has it in `.Random.seed`.
+struct RandomSeed {
+    /// R's code for the kinds of generators; 7 in its last two digits is L'Ecuyer-CMRG.
+    var kind: Int32
+    var next: RStreamSeed
+
+    /// Nil when the control has none.
+    init?(_ control: Control) throws(BridgeFailure) {
+        guard control.has("seed") else { return nil }
+        guard let integers = control.integers("seed"), integers.count == 7, integers[0] >= 0, integers[0] % 100 == 7,
+            let seed = RStreamSeed(Array(integers[1...])), seed.isValid
+        else { throw .usage("'seed' is no .Random.seed of the kind \"L'Ecuyer-CMRG\"", remedy: "It has 7 integers.") }
+        kind = integers[0]
+        next = seed
+    }
+
+    var integers: [Int32?] { [kind] + next.integers }
+}

@@ -1,0 +1,143 @@
+import RSerialization
+import Roost
+import RoostModel
+
+extension BridgeServer {
+    // MARK: All of a job
+
+    /// The values of all tasks, in order.
+    func collect(
+        _ job: BridgeJob, _ control: Control, _ request: UInt64, onto answer: BridgeAnswer
+    ) async throws(BridgeFailure) -> BridgeAnswer {
+        var answer = answer
+        if control.flag("wait") ?? true {
+            // Of a job made by this very request R learns the name first, so that it can cancel it.
+            if control.text("op") == "run" {
+                send(request, .progress, control: BridgeAnswer(control: answer.control).finished(more: true).control)
+            }
+            _ = try await waitForEnd(job, request, progress: control.flag("progress") ?? true)
+        }
+        if let failure = job.failure { throw failure }
+        let joined = try await join(job, nil, names: job.names)
+        write(joined, indices: nil, into: &answer)
+        if control.flag("forget") ?? false { try await forget(job) }
+        return answer
+    }
+
+    // MARK: As they complete
+
+    /// Outcomes behind the cursor; waits for one if there is none.
+    func next(_ job: BridgeJob, _ control: Control, _ request: UInt64) async throws(BridgeFailure) -> BridgeAnswer {
+        guard let cursor = Int(exactly: control.number("cursor") ?? 0), cursor >= 0 else {
+            throw .usage("'cursor' is what the last answer to 'next' said, 0 at first")
+        }
+        let most = min(BridgeLimits.nextTasks, Int(exactly: (control.number("max") ?? 1024).rounded(.down)) ?? .max)
+        guard most > 0 else { throw .usage("'max' is at least 1") }
+        let deadline = try Self.deadline(control)
+        beginWaiting(job, request)
+        defer { if job.waitingRequest == request { job.waitingRequest = nil } }
+        while job.outcomes.arrivals.count <= cursor, !job.isOver, Clock.now() < deadline {
+            await sleep(on: job, outcomes: true, until: deadline)
+            if Task.isCancelled { throw .stopped }
+        }
+        let arrived = job.outcomes.arrivals.count
+        if cursor >= arrived, let failure = job.failure { throw failure }
+        let end = min(arrived, cursor + most)
+        let tasks = cursor < end ? Array(job.outcomes.arrivals[cursor..<end]) : []
+        var answer = BridgeAnswer()
+        answer.control.set("index", integers: tasks.map { Int32(truncatingIfNeeded: $0 + 1) })
+        answer.control.set("cursor", Double(max(cursor, end)))
+        answer.control.set("ended", job.isOver && end >= arrived)
+        write(try await join(job, tasks, names: nil), indices: tasks, into: &answer)
+        return answer
+    }
+
+    /// `timeout` seconds from now; never when there is none.
+    private static func deadline(_ control: Control) throws(BridgeFailure) -> Instant {
+        guard control.has("timeout"), control.number("timeout") != .infinity else { return .never }
+        guard let seconds = control.number("timeout"), seconds >= 0, seconds < 1e9 else {
+            throw .usage("'timeout' is a number of seconds")
+        }
+        return Clock.now() + .nanoseconds(Int64(seconds * 1e9))
+    }
+
+    // MARK: Joining
+
+    private func join(
+        _ job: BridgeJob, _ tasks: [TaskIndex]?, names: [UInt8]?
+    ) async throws(BridgeFailure) -> JoinedOutcomes {
+        let outcomes = job.outcomes
+        do throws(RSerializationError) {
+            if let tasks, tasks.count <= BridgeLimits.inlineTasks, outcomes.byteCount <= BridgeLimits.inlineBytes {
+                return try outcomes.joined(tasks, nativeEncoding: job.nativeEncoding)
+            }
+            if tasks == nil, outcomes.taskCount <= BridgeLimits.inlineTasks, outcomes.byteCount <= BridgeLimits.inlineBytes {
+                return try outcomes.joined(0..<TaskIndex(outcomes.taskCount), names: names, nativeEncoding: job.nativeEncoding)
+            }
+            return try await outcomes.joinedElsewhere(tasks, names: names, nativeEncoding: job.nativeEncoding)
+        } catch {
+            throw BridgeFailure(code: "protocolViolation", "the outcomes of the job are no R objects", cause: "\(error)")
+        }
+    }
+
+    private func write(_ joined: JoinedOutcomes, indices: [TaskIndex]?, into answer: inout BridgeAnswer) {
+        answer.control.set("state", item: joined.hasTrouble ? RItem.raw(joined.states) : RItem.null)
+        answer.parts = [joined.values]
+        if let details = joined.details {
+            answer.parts.append(details)
+            answer.control.set("details") { $0.set("index", integers: joined.detailed) }
+        }
+        guard !joined.postMortems.isEmpty else { return }
+        let all = joined.postMortems
+        answer.control.set("post_mortems") { list in
+            list.set("index", integers: all.map(\.index))
+            list.set("reason", all.map(\.postMortem.reason))
+            list.set("node", all.map(\.postMortem.node))
+            list.set("attempt", integers: all.map { Int32(clamping: $0.postMortem.attempt) })
+            list.set("signal", integers: all.map(\.postMortem.signal))
+            list.set("exit", integers: all.map(\.postMortem.exitStatus))
+            list.set("memory", all.map { $0.postMortem.peakMemoryBytes.map(Double.init) })
+            list.set("output", all.map(\.postMortem.lastOutput))
+        }
+    }
+
+    // MARK: How far
+
+    func status(_ job: BridgeJob) async throws(BridgeFailure) -> BridgeAnswer {
+        var answer = BridgeAnswer()
+        writeProgress(of: job, into: &answer.control)
+        answer.control.set("ended", job.isOver)
+        refreshPoolSize()
+        if let failure = job.failure { throw failure }
+        return answer
+    }
+
+    func wait(_ job: BridgeJob, _ control: Control, _ request: UInt64) async throws(BridgeFailure) -> BridgeAnswer {
+        let hasEnded = try await waitForEnd(
+            job, request, progress: control.flag("progress") ?? false, until: try Self.deadline(control))
+        if let failure = job.failure { throw failure }
+        var answer = BridgeAnswer()
+        answer.control.set("ended", hasEnded)
+        writeProgress(of: job, into: &answer.control)
+        return answer
+    }
+
+    /// What is known here of outcomes, and from the server of the rest.
+    func writeProgress(of job: BridgeJob, into control: inout ControlWriter) {
+        let outcomes = job.outcomes
+        let heard = job.handle.progress
+        control.set("progress") { progress in
+            progress.set("tasks", Double(max(outcomes.taskCount, Int(heard.tasks))))
+            progress.set("done", Double(outcomes.doneCount))
+            progress.set("succeeded", Double(outcomes.count(.succeeded)))
+            progress.set("failed", Double(outcomes.count(.failed)))
+            progress.set("cancelled", Double(outcomes.count(.cancelled)))
+            progress.set("held", Double(outcomes.count(.held)))
+            progress.set("running", job.isOver ? 0 : Double(min(Int(heard.granted), outcomes.taskCount - outcomes.doneCount)))
+            progress.set("lost", Double(heard.lost))
+            progress.set("retried", Double(heard.retried))
+            progress.set("nodes", poolSize.nodes.map(Double.init))
+            progress.set("slots", poolSize.slots.map(Double.init))
+        }
+    }
+}

@@ -1,0 +1,107 @@
+import NIOCore
+import RoostModel
+
+/// A request that sleeps until something happens to a job.
+struct Waiter {
+    var job: JobID
+    /// Whether any outcome wakes it, or only the end of the job.
+    var wantsOutcomes: Bool
+    var continuation: CheckedContinuation<Void, Never>
+    var alarm: Scheduled<Void>?
+}
+
+extension BridgeServer {
+    /// Suspends until the job has an outcome more (or, otherwise, has ended), the time is over, or the request was stopped.
+    func sleep(on job: BridgeJob, outcomes: Bool, until deadline: Instant) async {
+        let id = job.id
+        lastWaiter += 1
+        let number = lastWaiter
+        await withTaskCancellationHandler {
+            await withCheckedContinuation { (continuation: CheckedContinuation<Void, Never>) in
+                guard !Task.isCancelled else { return continuation.resume() }
+                var alarm: Scheduled<Void>?
+                if deadline < .never {
+                    let wait = max(0, (deadline - Clock.now()).wholeNanoseconds)
+                    alarm = loop.scheduleTask(in: .nanoseconds(wait)) { self.assumeIsolated { $0.wake(number) } }
+                }
+                waiters[number] = Waiter(job: id, wantsOutcomes: outcomes, continuation: continuation, alarm: alarm)
+            }
+        } onCancel: {
+            loop.execute { self.assumeIsolated { $0.wake(number) } }
+        }
+    }
+
+    private func wake(_ number: Int) {
+        guard let waiter = waiters.removeValue(forKey: number) else { return }
+        waiter.alarm?.cancel()
+        waiter.continuation.resume()
+    }
+
+    /// Something happened to the job.
+    func wake(for job: BridgeJob) {
+        guard !waiters.isEmpty else { return }
+        let due = waiters.filter { $0.value.job == job.id && ($0.value.wantsOutcomes || job.isOver) }.keys.sorted()
+        for number in due { wake(number) }
+    }
+
+    /// Waits for the end of a job, telling R how far it is if it wants to know.
+    /// - Returns: false when the time was over before.
+    func waitForEnd(
+        _ job: BridgeJob, _ request: UInt64, progress: Bool, until deadline: Instant = .never
+    ) async throws(BridgeFailure) -> Bool {
+        beginWaiting(job, request)
+        defer { if job.waitingRequest == request { job.waitingRequest = nil } }
+        while !job.isOver {
+            if Clock.now() >= deadline { return false }
+            let next = progress ? Clock.now() + .milliseconds(BridgeLimits.progressMilliseconds) : .never
+            await sleep(on: job, outcomes: false, until: min(deadline, next))
+            if Task.isCancelled { throw .stopped }
+            if progress && !job.isOver && Clock.now() >= next { tellProgress(job, request) }
+        }
+        return true
+    }
+
+    private func tellProgress(_ job: BridgeJob, _ request: UInt64) {
+        var answer = BridgeAnswer()
+        writeProgress(of: job, into: &answer.control)
+        send(request, .progress, control: answer.finished(more: true).control)
+        refreshPoolSize()
+    }
+
+    // MARK: Conditions
+
+    /// From now on the job's conditions go to this request; those that came before go first.
+    func beginWaiting(_ job: BridgeJob, _ request: UInt64) {
+        job.waitingRequest = request
+        let early = job.conditions
+        job.conditions = []
+        job.conditionBytes = 0
+        for condition in early { tell(condition.task, condition.item, of: job) }
+    }
+
+    /// A running task printed something, or signalled a condition.
+    func heard(_ chunk: OutputChunk) {
+        guard let job = jobs[chunk.job], let item = Self.liveCondition(chunk) else { return }
+        if job.waitingRequest != nil { return tell(chunk.task, item, of: job) }
+        guard job.conditionBytes + item.count <= BridgeLimits.conditionBytes else { return }
+        job.conditionBytes += item.count
+        job.conditions.append((chunk.task, item))
+    }
+
+    /// The item of a condition that a running task signalled; nil for what it printed.
+    static func liveCondition(_ chunk: OutputChunk) -> [UInt8]? {
+        switch chunk.stream {
+        case .stdout, .stderr: nil
+        }
+    }
+
+    private func tell(_ task: TaskIndex, _ item: [UInt8], of job: BridgeJob) {
+        guard let request = job.waitingRequest else { return }
+        var answer = BridgeAnswer()
+        answer.control.set("condition", true)
+        answer.control.set("task", Double(task) + 1)
+        answer.parts = [item]
+        let (control, parts) = answer.finished(more: true)
+        send(request, .condition, control: control, parts: parts)
+    }
+}
