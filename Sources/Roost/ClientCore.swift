@@ -14,6 +14,8 @@ package final class ClientCore {
     private var sinks: [JobID: JobSink] = [:]
     private var queries: [UInt64: CheckedContinuation<Reply, Never>] = [:]
     private var nextQuery: UInt64 = 1
+    /// Who waits for the server to have an entry of the setup log, in order.
+    private var setupWaiters: [(number: UInt32, continuation: CheckedContinuation<RoostError?, Never>)] = []
     private var isFlushDue = false
     private var timer: Scheduled<Void>?
     private var timerAt = Instant.never
@@ -78,6 +80,19 @@ package final class ClientCore {
         apply(.query(id: id, query))
     }
 
+    /// Appends to the setup log; told when the server has the entry, or why it will not.
+    func addSetup(_ payload: [UInt8], number: UInt32, _ continuation: CheckedContinuation<RoostError?, Never>) {
+        if let ended { return continuation.resume(returning: ended) }
+        setupWaiters.append((number, continuation))
+        apply(.setup(payload))
+    }
+
+    private func setupHeld(_ count: UInt32, _ error: RoostError?) {
+        let answered = setupWaiters.prefix { $0.number <= count || error != nil }
+        setupWaiters.removeFirst(answered.count)
+        for waiter in answered { waiter.continuation.resume(returning: waiter.number <= count ? nil : error) }
+    }
+
     /// The pool is closed, or will never be reached again: nobody waits any longer.
     func end(_ reason: RoostError) {
         guard ended == nil else { return }
@@ -92,6 +107,8 @@ package final class ClientCore {
         sinks.removeAll()
         for id in queries.keys.sorted() { queries[id]?.resume(returning: .failed(reason)) }
         queries.removeAll()
+        for waiter in setupWaiters { waiter.continuation.resume(returning: reason) }
+        setupWaiters.removeAll()
     }
 
     // MARK: Acting
@@ -122,6 +139,10 @@ package final class ClientCore {
             queries.removeValue(forKey: id)?.resume(returning: reply)
         case .output(let chunk):
             sinks[chunk.job]?.output(chunk)
+        case .condition(let condition):
+            sinks[condition.job]?.condition(condition)
+        case .setupHeld(let count, let error):
+            setupHeld(count, error)
         case .roomToAppend(let job):
             sinks[job]?.room()
         case .reconnect:

@@ -21,7 +21,7 @@ struct ConnectionSupervisor: Sendable {
             throw RoostError(.internal, "the client's event loop does not run", cause: "\(error)")
         }
         let welcome = try await dial(core)
-        let pool = Pool(loop: loop, core: core, welcome: welcome)
+        let pool = Pool(loop: loop, session: hello.session, core: core, welcome: welcome)
         // It lives as long as the pool: closing the pool cancels it.
         let keeper = Task { [self, weak pool] in
             var pace = RedialPace(connectedAt: Clock.now())

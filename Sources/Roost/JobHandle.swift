@@ -143,6 +143,9 @@ public final class JobHandle: Sendable {
     /// Called with every chunk of output of running tasks; needs ``JobOptions/streamsOutput``.
     public func onOutput(_ handler: @escaping @Sendable (OutputChunk) -> Void) { sink.onOutput(handler) }
 
+    /// Called with everything that running tasks signal; needs ``JobOptions/streamsOutput``.
+    package func onCondition(_ handler: @escaping @Sendable (TaskCondition) -> Void) { sink.onCondition(handler) }
+
     /// Called whenever the server says how far the job is, about twice a second.
     public func onProgress(_ handler: @escaping @Sendable (JobProgress) -> Void) { sink.onProgress(handler) }
 

@@ -20,6 +20,7 @@ final class JobSink: Sendable {
         var onOutput: (@Sendable (OutputChunk) -> Void)?
         var earlyOutput: [OutputChunk] = []
         var onProgress: (@Sendable (JobProgress) -> Void)?
+        var onCondition: (@Sendable (TaskCondition) -> Void)?
     }
 
     private let state: Mutex<State>
@@ -85,6 +86,11 @@ final class JobSink: Sendable {
             return state.onOutput
         }
         handler?(chunk)
+    }
+
+    func condition(_ condition: TaskCondition) {
+        let handler = state.withLock { $0.onCondition }
+        handler?(condition)
     }
 
     // MARK: The program's side
@@ -206,6 +212,10 @@ final class JobSink: Sendable {
             return state.earlyOutput
         }
         for chunk in early { handler(chunk) }
+    }
+
+    func onCondition(_ handler: @escaping @Sendable (TaskCondition) -> Void) {
+        state.withLock { $0.onCondition = handler }
     }
 
     func onProgress(_ handler: @escaping @Sendable (JobProgress) -> Void) {

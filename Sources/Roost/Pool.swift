@@ -17,15 +17,19 @@ import Synchronization
 /// go on where they were. Jobs are *attached* unless said otherwise: they end with this client.
 public final class Pool: Sendable {
     package let loop: any EventLoop
+    package let session: SessionID
     private let core: NIOLoopBound<ClientCore>
     /// What ends with the pool: the task that keeps the connection up, the event loop, an embedded server.
     private let closers = Mutex<[@Sendable () async -> Void]>([])
     private let welcomed: Mutex<Welcome?>
     /// Set by ``close()``, before the event loop ends: nothing may be handed to it from then on.
     private let closed = Mutex<RoostError?>(nil)
+    /// Entries of the session's setup log so far.
+    private let setupCount = Mutex<UInt32>(0)
 
-    package init(loop: any EventLoop, core: NIOLoopBound<ClientCore>, welcome: Welcome?) {
+    package init(loop: any EventLoop, session: SessionID, core: NIOLoopBound<ClientCore>, welcome: Welcome?) {
         self.loop = loop
+        self.session = session
         self.core = core
         welcomed = Mutex(welcome)
     }
@@ -154,13 +158,17 @@ public final class Pool: Sendable {
         try Limits.check(name: options.name, of: "a job")
         try Label.check(options.labels)
         try options.request.check()
-        let spec = JobSpec(
+        var spec = JobSpec(
             id: JobID(rawValue: .random(in: 1 ... .max)), name: options.name, runtime: runtime, common: common,
             request: options.request, labels: options.labels, policy: options.policy, retention: options.retention,
             streamsOutput: options.streamsOutput)
+        if runtime.keepsWorkers {
+            spec.session = session
+            spec.setup = setupCount.withLock { $0 }
+        }
         let sink = JobSink(job: spec.id)
         let order = options.order
-        if let reason = onLoop({ $0.add(sink, for: spec.id, .submit(spec, order: order)) }) { throw reason }
+        if let reason = onLoop({ [spec] in $0.add(sink, for: spec.id, .submit(spec, order: order)) }) { throw reason }
         return JobHandle(
             id: spec.id, sink: sink, pool: self, isCancelledWithReader: options.isCancelledWithReader)
     }
@@ -182,6 +190,32 @@ public final class Pool: Sendable {
         let sink = JobSink(job: id)
         if let reason = onLoop({ $0.add(sink, for: id, event) }) { sink.end(.failure(reason)) }
         return JobHandle(id: id, sink: sink, pool: self)
+    }
+
+    /// Adds an entry to the session's setup: every worker that runs a task of a job opened after this call runs it
+    /// first, also on nodes that join later. Workers of other sessions never do.
+    /// - Parameter entry: In the form of the runtime whose jobs follow; opaque to the pool.
+    /// - Returns: The entry's number, counted from 1, once the server has it.
+    /// - Throws: `.limit` when the setup has grown too large, `.refused`, `.lost`.
+    @discardableResult
+    package func addSetup(_ entry: [UInt8]) async throws(RoostError) -> UInt32 {
+        guard entry.count <= Limits.payloadBytes else {
+            throw RoostError(.limit, "a setup entry of \(entry.count) bytes; at most \(Limits.payloadBytes) are allowed")
+        }
+        var number: UInt32 = 0
+        let refusal: RoostError? = await withCheckedContinuation { continuation in
+            // Counted and handed over in one go: the order of the numbers is the order of the log.
+            let reason: RoostError? = setupCount.withLock { count in
+                let next = count + 1
+                if let reason = onLoop({ $0.addSetup(entry, number: next, continuation) }) { return reason }
+                count = next
+                number = next
+                return nil
+            }
+            if let reason { continuation.resume(returning: reason) }
+        }
+        if let refusal { throw refusal }
+        return number
     }
 
     /// Asks the server.

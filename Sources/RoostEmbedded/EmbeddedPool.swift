@@ -49,7 +49,7 @@ package struct EmbeddedPool: Sendable {
         do {
             let core = try await loop.submit { try join(agent: agent.core.value, session: session, loop: loop, log: log) }
                 .get()
-            let pool = Pool(loop: loop, core: core, welcome: nil)
+            let pool = Pool(loop: loop, session: session, core: core, welcome: nil)
             pool.onClose {
                 await agent.stopAndWait("the pool was closed")
                 try? await group.shutdownGracefully()

@@ -5,8 +5,13 @@ public struct RuntimeName: Hashable, Sendable {
 
     /// Processes: the payload is a command line.
     public static let command = RuntimeName(rawValue: "command")
+    /// Tasks call an R function; workers are R processes that stay with a session.
+    public static let r = RuntimeName(rawValue: "r")
     /// Computes an eight-byte digest of the argument inside the agent, without a process; for benchmarks.
     public static let digest = RuntimeName(rawValue: "digest")
+
+    /// Whether its workers outlive their tasks, and so belong to a session.
+    public var keepsWorkers: Bool { self == .r }
 }
 
 /// Whose memory keeps a job safe.
@@ -71,6 +76,10 @@ public struct JobSpec: Equatable, Sendable {
     public var retention: Retention
     /// Whether output is sent to the submitting client while tasks run.
     public var streamsOutput: Bool
+    /// Whose setup its workers run first; a worker that outlives a task serves one session. 0: it needs none.
+    public var session = SessionID(rawValue: 0)
+    /// How many entries of the session's setup log are in force.
+    public var setup: UInt32 = 0
 
     public init(
         id: JobID, name: String = "", runtime: RuntimeName, common: [UInt8] = [], request: Resources = .oneCPU,

@@ -23,7 +23,17 @@ public enum Limits {
     /// The most argument bytes the server holds for all jobs before it stops answering submissions (8 GiB).
     public static let queuedBytes = 8 << 30
 
+    /// The most entries of one session's setup log, and the most bytes of all of them (8 GiB).
+    public static let setupEntries: UInt32 = 100_000
+    public static let setupBytes = 8 << 30
+
     // MARK: Scheduling
+
+    /// How long a slot of a runtime that keeps its workers stays with a session that has work: changing it costs a
+    /// start and the session's setup.
+    public static let sessionStay: Duration = .seconds(2)
+    /// The greatest weight of a user's share.
+    public static let userWeight: UInt32 = 1000
 
     /// How much work, by measured duration, a slot is given ahead of need.
     public static let prefill: Duration = .milliseconds(20)

@@ -12,6 +12,8 @@ public enum ClientToServer: Equatable, Sendable {
     /// Send (or stop sending) me the output of running tasks; `task` nil means all of the job.
     case watch(job: JobID, task: TaskIndex?, on: Bool)
     case query(id: UInt64, Query)
+    /// The next entry of this session's setup log.
+    case setup(SetupEntry)
     case heartbeat
     /// The client leaves for good: its attached jobs are cancelled.
     case goodbye
@@ -72,6 +74,9 @@ public enum ServerToClient: Equatable, Sendable {
     case refused(job: JobID, RoostError)
     case reply(id: UInt64, Reply)
     case output(OutputChunk)
+    case condition(TaskCondition)
+    /// The server has the first entries of this session's setup log; or will not have more, and why.
+    case setupHeld(SetupHeld, RoostError?)
     case heartbeat
 }
 

@@ -21,7 +21,9 @@ public enum Role: UInt8, Sendable, CaseIterable {
 public struct Principal: Hashable, Sendable {
     public var role: Role
     public var user: String
-    public init(role: Role, user: String) { self.role = role; self.user = user }
+    /// The user's share of the pool relative to other users', 1 ... ``Limits/userWeight``.
+    public var weight: UInt32
+    public init(role: Role, user: String, weight: UInt32 = 1) { self.role = role; self.user = user; self.weight = weight }
 }
 
 /// What a peer says of itself first.
@@ -60,11 +62,13 @@ public struct NodeHello: Equatable, Sendable {
     public var version: String
     /// Everything it was granted and has not been acknowledged.
     public var inventory: [InventoryRun]
+    /// What it has of sessions' setup logs.
+    public var setups: [SetupHeld]
 
     public init(
         node: NodeID, incarnation: Incarnation, name: String, processID: Int32 = 0, offer: Resources,
         labels: [Label] = [], runtimes: [RuntimeName] = [.command, .digest], platform: String = "",
-        version: String = "", inventory: [InventoryRun] = []
+        version: String = "", inventory: [InventoryRun] = [], setups: [SetupHeld] = []
     ) {
         self.node = node
         self.incarnation = incarnation
@@ -76,6 +80,7 @@ public struct NodeHello: Equatable, Sendable {
         self.platform = platform
         self.version = version
         self.inventory = inventory
+        self.setups = setups
     }
 }
 

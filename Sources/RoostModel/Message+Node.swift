@@ -8,6 +8,7 @@ public enum NodeToServer: Equatable, Sendable {
     case running([AttemptRun])
     case heartbeat(NodeStatus)
     case output(OutputChunk)
+    case condition(TaskCondition)
     /// The node takes no more work: SIGTERM, or a reclaim notice.
     case draining(reason: String)
     /// The node leaves now; whatever it was granted and has not reported is lost.
@@ -46,6 +47,10 @@ public enum ServerToNode: Equatable, Sendable {
     case drop([AttemptRun])
     /// The job is over: forget its common data.
     case forget(job: JobID)
+    /// An entry of a session's setup log, sent once, before the first grant that needs it.
+    case setup(SetupEntry)
+    /// The session and its jobs are over: end the workers that serve it, forget its setup.
+    case forgetSession(SessionID)
     /// Send (or stop sending) the output of running tasks.
     case watch(job: JobID, task: TaskIndex?, on: Bool)
     /// Take no more work, finish what runs, give back the rest, leave.

@@ -11,7 +11,7 @@ public enum Query: Equatable, Sendable {
     case forget(JobSelector)
     case drainNode(name: String)
     case killNode(name: String)
-    case createToken(role: Role, user: String, lifetime: Duration?)
+    case createToken(role: Role, user: String, lifetime: Duration?, weight: UInt32)
     case listTokens
     case revokeToken(name: String)
     case stopServer
@@ -187,12 +187,17 @@ public struct TokenSnapshot: Hashable, Sendable {
     public var created: Int64
     public var expires: Int64?
     public var isRevoked: Bool
-    public init(id: String, role: Role, user: String, created: Int64, expires: Int64?, isRevoked: Bool) {
+    /// The user's share of the pool relative to other users'.
+    public var weight: UInt32
+    public init(
+        id: String, role: Role, user: String, created: Int64, expires: Int64?, isRevoked: Bool, weight: UInt32 = 1
+    ) {
         self.id = id
         self.role = role
         self.user = user
         self.created = created
         self.expires = expires
         self.isRevoked = isRevoked
+        self.weight = weight
     }
 }

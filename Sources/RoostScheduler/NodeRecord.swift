@@ -25,6 +25,10 @@ package struct NodeRecord {
     package var owedAcknowledgements: [UInt64] = []
     /// Jobs whose specification the node has been sent.
     package var jobsKnown: Set<Int> = []
+    /// How much of sessions' setup logs the node has, or has been sent.
+    package var setups: [SessionID: UInt32] = [:]
+    /// Sessions its workers were last started for.
+    package var stays: [Stay] = []
     /// Whether it may take more work than when it was last looked at.
     package var isHungry = false
 
@@ -38,6 +42,13 @@ package struct NodeRecord {
         package var lanes: Int
         /// Whether a retract is on its way.
         package var isRetracting = false
+    }
+
+    /// Lanes that serve one session and, until then, go on doing so while it has work.
+    package struct Stay {
+        package var session: SessionID
+        package var lanes: Int
+        package var until: Instant
     }
 
     package init(hello: NodeHello, peer: String, life: UInt64, connection: ConnectionID, now: Instant) {

@@ -19,7 +19,7 @@ extension Scheduler {
         while !round.isEmpty {
             var next: [Int] = []
             for slot in round where nodes[slot].isAvailable {
-                if grantOnce(slot, poolSlots: poolSlots, into: &effects) {
+                if grantOnce(slot, poolSlots: poolSlots, at: now, into: &effects) {
                     next.append(slot)
                 } else if nodes[slot].free.milliCPUs > 0 {
                     hasIdleNode = true
@@ -31,7 +31,7 @@ extension Scheduler {
     }
 
     func isRunnable(_ job: Int) -> Bool {
-        jobs[job].grantable(undeliveredBytes: configuration.undeliveredBytes) > 0
+        jobs[job].grantable(undeliveredBytes: configuration.undeliveredBytes) > 0 && isSetUp(job)
     }
 
     /// CPUs of all nodes that take work.
@@ -44,7 +44,12 @@ extension Scheduler {
     }
 
     /// Grants one lane's worth to the node, or tops one job's lanes up; false when it can take nothing.
-    private mutating func grantOnce(_ node: Int, poolSlots: Int, into effects: inout Effects) -> Bool {
+    private mutating func grantOnce(
+        _ node: Int, poolSlots: Int, at now: Instant, into effects: inout Effects
+    ) -> Bool {
+        if let staying = stayingCandidate(node, poolSlots: poolSlots, at: now) {
+            return grant(staying, node: node, at: now, into: &effects)
+        }
         var best: Candidate?
         for user in usersByLoad() {
             for job in users[user].ranked where isRunnable(job) {
@@ -61,7 +66,21 @@ extension Scheduler {
             if best != nil { break }
         }
         guard let best else { return false }
-        return grant(best, node: node, into: &effects)
+        return grant(best, node: node, at: now, into: &effects)
+    }
+
+    /// Work of a session that the node's workers serve already, for as long as they stay with it: to change the
+    /// session costs a start and its setup, more than the turn that somebody else loses.
+    private func stayingCandidate(_ node: Int, poolSlots: Int, at now: Instant) -> Candidate? {
+        for stay in nodes[node].stays where stay.until > now {
+            guard let user = setups[stay.session]?.user else { continue }
+            for job in users[user].ranked where jobs[job].spec.session == stay.session && isRunnable(job) {
+                guard nodes[node].obstacle(for: jobs[job].spec) == nil else { continue }
+                let candidate = self.candidate(job, user, node, poolSlots: poolSlots)
+                if candidate.room > 0, !candidate.needsLane || mayTakeLane(stay, on: node) { return candidate }
+            }
+        }
+        return nil
     }
 
     /// Whether the node is kept free for the job. One node is enough for a job; others take what fits.
@@ -112,7 +131,9 @@ extension Scheduler {
 
     private func load(_ user: Int) -> Double { Double(users[user].milliCPUs) / users[user].weight }
 
-    private mutating func grant(_ candidate: Candidate, node: Int, into effects: inout Effects) -> Bool {
+    private mutating func grant(
+        _ candidate: Candidate, node: Int, at now: Instant, into effects: inout Effects
+    ) -> Bool {
         guard let connection = nodes[node].connection else { return false }
         let job = candidate.job
         var left = candidate.room
@@ -121,6 +142,7 @@ extension Scheduler {
             let run = jobs[job].tasks.take(atMost: left, node: node, epoch: configuration.epoch)
         {
             if taken == 0 && nodes[node].jobsKnown.insert(job).inserted {
+                sendSetup(of: job, to: node, over: connection, into: &effects)
                 effects.send(.job(jobs[job].spec), to: connection)
                 for watcher in jobs[job].watchers {
                     effects.send(.watch(job: jobs[job].spec.id, task: watcher.task, on: true), to: connection)
@@ -132,7 +154,10 @@ extension Scheduler {
         }
         guard taken > 0 else { return false }
         account(job, node: node, taken: taken, newLane: candidate.needsLane)
-        if candidate.needsLane { jobs[job].reservation = nil }
+        if candidate.needsLane {
+            jobs[job].reservation = nil
+            noteStay(job, on: node, at: now)
+        }
         return true
     }
 

@@ -9,6 +9,7 @@ extension Scheduler {
         into effects: inout Effects
     ) {
         let user = userSlot(principal.user)
+        users[user].weight = Double(max(principal.weight, 1))
         if let existing = sessions[hello.session] {
             guard existing.user == user else {
                 effects.close(connection, RoostError(.refused, "this session belongs to another user"))
@@ -79,6 +80,11 @@ extension Scheduler {
             cancelJob(slot, kill: true, at: now, into: &effects)
             forgetJob(slot, into: &effects)
         }
+        // What a kept job still lacks of its setup will never come.
+        for slot in 0..<jobs.end where jobs.isUsed(slot) && jobs[slot].spec.session == id && !isSetUp(slot) {
+            cancelJob(slot, kill: true, at: now, into: &effects)
+        }
+        forgetSetupIfUnused(id, into: &effects)
     }
 
     private mutating func dropReaders(of connection: ConnectionID) {
@@ -117,6 +123,8 @@ extension Scheduler {
             watch(slot, Watcher(connection: connection, task: task), on: on, into: &effects)
         case .query(let id, let query):
             answer(query, id: id, session, connection, at: now, into: &effects)
+        case .setup(let entry):
+            setup(entry, session, connection, into: &effects)
         case .heartbeat:
             effects.send(.heartbeat, to: connection)
         case .goodbye:
@@ -188,6 +196,10 @@ extension Scheduler {
             effects.send(.refused(job: spec.id, error), to: connection)
             return
         }
+        if let error = obstacle(toSetupOf: spec, for: record.user) {
+            effects.send(.refused(job: spec.id, error), to: connection)
+            return
+        }
         guard users[record.user].ranked.count < Limits.jobsPerUser else {
             let error = RoostError(
                 .limit, "user \(users[record.user].name) has \(Limits.jobsPerUser) jobs already",
@@ -208,6 +220,7 @@ extension Scheduler {
                 spec: spec, number: nextJobNumber, user: user, session: session, submitted: now,
                 numbersBefore: forgottenNumbers[spec.id] ?? 0))
         jobSlots[spec.id] = slot
+        jobNeedsSession(spec, user: user)
         effects.notices.append(.jobOpened(number: nextJobNumber, user: users[user].name))
         nextJobNumber += 1
         sessions[session]?.jobs.insert(spec.id)
@@ -410,6 +423,8 @@ extension Scheduler {
         sessions[jobs[slot].session]?.jobs.remove(job)
         jobSlots[job] = nil
         jobsWithNews.removeAll { $0 == slot }
+        let spec = jobs[slot].spec
         jobs.remove(slot)
+        jobLeavesSession(spec, into: &effects)
     }
 }

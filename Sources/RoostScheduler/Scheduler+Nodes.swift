@@ -28,6 +28,7 @@ extension Scheduler {
         nodeSlots[hello.node] = slot
         owners[connection] = .node(slot)
         nodes[slot].hello.inventory = []
+        takeSetups(hello.setups, of: slot, over: connection, into: &effects)
         dropUnknown(hello.inventory, connection, into: &effects)
         watchSilence(slot, at: now)
         noteHungry(slot)
@@ -51,6 +52,7 @@ extension Scheduler {
         nodes[slot].suspectSince = nil
         nodes[slot].owedAcknowledgements.removeAll()
         nodes[slot].jobsKnown.removeAll()
+        takeSetups(hello.setups, of: slot, over: connection, into: &effects)
         for share in nodes[slot].shares.indices { nodes[slot].shares[share].isRetracting = false }
         watchSilence(slot, at: now)
         reconcile(slot, hello.inventory, connection, at: now, into: &effects)
@@ -256,6 +258,9 @@ extension Scheduler {
             }
         case .output(let chunk):
             forward(chunk, into: &effects)
+        case .condition(let condition):
+            guard let job = jobSlots[condition.job], jobs[job].spec.streamsOutput else { return }
+            for reader in jobs[job].readers { effects.send(.condition(condition), to: reader.connection) }
         case .draining:
             nodes[slot].isDraining = true
         case .goodbye(let reason):

@@ -258,6 +258,10 @@ extension Scheduler {
                 node: "", canRun: false,
                 reason: "its client has not fetched \(job.tasks.log.byteCount >> 20) MiB of outcomes")
         }
+        if !isSetUp(slot) {
+            return ExplainedNode(
+                node: "", canRun: false, reason: "its session's setup (\(job.spec.setup) entries) has not arrived yet")
+        }
         if job.tasks.readyCount == 0 {
             return ExplainedNode(
                 node: "", canRun: false, reason: "no task waits: \(job.tasks.progress.granted) are granted")

@@ -14,6 +14,8 @@ package struct SchedulerConfiguration: Sendable {
     package var progressInterval: Duration = .milliseconds(500)
     /// How often tasks granted ahead are looked at for an idle node.
     package var retractInterval: Duration = .milliseconds(5)
+    /// How long a node's lanes stay with a session that has work, whoever else waits.
+    package var sessionStay: Duration = Limits.sessionStay
     /// Undelivered outcome bytes of one attached job before its grants pause.
     package var undeliveredBytes = Limits.undeliveredBytes
     /// Argument bytes of all jobs together before submissions are made to wait.
@@ -48,6 +50,7 @@ package struct Scheduler {
     var nodeSlots: [NodeID: Int] = [:]
     var userSlots: [String: Int] = [:]
     var sessions: [SessionID: SessionRecord] = [:]
+    var setups: [SessionID: SetupRecord] = [:]
     var owners: [ConnectionID: Owner] = [:]
     var deadlines = Heap<Deadline>()
     var nextJobNumber: UInt32 = 1

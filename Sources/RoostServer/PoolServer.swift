@@ -202,9 +202,10 @@ private struct Office: Sendable {
         }
         do throws(RoostError) {
             switch query {
-            case .createToken(let role, let user, let lifetime):
+            case .createToken(let role, let user, let lifetime, let weight):
                 let token = try data.tokens.create(
-                    role: role, user: user, lifetime: lifetime, authority: data.authority.fingerprint, at: .now())
+                    role: role, user: user, lifetime: lifetime, weight: weight,
+                    authority: data.authority.fingerprint, at: .now())
                 return .token(token.text)
             case .listTokens:
                 return .tokens(try data.tokens.list().map(\.snapshot))

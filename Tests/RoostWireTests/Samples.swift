@@ -41,10 +41,13 @@ extension Dice {
     }
 
     mutating func spec() -> JobSpec {
-        JobSpec(
+        var spec = JobSpec(
             id: job(), name: text(), runtime: RuntimeName(rawValue: text()), common: bytes(300), request: resources(),
             labels: many(3) { $0.label() }, policy: policy(), retention: flag() ? .attached : .kept,
             streamsOutput: flag())
+        spec.session = SessionID(rawValue: flag() ? 0 : next())
+        spec.setup = UInt32(roll(0...300))
+        return spec
     }
 
     mutating func attempts() -> AttemptRun {
@@ -115,7 +118,9 @@ extension Dice {
             .cancel(selector(), tasks: many(3) { $0.range() }, kill: flag()),
             .retry(selector(), tasks: many(3) { $0.range() }, held: flag()), .forget(selector()),
             .drainNode(name: text()), .killNode(name: text()),
-            .createToken(role: Role.allCases[roll(0...3)], user: text(), lifetime: maybe { $0.duration() }),
+            .createToken(
+                role: Role.allCases[roll(0...3)], user: text(), lifetime: maybe { $0.duration() },
+                weight: UInt32(roll(1...9))),
             .listTokens, .revokeToken(name: text()), .stopServer,
         ]
     }
@@ -178,7 +183,7 @@ extension Dice {
                 ReadRequest(
                     job: job(), order: flag() ? .asCompleted : .inOrder, after: number(), window: number())),
             .acknowledge(job: job(), cursor: number()),
-            .watch(job: job(), task: maybe { $0.number() }, on: flag()), .heartbeat, .goodbye,
+            .watch(job: job(), task: maybe { $0.number() }, on: flag()), .setup(setup()), .heartbeat, .goodbye,
         ] + queries().map { .query(id: number(), $0) }
     }
 
@@ -186,14 +191,15 @@ extension Dice {
         [
             .submitted(job: job(), number: number(), tasks: number()), .appended(job: job(), tasks: number()),
             .outcomes(OutcomeDelivery(cursor: number(), batch: batch())), .progress(progress()), .ended(progress()),
-            .refused(job: job(), error()), .output(output()), .heartbeat,
+            .refused(job: job(), error()), .output(output()), .condition(condition()), .setupHeld(held(), maybe { $0.error() }), .heartbeat,
         ] + replies().map { .reply(id: number(), $0) }
     }
 
     mutating func nodeToServer() -> [NodeToServer] {
         [
             .outcomes(sequence: number(), batch()), .retracted(job: job(), many(4) { $0.attempts() }),
-            .running(many(4) { $0.attempts() }), .heartbeat(status()), .output(output()), .draining(reason: text()),
+            .running(many(4) { $0.attempts() }), .heartbeat(status()), .output(output()), .condition(condition()),
+            .draining(reason: text()),
             .goodbye(reason: text()),
         ]
     }
@@ -207,9 +213,19 @@ extension Dice {
             .retract(job: job(), count: number()), .cancel(attempts: many(4) { $0.attempts() }, kill: flag()),
             .acknowledge(many(6) { $0.number() }), .drop(many(4) { $0.attempts() }), .forget(job: job()),
             .watch(job: job(), task: maybe { $0.number() }, on: flag()), .drain, .shutDown(reason: text()),
-            .heartbeat(interval: duration()),
+            .heartbeat(interval: duration()), .setup(setup()), .forgetSession(SessionID(rawValue: next() | 1)),
         ]
     }
+
+    mutating func setup() -> SetupEntry {
+        SetupEntry(session: SessionID(rawValue: next()), number: number(), payload: bytes(40))
+    }
+
+    mutating func condition() -> TaskCondition {
+        TaskCondition(job: job(), task: number(), attempt: number(), bytes: bytes(60))
+    }
+
+    mutating func held() -> SetupHeld { SetupHeld(session: SessionID(rawValue: next()), count: number()) }
 
     mutating func hellos() -> [Hello] {
         [
@@ -221,7 +237,7 @@ extension Dice {
                     runtimes: many(3) { RuntimeName(rawValue: $0.text()) }, platform: text(), version: text(),
                     inventory: many(5) {
                         InventoryRun(attempts: $0.attempts(), state: InventoryRun.State.allCases[$0.roll(0...2)])
-                    })),
+                    }, setups: many(3) { $0.held() })),
             .guardReport(GuardReport(node: NodeID(rawValue: next()), incarnation: Incarnation(rawValue: next()))),
         ]
     }

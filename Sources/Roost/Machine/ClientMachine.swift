@@ -20,6 +20,8 @@ package enum ClientEvent: Sendable {
     /// Nobody waits for this job any more: it goes on (or not) without us.
     case abandon(JobID)
     case query(id: UInt64, Query)
+    /// The next entry of the session's setup log.
+    case setup([UInt8])
     case watch(JobID, task: TaskIndex?, on: Bool)
     /// The program ends.
     case leave
@@ -39,6 +41,9 @@ package enum ClientAction: Sendable {
     case refused(JobID, RoostError)
     case reply(id: UInt64, Reply)
     case output(OutputChunk)
+    case condition(TaskCondition)
+    /// The server has the first entries of the setup log; or takes no more, and why.
+    case setupHeld(count: UInt32, RoostError?)
     /// All of an open job's tasks so far are on the server, or near enough: the program may append more.
     case roomToAppend(JobID)
     /// Nothing was heard from the server for too long: connect anew.
@@ -69,6 +74,7 @@ package struct ClientMachine {
     private var order: [JobID] = []
     /// Whose output is wanted: a new connection has to be told again.
     private var watches: [Watch] = []
+    private var setup: SetupLog
     private var openQueries: [(id: UInt64, query: Query)] = []
     /// Own jobs that are over, whose last acknowledgement the server may not have yet: were it lost with the
     /// connection, the job would stay there for ever.
@@ -101,6 +107,7 @@ package struct ClientMachine {
         session: SessionID, sabotage: ClientSabotage? = nil, window: UInt32 = Limits.readerWindowTasks
     ) {
         self.session = session
+        setup = SetupLog(session: session)
         self.sabotage = sabotage
         self.window = window
     }
@@ -124,6 +131,7 @@ package struct ClientMachine {
             nextHeartbeat = now + heartbeatInterval
             let isNewServer = epoch != nil && epoch != welcome.epoch
             epoch = welcome.epoch
+            setup.connected(into: &actions)
             if sabotage == .deliverTwice { for id in order { jobs[id]?.rewindForSabotage() } }
             for id in order { jobs[id]?.reopen(serverForgot: isNewServer, into: &actions) }
             settleAgain(isNewServer: isNewServer, into: &actions)
@@ -156,6 +164,8 @@ package struct ClientMachine {
         case .query(let id, let query):
             openQueries.append((id, query))
             if isConnected { actions.append(.send(.query(id: id, query))) }
+        case .setup(let payload):
+            setup.append(payload, isConnected: isConnected, into: &actions)
         case .watch(let job, let task, let on):
             let watch = Watch(job: job, task: task)
             watches.removeAll { $0 == watch }
@@ -248,6 +258,11 @@ package struct ClientMachine {
             actions.append(.reply(id: id, reply))
         case .output(let chunk):
             actions.append(.output(chunk))
+        case .condition(let condition):
+            actions.append(.condition(condition))
+        case .setupHeld(let held, let error):
+            setup.held(held.count, into: &actions)
+            actions.append(.setupHeld(count: held.count, error))
         case .heartbeat:
             unansweredHeartbeats -= 1
             if unansweredHeartbeats <= 0 { settledBeforeHeartbeat.removeAll() }

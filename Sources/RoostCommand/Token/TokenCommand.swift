@@ -76,6 +76,7 @@ struct TokenCreate: AsyncParsableCommand {
 
             EXAMPLES
               roost token create --role client --name alice
+              roost token create --role client --name bob --weight 3
               roost token create --role node --ttl 30d > node-token
             """)
 
@@ -88,9 +89,17 @@ struct TokenCreate: AsyncParsableCommand {
     @Option(help: ArgumentHelp("How long it is good, for example 12h or 30d. Default: until it is revoked.", valueName: "time"))
     var ttl: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "The user's share of the pool when several want it: 3 gets three times what 1 gets. 1 to 1000.", valueName: "w"))
+    var weight: UInt32 = 1
+
     @OptionGroup var place: TokenPlace
 
     func run() async throws {
+        guard (1...Limits.userWeight).contains(weight) else {
+            throw RoostError(.usage, "--weight takes a whole number from 1 to \(Limits.userWeight), not \(weight)")
+        }
         let lifetime = try ttl.map { (text) throws(RoostError) -> Duration in
             guard let time = DurationText.parse(text), time > .zero else {
                 throw RoostError(.usage, "--ttl takes a time such as 12h or 30d, not '\(text)'")
@@ -102,12 +111,15 @@ struct TokenCreate: AsyncParsableCommand {
             let now = WallTime.now()
             let store = try TokenStore(directory: directory)
             let authority = try CertificateAuthority.open(directory: directory, at: now).fingerprint
-            let token = try store.create(role: role.role, user: user, lifetime: lifetime, authority: authority, at: now)
+            let token = try store.create(
+                role: role.role, user: user, lifetime: lifetime, weight: weight, authority: authority, at: now)
             return Terminal.print("\(token.text)\n")
         }
-        let role = role.role
+        let (role, weight) = (role.role, weight)
         let text = try await place.pool.withPool(for: .admin) { (pool) throws(RoostError) in
-            guard case .token(let text) = try await pool.ask(.createToken(role: role, user: user, lifetime: lifetime))
+            guard
+                case .token(let text) = try await pool.ask(
+                    .createToken(role: role, user: user, lifetime: lifetime, weight: weight))
             else { throw Pool.unexpected }
             return text
         }
@@ -135,13 +147,13 @@ struct TokenList: AsyncParsableCommand {
             }
         }
         if format.isJSON { return Terminal.print(Self.json(tokens)) }
-        var table = Table([.init("TOKEN"), .init("ROLE"), .init("USER"), .init("MADE"), .init("ENDS"), .init("STATE")])
+        var table = Table([.init("TOKEN"), .init("ROLE"), .init("USER"), .init("WEIGHT"), .init("MADE"), .init("ENDS"), .init("STATE")])
         let now = WallTime.now()
         for token in tokens {
             let expires = token.expires.map { WallTime(unixSeconds: $0) }
             let state = token.isRevoked ? "revoked" : expires.map { $0 <= now } == true ? "expired" : "good"
             table.add([
-                token.id, token.role.name, token.user, "\(WallTime(unixSeconds: token.created))",
+                token.id, token.role.name, token.user, "\(token.weight)", "\(WallTime(unixSeconds: token.created))",
                 expires.map { "\($0)" } ?? "never", state,
             ])
         }
@@ -156,6 +168,7 @@ struct TokenList: AsyncParsableCommand {
                     json.member("id", token.id)
                     json.member("role", token.role.name)
                     json.member("user", token.user)
+                    json.member("weight", token.weight)
                     json.member("created", token.created)
                     json.member("expires", token.expires)
                     json.member("revoked", token.isRevoked)

@@ -58,6 +58,7 @@ extension Simulation {
         case .running(let runs): "running " + show(runs)
         case .heartbeat: "heartbeat"
         case .output: "output"
+        case .condition: "condition"
         case .draining: "draining"
         case .goodbye: "goodbye"
         }
@@ -73,6 +74,8 @@ extension Simulation {
         case .drop(let runs): "drop " + show(runs)
         case .forget(let job): "forget \(show(job))"
         case .watch(let job, _, let on): "watch \(show(job)) \(on)"
+        case .setup(let entry): "setup \(entry.number) of session \(entry.session.rawValue)"
+        case .forgetSession(let session): "forget session \(session.rawValue)"
         case .drain: "drain"
         case .shutDown: "shut down"
         case .heartbeat: "heartbeat"
@@ -90,6 +93,7 @@ extension Simulation {
         case .acknowledge(let job, let cursor): "acknowledges \(show(job)) up to \(cursor)"
         case .watch(let job, _, let on): "watch \(show(job)) \(on)"
         case .query(let id, let query): "query \(id) \(query)"
+        case .setup(let entry): "setup \(entry.number)"
         case .heartbeat: "heartbeat"
         case .goodbye: "goodbye"
         }
@@ -105,6 +109,8 @@ extension Simulation {
         case .refused(let job, let error): "refuses \(show(job)): \(error.message)"
         case .reply(let id, _): "reply \(id)"
         case .output: "output"
+        case .condition: "condition"
+        case .setupHeld(let held, _): "has \(held.count) setup entries"
         case .heartbeat: "heartbeat"
         }
     }

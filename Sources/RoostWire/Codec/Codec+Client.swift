@@ -11,6 +11,7 @@ extension ClientToServer: WireMessage {
         case .acknowledge: .acknowledge
         case .watch: .watch
         case .query: .query
+        case .setup: .setup
         case .heartbeat: .clientHeartbeat
         case .goodbye: .clientGoodbye
         }
@@ -24,6 +25,7 @@ extension ClientToServer: WireMessage {
         case .read(let request): .job(request.job)
         // A query may be about anything that was sent before it.
         case .query, .goodbye: .last
+        case .setup(let entry): .session(entry.session)
         case .acknowledge, .heartbeat: .urgent
         }
     }
@@ -32,6 +34,7 @@ extension ClientToServer: WireMessage {
         switch self {
         case .submit(let spec): spec.common.count
         case .append(let tasks): tasks.arguments.byteCount + tasks.arguments.count
+        case .setup(let entry): entry.payload.count
         case .close, .read, .acknowledge, .watch, .query, .heartbeat, .goodbye: 0
         }
     }
@@ -51,6 +54,7 @@ extension ClientToServer: WireMessage {
         case .query(let id, let query):
             writer.varint(1, id)
             query.encode(into: &writer)
+        case .setup(let entry): entry.encode(into: &writer)
         case .heartbeat, .goodbye: break
         }
     }
@@ -75,6 +79,7 @@ extension ClientToServer: WireMessage {
         case .query:
             let (id, query) = try Query.decode(&reader)
             return .query(id: id, query)
+        case .setup: return .setup(try SetupEntry(&reader))
         case .clientHeartbeat:
             try reader.skipAll()
             return .heartbeat
@@ -209,6 +214,8 @@ extension ServerToClient: WireMessage {
         case .refused: .refused
         case .reply: .reply
         case .output: .output
+        case .condition: .condition
+        case .setupHeld: .setupHeld
         case .heartbeat: .serverHeartbeat
         }
     }
@@ -219,7 +226,8 @@ extension ServerToClient: WireMessage {
         case .outcomes(let delivery): .job(delivery.batch.job)
         case .progress(let progress), .ended(let progress): .job(progress.job)
         case .output(let chunk): .job(chunk.job)
-        case .reply, .heartbeat: .urgent
+        case .condition(let condition): .job(condition.job)
+        case .reply, .setupHeld, .heartbeat: .urgent
         }
     }
 
@@ -227,7 +235,8 @@ extension ServerToClient: WireMessage {
         switch self {
         case .outcomes(let delivery): delivery.batch.payloads.bytes.count + delivery.batch.count
         case .output(let chunk): chunk.bytes.count
-        case .submitted, .appended, .progress, .ended, .refused, .reply, .heartbeat: 0
+        case .condition(let condition): condition.bytes.count
+        case .submitted, .appended, .progress, .ended, .refused, .reply, .setupHeld, .heartbeat: 0
         }
     }
 
@@ -251,6 +260,10 @@ extension ServerToClient: WireMessage {
             writer.varint(1, id)
             reply.encode(into: &writer)
         case .output(let chunk): chunk.encode(into: &writer)
+        case .condition(let condition): condition.encode(into: &writer)
+        case .setupHeld(let held, let error):
+            held.encode(into: &writer)
+            if let error { writer.nested(3) { error.encode(into: &$0) } }
         case .heartbeat: break
         }
     }
@@ -274,6 +287,10 @@ extension ServerToClient: WireMessage {
             let (id, reply) = try Reply.decode(&reader)
             return .reply(id: id, reply)
         case .output: return .output(try OutputChunk(&reader))
+        case .condition: return .condition(try TaskCondition(&reader))
+        case .setupHeld:
+            let (held, error) = try SetupHeld.decodeWithError(&reader)
+            return .setupHeld(held, error)
         case .serverHeartbeat:
             try reader.skipAll()
             return .heartbeat

@@ -82,6 +82,7 @@ extension NodeHello {
         writer.string(8, platform.asName)
         writer.string(9, version.asName)
         for run in inventory { writer.nested(10) { run.encode(into: &$0) } }
+        for held in setups { writer.nested(11) { held.encode(into: &$0) } }
     }
 
     init(_ reader: inout ProtobufReader) throws(WireFault) {
@@ -104,6 +105,7 @@ extension NodeHello {
             case 8: platform = try reader.name(field)
             case 9: version = try reader.name(field)
             case 10: inventory.append(try reader.nested(field, InventoryRun.init))
+            case 11: setups.append(try reader.nested(field, SetupHeld.init))
             default: try reader.skip(field)
             }
         }

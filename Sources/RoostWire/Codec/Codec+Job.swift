@@ -11,6 +11,8 @@ extension JobSpec {
         writer.nested(7) { policy.encode(into: &$0) }
         writer.varint(8, retention.rawValue)
         writer.bool(9, streamsOutput)
+        writer.fixed64(10, session.rawValue)
+        writer.varint(11, setup)
     }
 
     init(_ reader: inout ProtobufReader) throws(WireFault) {
@@ -29,6 +31,8 @@ extension JobSpec {
             case 7: policy = try reader.nested(field, JobPolicy.init)
             case 8: retention = try reader.choice(field)
             case 9: streamsOutput = try reader.bool(field)
+            case 10: session = SessionID(rawValue: try reader.fixed64(field))
+            case 11: setup = try reader.unsigned(field)
             default: try reader.skip(field)
             }
         }

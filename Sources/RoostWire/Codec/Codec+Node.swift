@@ -8,6 +8,7 @@ extension NodeToServer: WireMessage {
         case .running: .running
         case .heartbeat: .nodeHeartbeat
         case .output: .nodeOutput
+        case .condition: .nodeCondition
         case .draining: .draining
         case .goodbye: .nodeGoodbye
         }
@@ -18,6 +19,7 @@ extension NodeToServer: WireMessage {
         case .outcomes(_, let batch): .job(batch.job)
         case .retracted(let job, _): .job(job)
         case .output(let chunk): .job(chunk.job)
+        case .condition(let condition): .job(condition.job)
         case .running, .heartbeat, .draining: .urgent
         case .goodbye: .last
         }
@@ -27,6 +29,7 @@ extension NodeToServer: WireMessage {
         switch self {
         case .outcomes(_, let batch): batch.payloads.bytes.count + batch.count
         case .output(let chunk): chunk.bytes.count
+        case .condition(let condition): condition.bytes.count
         case .retracted, .running, .heartbeat, .draining, .goodbye: 0
         }
     }
@@ -42,6 +45,7 @@ extension NodeToServer: WireMessage {
         case .running(let attempts): writer.attempts(1, attempts)
         case .heartbeat(let status): status.encode(into: &writer)
         case .output(let chunk): chunk.encode(into: &writer)
+        case .condition(let condition): condition.encode(into: &writer)
         case .draining(let reason), .goodbye(let reason):
             writer.string(1, reason.prefixBytes(ProtobufReader.textBytes))
         }
@@ -68,6 +72,7 @@ extension NodeToServer: WireMessage {
         case .running: return .running(try reader.attempts().runs)
         case .nodeHeartbeat: return .heartbeat(try NodeStatus(&reader))
         case .nodeOutput: return .output(try OutputChunk(&reader))
+        case .nodeCondition: return .condition(try TaskCondition(&reader))
         case .draining: return .draining(reason: try reader.text())
         case .nodeGoodbye: return .goodbye(reason: try reader.text())
         default: return nil
@@ -107,6 +112,8 @@ extension ServerToNode: WireMessage {
         case .acknowledge: .acknowledgeOutcomes
         case .drop: .drop
         case .forget: .forget
+        case .setup: .nodeSetup
+        case .forgetSession: .forgetSession
         case .watch: .watchTasks
         case .drain: .drain
         case .shutDown: .shutDown
@@ -121,6 +128,8 @@ extension ServerToNode: WireMessage {
         case .retract(let job, _), .forget(let job), .watch(let job, _, _): .job(job)
         // They are about grants that may still be on their way.
         case .cancel(let attempts, _), .drop(let attempts): Self.lane(of: attempts)
+        case .setup(let entry): .session(entry.session)
+        case .forgetSession(let session): .session(session)
         case .acknowledge, .drain, .shutDown, .heartbeat: .urgent
         }
     }
@@ -134,7 +143,8 @@ extension ServerToNode: WireMessage {
         switch self {
         case .job(let spec): spec.common.count
         case .grant(let run): run.arguments.byteCount + run.arguments.count
-        case .retract, .cancel, .acknowledge, .drop, .forget, .watch, .drain, .shutDown, .heartbeat: 0
+        case .setup(let entry): entry.payload.count
+        case .retract, .cancel, .acknowledge, .drop, .forget, .forgetSession, .watch, .drain, .shutDown, .heartbeat: 0
         }
     }
 
@@ -153,6 +163,8 @@ extension ServerToNode: WireMessage {
         case .acknowledge(let sequences): writer.packed(1, sequences)
         case .drop(let attempts): writer.attempts(1, attempts)
         case .forget(let job): writer.jobID(1, job)
+        case .setup(let entry): entry.encode(into: &writer)
+        case .forgetSession(let session): writer.fixed64(1, session.rawValue)
         case .watch(let job, let task, let on): Watch(job: job, task: task, on: on).encode(into: &writer)
         case .drain: break
         case .shutDown(let reason): writer.string(1, reason.prefixBytes(ProtobufReader.textBytes))
@@ -185,6 +197,8 @@ extension ServerToNode: WireMessage {
             return .acknowledge(sequences)
         case .drop: return .drop(try reader.attempts().runs)
         case .forget: return .forget(job: try reader.jobAndNumber().0)
+        case .nodeSetup: return .setup(try SetupEntry(&reader))
+        case .forgetSession: return .forgetSession(try SetupHeld(&reader).session)
         case .watchTasks:
             let watch = try Watch(&reader)
             return .watch(job: watch.job, task: watch.task, on: watch.on)

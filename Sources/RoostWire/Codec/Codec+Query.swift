@@ -19,11 +19,12 @@ extension Query {
         case .forget(let selector): writer.nested(8) { selector.encode(into: &$0) }
         case .drainNode(let name): writer.stringElement(9, name)
         case .killNode(let name): writer.stringElement(10, name)
-        case .createToken(let role, let user, let lifetime):
+        case .createToken(let role, let user, let lifetime, let weight):
             writer.nested(11) {
                 $0.varint(1, role.rawValue)
                 $0.string(2, user)
                 $0.optionalDuration(3, lifetime)
+                $0.varint(4, weight)
             }
         case .listTokens: writer.nested(12) { _ in }
         case .revokeToken(let name): writer.stringElement(13, name)
@@ -78,15 +79,17 @@ extension Query {
         var role = Role.node
         var user = ""
         var lifetime: Duration?
+        var weight: UInt32 = 0
         while let field = try reader.next() {
             switch field.number {
             case 1: role = try reader.choice(field)
             case 2: user = try reader.name(field)
             case 3: lifetime = try reader.duration(field)
+            case 4: weight = try reader.unsigned(field)
             default: try reader.skip(field)
             }
         }
-        return .createToken(role: role, user: user, lifetime: lifetime)
+        return .createToken(role: role, user: user, lifetime: lifetime, weight: max(weight, 1))
     }
 }
 

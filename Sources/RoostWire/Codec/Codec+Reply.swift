@@ -263,6 +263,7 @@ extension TokenSnapshot {
         writer.signed(4, created)
         writer.optionalSigned(5, expires)
         writer.bool(6, isRevoked)
+        writer.varint(7, weight)
     }
 
     init(_ reader: inout ProtobufReader) throws(WireFault) {
@@ -275,6 +276,7 @@ extension TokenSnapshot {
             case 4: created = try reader.signed(field)
             case 5: expires = try reader.signed(field, as: Int64.self)
             case 6: isRevoked = try reader.bool(field)
+            case 7: weight = try reader.unsigned(field)
             default: try reader.skip(field)
             }
         }

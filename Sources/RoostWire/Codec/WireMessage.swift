@@ -25,6 +25,8 @@ package enum WireLane: Hashable, Sendable {
     case urgent
     /// Stays behind what was sent before it about the same job.
     case job(JobID)
+    /// Stays behind what was sent before it of the same session's setup.
+    case session(SessionID)
     /// Stays behind everything that was sent before it.
     case last
 }
@@ -41,6 +43,7 @@ package enum MessageNumber: UInt16, CaseIterable, Sendable {
     case query = 7
     case clientHeartbeat = 8
     case clientGoodbye = 9
+    case setup = 10
 
     // Server to client.
     case submitted = 33
@@ -52,6 +55,8 @@ package enum MessageNumber: UInt16, CaseIterable, Sendable {
     case reply = 39
     case output = 40
     case serverHeartbeat = 41
+    case setupHeld = 42
+    case condition = 43
 
     // Node to server.
     case outcomes = 65
@@ -61,6 +66,7 @@ package enum MessageNumber: UInt16, CaseIterable, Sendable {
     case nodeOutput = 69
     case draining = 70
     case nodeGoodbye = 71
+    case nodeCondition = 72
 
     // Server to node.
     case job = 97
@@ -74,6 +80,8 @@ package enum MessageNumber: UInt16, CaseIterable, Sendable {
     case drain = 105
     case shutDown = 106
     case heartbeatInterval = 107
+    case nodeSetup = 108
+    case forgetSession = 109
 
     package var name: String { "\(self)" }
 }

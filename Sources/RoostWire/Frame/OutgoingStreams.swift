@@ -97,7 +97,7 @@ struct OutgoingStreams {
         switch lane {
         case .urgent: false
         case .last: !isEmpty
-        case .job: !later.isEmpty || lanes.contains { $0.id == lane }
+        case .job, .session: !later.isEmpty || lanes.contains { $0.id == lane }
         }
     }
 

@@ -5,6 +5,8 @@ package struct TokenRecord: Hashable, Sendable {
     package var id: TokenID
     package var role: Role
     package var user: String
+    /// The user's share of the pool relative to other users'.
+    package var weight: UInt32
     package var created: WallTime
     package var expires: WallTime?
     package var revoked: WallTime?
@@ -15,22 +17,24 @@ package struct TokenRecord: Hashable, Sendable {
     package var snapshot: TokenSnapshot {
         TokenSnapshot(
             id: id.description, role: role, user: user, created: created.unixSeconds, expires: expires?.unixSeconds,
-            isRevoked: revoked != nil)
+            isRevoked: revoked != nil, weight: weight)
     }
 
-    /// One line of the token file: `id role created expires revoked hash user`, `-` for what is not there.
+    /// One line of the token file: `id role created expires revoked hash user [weight]`, `-` for what is not there.
     var line: String {
         let times = "\(created.unixSeconds) \(expires.text) \(revoked.text)"
-        return "\(id) \(role.name) \(times) \(Hex.encode(secretHash)) \(user)"
+        let line = "\(id) \(role.name) \(times) \(Hex.encode(secretHash)) \(user)"
+        return weight == 1 ? line : "\(line) \(weight)"
     }
 
     init(
-        id: TokenID, role: Role, user: String, created: WallTime, expires: WallTime?, revoked: WallTime?,
-        secretHash: [UInt8]
+        id: TokenID, role: Role, user: String, weight: UInt32 = 1, created: WallTime, expires: WallTime?,
+        revoked: WallTime?, secretHash: [UInt8]
     ) {
         self.id = id
         self.role = role
         self.user = user
+        self.weight = weight
         self.created = created
         self.expires = expires
         self.revoked = revoked
@@ -39,13 +43,14 @@ package struct TokenRecord: Hashable, Sendable {
 
     init?(line: Substring) {
         let fields = line.split(separator: " ", omittingEmptySubsequences: false)
-        guard fields.count == 7, let id = TokenID(text: String(fields[0])),
+        guard fields.count == 7 || fields.count == 8, let weight = fields.count == 7 ? 1 : UInt32(fields[7]),
+            let id = TokenID(text: String(fields[0])),
             let role = Role.allCases.first(where: { $0.name == fields[1] }), let created = Int64(fields[2]),
             let expires = WallTime?(field: fields[3]), let revoked = WallTime?(field: fields[4]),
             let hash = Hex.decode(fields[5]), hash.count == 32
         else { return nil }
         self.init(
-            id: id, role: role, user: String(fields[6]), created: WallTime(unixSeconds: created), expires: expires,
+            id: id, role: role, user: String(fields[6]), weight: weight, created: WallTime(unixSeconds: created), expires: expires,
             revoked: revoked, secretHash: hash)
     }
 

@@ -30,15 +30,19 @@ package final class TokenStore: Sendable {
 
     /// Makes a token; the only moment its secret can be seen.
     package func create(
-        role: Role, user: String, lifetime: Duration?, authority: CertificateFingerprint, at now: WallTime
+        role: Role, user: String, lifetime: Duration?, weight: UInt32 = 1, authority: CertificateFingerprint,
+        at now: WallTime
     ) throws(RoostError) -> PoolToken {
         guard TokenRecord.isValid(user: user) else {
             throw RoostError(.usage, "'\(user)' cannot be a user's name: 1 to 64 bytes without spaces")
         }
         if let lifetime, lifetime <= .zero { throw RoostError(.usage, "a token's time to live must be more than 0") }
+        guard (1...Limits.userWeight).contains(weight) else {
+            throw RoostError(.usage, "a token's weight must be from 1 to \(Limits.userWeight), not \(weight)")
+        }
         let credential = TokenCredential.random()
         let record = TokenRecord(
-            id: credential.id, role: role, user: user, created: now, expires: lifetime.map { now + $0 }, revoked: nil,
+            id: credential.id, role: role, user: user, weight: weight, created: now, expires: lifetime.map { now + $0 }, revoked: nil,
             secretHash: Hashes.sha256(credential.secret))
         try change { records throws(RoostError) in
             guard records.count < Self.mostTokens else {
@@ -89,7 +93,7 @@ package final class TokenStore: Sendable {
                 .refused, "the token \(record.id) of \(record.user) expired on \(expires)",
                 remedy: "make a new one on the server's host: roost token create")
         }
-        return Principal(role: record.role, user: record.user)
+        return Principal(role: record.role, user: record.user, weight: record.weight)
     }
 
     /// Whether a token that was good when its peer connected still is.

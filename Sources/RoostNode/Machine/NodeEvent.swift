@@ -1,0 +1,77 @@
+package import RoostModel
+
+/// Something the node's machine is told.
+package enum NodeEvent: Sendable {
+    /// The server said welcome on a new connection; the hello before it carried ``NodeMachine/hello``.
+    case connected(Welcome)
+    case disconnected
+    case serverSaid(ServerToNode)
+    /// A worker's attempt ended, all by itself or by a signal we asked for.
+    case workerEnded(worker: Int, WorkerEnd)
+    /// A worker has done a whole batch; the batch carries job, epoch, tasks and payloads.
+    case batchEnded(worker: Int, OutcomeBatch)
+    /// A task of a worker's batch, the one at `position`, signalled something while it runs.
+    case workerSignalled(worker: Int, position: Int, bytes: [UInt8])
+    case workerPrinted(worker: Int, OutputChunk.Stream, offset: UInt64, bytes: [UInt8])
+    /// SIGTERM, or a reclaim notice: finish what runs, take no more.
+    case drainRequested(reason: String)
+    /// A second SIGTERM: stop at once.
+    case stopRequested(reason: String)
+    case loadMeasured(milliLoad: UInt32)
+    case deadlinePassed
+}
+
+/// How a worker's attempt ended, as the runtime saw it.
+package struct WorkerEnd: Sendable {
+    package var end: AttemptEnd
+    package var payload: [UInt8]
+    package var postMortem: PostMortem?
+    package var runNanoseconds: UInt64
+
+    package init(end: AttemptEnd, payload: [UInt8], postMortem: PostMortem? = nil, runNanoseconds: UInt64 = 0) {
+        self.end = end
+        self.payload = payload
+        self.postMortem = postMortem
+        self.runNanoseconds = runNanoseconds
+    }
+}
+
+/// Something the node's shell has to do.
+package enum NodeAction: Sendable {
+    case send(NodeToServer)
+    /// Run these tasks, one after the other, on this worker.
+    case start(worker: Int, WorkerStart)
+    case signal(worker: Int, WorkerSignal)
+    case stream(worker: Int, on: Bool)
+    /// Nothing was heard from the server for too long: connect anew.
+    case reconnect
+    /// All is done, or all is given up: end the agent.
+    case leave(reason: String)
+}
+
+/// How an attempt is stopped.
+package enum WorkerSignal: Sendable, Hashable { case interrupt, terminate, kill }
+
+package struct WorkerStart: Sendable {
+    package var job: JobSpec
+    package var epoch: Epoch
+    package var attempt: UInt32
+    package var tasks: TaskRange
+    package var arguments: PayloadSlice
+    /// Whether output goes out while the task runs.
+    package var streams: Bool
+}
+
+/// A deliberate bug of the node, switched on in a test to prove that the simulator would find it.
+package enum NodeSabotage: String, Sendable, CaseIterable {
+    /// Results are forgotten when sent, not when acknowledged.
+    case forgetWhenSent
+    /// A retract gives back what a worker runs already.
+    case giveBackRunning
+    /// Retracted tasks are given back and run all the same.
+    case keepRetracted
+    /// A drop is ignored.
+    case ignoreDrop
+    /// More runs at once than the node has room for.
+    case overCommit
+}

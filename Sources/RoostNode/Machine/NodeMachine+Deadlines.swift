@@ -1,0 +1,69 @@
+package import RoostModel
+
+/// Stopping attempts, and everything that happens because time passed.
+extension NodeMachine {
+    mutating func beginStop(
+        _ worker: Int, with signal: WorkerSignal, at now: Instant, into actions: inout [NodeAction]
+    ) {
+        guard let grace = workers[worker]?.grace else { return }
+        actions.append(.signal(worker: worker, signal))
+        workers[worker]?.nextSignal = signal == .interrupt ? .terminate : .kill
+        workers[worker]?.escalateAt = signal == .kill ? .never : now + grace
+    }
+
+    /// Deadlines of running attempts are few: one pass over the workers finds the next.
+    package var nextDeadline: Instant? {
+        guard !hasLeft else { return nil }
+        var next = nextHeartbeat
+        if isConnected { next = min(next, lastHeard + Limits.suspectAfter) }
+        if let leaveBy { next = min(next, leaveBy) }
+        for case let worker? in workers {
+            next = min(next, worker.timeoutAt, worker.escalateAt)
+            if isConnected && !worker.isReported { next = min(next, worker.started + Self.reportRunningAfter) }
+        }
+        return next == .never ? nil : next
+    }
+
+    mutating func deadlinesPassed(at now: Instant, into actions: inout [NodeAction]) {
+        var longRunning: [AttemptRun] = []
+        for worker in workers.indices {
+            guard let record = workers[worker] else { continue }
+            if record.escalateAt <= now {
+                beginStop(worker, with: record.nextSignal, at: now, into: &actions)
+            }
+            if record.timeoutAt <= now {
+                if record.stopping == .no {
+                    workers[worker]?.stopping = .timedOut
+                    beginStop(worker, with: stopSignal(record), at: now, into: &actions)
+                }
+                workers[worker]?.timeoutAt = .never
+            }
+            if isConnected, !record.isReported, record.started + Self.reportRunningAfter <= now {
+                workers[worker]?.isReported = true
+                longRunning.append(record.attempts)
+            }
+        }
+        if !longRunning.isEmpty { actions.append(.send(.running(longRunning))) }
+        if nextHeartbeat <= now {
+            nextHeartbeat = now + heartbeatInterval
+            actions.append(.send(.heartbeat(status)))
+        }
+        if isConnected && lastHeard + Limits.suspectAfter <= now {
+            lastHeard = now
+            actions.append(.reconnect)
+        }
+    }
+
+    /// How a task that overruns its time is asked to end. A worker that outlives its tasks may survive an interrupt;
+    /// one with a batch does not, or the rest of the batch would take as long again.
+    private func stopSignal(_ record: Worker) -> WorkerSignal {
+        guard jobs[record.job]?.runtime.keepsWorkers == true else { return .terminate }
+        return record.attempts.tasks.count > 1 ? .kill : .interrupt
+    }
+
+    package var status: NodeStatus {
+        NodeStatus(
+            queued: UInt32(queue.tasks), running: UInt32(running), unacknowledged: UInt32(unacknowledged.count),
+            milliLoad: milliLoad)
+    }
+}

@@ -1,0 +1,152 @@
+import RoostModel
+
+/// Giving work to workers, and what becomes of it.
+extension NodeMachine {
+    mutating func startWorkers(at now: Instant, into actions: inout [NodeAction]) {
+        // What waits is given back, as soon as there is somebody to give it to.
+        guard drainReason == nil else { return }
+        var position = 0
+        var looked = 0
+        while position < queue.count, looked < 64, unacknowledgedBytes < Limits.unacknowledgedBytes {
+            guard let spec = jobs[queue[position].job] else {
+                // The server forgot the job; nobody waits for these tasks.
+                queue.discard(at: position)
+                continue
+            }
+            // Its setup may still be on its way: large, and in pieces.
+            let fits =
+                spec.setup > setups[spec.session] ?? 0
+                ? false
+                : sabotage == .overCommit ? running < 2 * workers.count + 2 : free.fits(spec.request, atMost: 1) > 0
+            guard fits else {
+                position += 1
+                looked += 1
+                continue
+            }
+            let count = min(batchSize(spec, isSingle: queue[position].isSingle), queue[position].count)
+            start(queue.take(count, at: position), spec, at: now, into: &actions)
+        }
+    }
+
+    /// How many tasks a worker is given at once: as many as take a moment, and one while nobody knows how long
+    /// they are.
+    private func batchSize(_ spec: JobSpec, isSingle: Bool) -> Int {
+        if spec.runtime == .digest { return Self.batchTasks }
+        guard spec.runtime.keepsWorkers, !isSingle, let mean = meanNanoseconds[spec.id] else { return 1 }
+        var time = Self.batchTime
+        // A batch that runs into the timeout is run again, task by task: that should not happen to short ones.
+        if let timeout = spec.policy.timeout { time = min(time, timeout / 4) }
+        return max(1, min(Int(Double(time.wholeNanoseconds) / max(mean, 1)), Self.batchTasks))
+    }
+
+    private mutating func start(
+        _ run: GrantRun, _ spec: JobSpec, at now: Instant, into actions: inout [NodeAction]
+    ) {
+        let attempts = run.attempts
+        let worker = Worker(
+            job: spec.id, request: spec.request, attempts: attempts, arguments: run.arguments, started: now, timeout: spec.policy.timeout,
+            timeoutAt: spec.policy.timeout.map { now + $0 } ?? .never, grace: spec.policy.killGrace)
+        free.subtract(spec.request)
+        running += 1
+        let slot = workers.firstIndex { $0 == nil } ?? workers.count
+        if slot == workers.count { workers.append(worker) } else { workers[slot] = worker }
+        let streams =
+            spec.streamsOutput || watchedJobs.contains(spec.id)
+            || (!watches.isEmpty && watches.contains(TaskID(job: spec.id, index: attempts.tasks.first)))
+        actions.append(
+            .start(
+                worker: slot,
+                WorkerStart(
+                    job: spec, epoch: attempts.epoch, attempt: attempts.number, tasks: attempts.tasks,
+                    arguments: run.arguments, streams: streams)))
+    }
+
+    private mutating func freeWorker(_ worker: Int) -> Worker? {
+        guard worker < workers.count, let record = workers[worker] else { return nil }
+        workers[worker] = nil
+        running -= 1
+        free.add(record.request)
+        return record
+    }
+
+    mutating func workerEnded(_ worker: Int, _ end: WorkerEnd, at now: Instant) {
+        guard let record = freeWorker(worker), !record.isDropped else { return }
+        let isBatch = record.attempts.tasks.count > 1
+        // Nobody knows which of them it was: each for itself will show. None is charged.
+        if isBatch, record.stopping == .timedOut || (record.stopping == .no && end.end == .crashed) {
+            return queue.returnSingly(GrantRun(attempts: record.attempts, arguments: record.arguments))
+        }
+        let code: OutcomeCode
+        switch (record.stopping, end.end) {
+        case (_, .succeeded): code = .succeeded
+        case (.cancelled, _): code = OutcomeCode(.cancelled, .cancelled)
+        case (.timedOut, _): code = OutcomeCode(.failed, .timedOut)
+        case (.no, .crashed): code = OutcomeCode(.held, .crashed)
+        case (.no, _): code = OutcomeCode(.failed, end.end)
+        }
+        var evidence = end.postMortem
+        if record.stopping == .timedOut { evidence?.reason = Self.timedOut(record) }
+        for task in record.attempts.tasks.first..<record.attempts.tasks.end {
+            ended(record.attempts, task: task, code, payload: end.payload[...], evidence, end.runNanoseconds)
+        }
+    }
+
+    private static func timedOut(_ record: Worker) -> String {
+        "ran longer than its timeout of \(record.timeout?.inSeconds ?? 0) s"
+    }
+
+    /// A worker has done all it was given. What it was interrupted in is cancelled or timed out, not failed.
+    mutating func batchEnded(_ worker: Int, _ batch: OutcomeBatch) {
+        guard let record = freeWorker(worker), !record.isDropped else { return }
+        measure(batch)
+        var batch = batch
+        if record.stopping != .no {
+            let code = OutcomeCode(
+                record.stopping == .cancelled ? .cancelled : .failed,
+                record.stopping == .cancelled ? .cancelled : .timedOut)
+            for position in batch.codes.indices where batch.codes[position].end == .failed {
+                batch.codes[position] = code
+            }
+            if record.stopping == .timedOut {
+                for index in batch.postMortems.indices { batch.postMortems[index].postMortem.reason = Self.timedOut(record) }
+            }
+        }
+        building.append(batch)
+    }
+
+    /// Takes a batch's time into the mean of its job; a longer one counts at once.
+    private mutating func measure(_ batch: OutcomeBatch) {
+        guard jobs[batch.job]?.runtime.keepsWorkers == true, batch.count > 0 else { return }
+        let sample = Double(batch.runNanoseconds) / Double(batch.count)
+        let mean = meanNanoseconds[batch.job] ?? sample
+        meanNanoseconds[batch.job] = mean + (sample > mean ? 0.5 : 0.3) * (sample - mean)
+    }
+
+    mutating func ended(
+        _ run: AttemptRun, task: TaskIndex, _ code: OutcomeCode, payload: ArraySlice<UInt8>, _ evidence: PostMortem?,
+        _ nanoseconds: UInt64
+    ) {
+        let position =
+            building.firstIndex { $0.job == run.job && $0.epoch == run.epoch && $0.count < Self.batchTasks }
+            ?? {
+                building.append(OutcomeBatch(job: run.job, epoch: run.epoch))
+                return building.count - 1
+            }()
+        building[position].append(
+            task: task, attempt: run.number, code: code, payload: payload, postMortem: evidence)
+        building[position].runNanoseconds += nanoseconds
+    }
+
+    mutating func sendOutcomes(into actions: inout [NodeAction]) {
+        for batch in building {
+            let sequence = nextSequence
+            nextSequence += 1
+            if sabotage != .forgetWhenSent || !isConnected {
+                unacknowledged[sequence] = batch
+                unacknowledgedBytes += batch.payloads.bytes.count
+            }
+            if isConnected { actions.append(.send(.outcomes(sequence: sequence, batch))) }
+        }
+        building.removeAll(keepingCapacity: true)
+    }
+}
