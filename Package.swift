@@ -59,8 +59,9 @@ let package = Package(
         .target(
             name: "RoostNode",
             dependencies: [
-                "RoostModel", "RoostWire", "CRoostLinux", nioCore, nioPosix, logging, lifecycle, deque,
+                "RoostModel", "RoostWire", "RSerialization", "CRoostLinux", nioCore, nioPosix, logging, lifecycle, deque,
             ],
+            resources: [.embedInCode("R/worker.R")],
             swiftSettings: settings),
         .target(
             name: "Roost",
