@@ -87,6 +87,9 @@ extension History {
 
     func nodeReported(_ node: Int, _ batch: OutcomeBatch) {
         guard let job = job(batch.job) else { return }
+        if batch.epoch == epoch {
+            job.shortestRun = min(job.shortestRun, .nanoseconds(Int64(batch.runNanoseconds) / Int64(max(batch.count, 1))))
+        }
         var position = 0
         for run in batch.tasks {
             for task in run.first..<run.end {

@@ -50,6 +50,8 @@ final class History {
         /// Its program does not wait for it: nobody sees what arrives.
         var isAbandoned = false
         var isCancelRequested = false
+        /// The shortest time that a task took, on average over a batch, of all batches the server was sent.
+        var shortestRun = Duration.seconds(1_000_000)
         var cancelledTasks: [TaskRange] = []
 
         init(plan: JobPlan, ordinal: Int, owner: Int) {
@@ -67,6 +69,9 @@ final class History {
         func mayBeCancelled(_ task: TaskIndex) -> Bool {
             isCancelRequested || plan.spec.policy.halt != nil || cancelledTasks.contains { $0.contains(task) }
         }
+
+        /// Whether the server may have granted more of it than there was room for: short tasks, by measurement.
+        var mayBeGrantedAhead: Bool { plan.spec.policy.halt == nil && shortestRun <= Limits.prefill }
 
         func forgetCharges() {
             for task in crashes.indices {
@@ -99,6 +104,8 @@ final class History {
     private(set) var jobs: [Job] = []
     var jobOf: [JobID: Int] = [:]
     var attempts: [Attempt] = []
+    /// What each node has.
+    var offers: [Resources] = []
     /// Attempts of each node that the server has not heard the end of.
     var openOfNode: [[Int]]
     var nodeHeard: [Instant]

@@ -76,7 +76,13 @@ extension JobPlan {
         if random.chance(0.05) { count = 0 }
         var behaviours: [TaskBehaviour] = []
         let isLong = faults.isOn(.longTasks) && random.chance(0.3)
-        let typical = random.length(.milliseconds(1), .seconds(8)) * (isLong ? 8 : 1)
+        var typical = random.length(.milliseconds(1), .seconds(8)) * (isLong ? 8 : 1)
+        if faults.isOn(.lateReturns) && random.chance(0.5) {
+            // Tasks about as long as leases: a node that is back finds its task running elsewhere.
+            typical = random.even(.seconds(5), .seconds(30))
+            spec.policy.lease = random.length(.seconds(10), .seconds(40))
+            count = min(count, 30)
+        }
         if isLong { count = min(count, 20) }
         for _ in 0..<count {
             behaviours.append(

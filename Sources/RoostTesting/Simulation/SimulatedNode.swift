@@ -39,6 +39,8 @@ final class SimulatedNode {
     /// What its workers really use, counted here and nowhere else.
     var inUse = Resources()
     var isAlive: Bool { machine != nil }
+    /// Its machine is lost: it never starts again.
+    var isGone = false
 
     init(ordinal: Int, offer: Resources, labels: [Label]) {
         self.ordinal = ordinal

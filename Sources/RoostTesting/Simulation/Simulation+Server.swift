@@ -43,7 +43,7 @@ extension Simulation {
 
     private func finishTurn(_ effects: inout Effects) {
         scheduler.settle(at: now, into: &effects)
-        if let broken = scheduler.brokenInvariant() { history.fail(.invariant, broken) }
+        if options.looksIntoTheScheduler, let broken = scheduler.brokenInvariant() { history.fail(.invariant, broken) }
         carryOut(&effects)
         if let deadline = scheduler.nextDeadline, deadline != serverTimerAt {
             serverTimerToken += 1
@@ -145,7 +145,10 @@ extension Simulation {
     private func observe(_ message: ServerToNode, _ connection: SimulatedConnection) {
         guard case .node(let node) = connection.peer else { return }
         switch message {
-        case .grant(let run): history.granted(run, node: node, life: connection.life, at: now)
+        case .grant(let run):
+            history.granted(
+                run, node: node, life: connection.life, clientNeeds: { clients[$0].isAlive && !clients[$0].hasLeft },
+                at: now)
         case .acknowledge(let sequences):
             history.acknowledged(
                 node, sequences, clientNeeds: { clients[$0].isAlive && !clients[$0].hasLeft }, at: now)

@@ -38,6 +38,7 @@ package struct Trace {
 package enum Rule: String, Sendable {
     case invariant = "the scheduler's own books agree"
     case overCommitted = "no node runs more than it has room for"
+    case overGranted = "no node is granted more than it has room for"
     case twoAttempts = "no two attempts of a task are current at a time"
     case fencing = "attempts are numbered upwards"
     case argument = "a task gets its own argument"
