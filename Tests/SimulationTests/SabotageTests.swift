@@ -38,7 +38,7 @@ import Testing
         if catches.count < min(wanted, 3) { Issue.record("\(name) is caught by \(catches.count) of the seeds \(Setting.usualSeeds)") }
     }
 
-    /// One row of the table of catches: how many seeds, the first of them, and by which rules.
+    /// One line about a bug: how many seeds catch it, the first of them, and by which rules.
     private func row(_ name: String, _ catches: [SimulationReport]) -> String {
         var rules: [(rule: Rule, count: Int)] = []
         for case let rule? in catches.map({ $0.broken?.rule }) {
@@ -48,8 +48,8 @@ import Testing
                 rules.append((rule, 1))
             }
         }
-        let first = catches.first.map { "\($0.seed)" } ?? "–"
+        let first = catches.first.map { ", first \($0.seed)" } ?? ""
         let by = rules.sorted { $0.count > $1.count }.map { "\($0.rule) \($0.count)" }.joined(separator: ", ")
-        return "catches | \(name) | \(catches.count) | \(first) | \(by)"
+        return "\(name): caught by \(catches.count) of \(Setting.usualSeeds.count) seeds\(first); \(by)"
     }
 }

@@ -47,7 +47,7 @@ extension History {
     }
 
     /// Whether the server must still have the job.
-    private func isSurelyOpen(_ job: Job, clientNeeds: (Int) -> Bool, at now: Instant) -> Bool {
+    func isSurelyOpen(_ job: Job, clientNeeds: (Int) -> Bool, at now: Instant) -> Bool {
         !job.isEndSaid && !job.wasOwnerAway && !job.isAbandoned && clientNeeds(job.owner) && !isAway(job.owner, at: now)
     }
 
@@ -85,8 +85,9 @@ extension History {
     }
 
     /// The server says that the job is open, under this number.
-    func submitted(_ id: JobID, number: UInt32) {
+    func submitted(_ id: JobID, number: UInt32, tasks: UInt32) {
         guard let job = job(id) else { return }
+        job.taskCount = Int(tasks)
         if let known = job.number, known != number {
             if !job.isEndSaid && !job.wasOwnerAway {
                 fail(.forgotten, "job \(job.ordinal) was opened as \(known) and now as \(number)")
@@ -98,6 +99,8 @@ extension History {
         job.isEndSaid = false
         job.wasOwnerAway = false
     }
+
+    func appended(_ id: JobID, tasks: UInt32) { job(id)?.taskCount = Int(tasks) }
 
     /// The server has opened a new round of some of the job's tasks.
     func beginRound(_ job: Int) {

@@ -21,6 +21,8 @@ final class History {
         var isExcused = false
         var isReported = false
         var isGivenBack = false
+        /// The server knows that nothing has come of it: given back, or not in the inventory of its node.
+        var isReturned = false
         var isDropped = false
         var started: Instant?
         var isRunning = false
@@ -42,6 +44,8 @@ final class History {
         /// Changes whenever a server opens the job anew.
         var instance = 0
         var number: UInt32?
+        /// How many of its tasks the server has said that it has.
+        var taskCount = 0
         /// The server said that it has ended: it may go at any time.
         var isEndSaid = false
         /// Its client was away so long that the server may have given it up.
@@ -113,6 +117,8 @@ final class History {
     var nodeConnections: [ConnectionID?]
     /// The last life of each node that the server knows to be over.
     var deadLife: [Int]
+    /// The last life of each node that takes no more work.
+    var drainedLife: [Int]
     /// Attempts that the node which just connected has to be told to drop.
     var toBeDropped: Set<Int> = []
     var sentBatches: [[UInt64: OutcomeBatch]]
@@ -131,6 +137,7 @@ final class History {
         clientHeard = Array(repeating: .zero, count: clients)
         nodeConnections = Array(repeating: nil, count: nodes)
         deadLife = Array(repeating: -1, count: nodes)
+        drainedLife = Array(repeating: -1, count: nodes)
         sentBatches = Array(repeating: [:], count: nodes)
         self.grace = grace
     }

@@ -100,6 +100,7 @@ extension Simulation {
     }
 
     private func carryOut(_ actions: [NodeAction], _ node: SimulatedNode) {
+        if let machine = node.machine, machine.hasWork { node.lastBusy = now }
         for action in actions {
             switch action {
             case .send(let message): say(message, node)
