@@ -89,7 +89,8 @@ extension History {
         guard let job = job(id) else { return }
         job.taskCount = Int(tasks)
         if let known = job.number, known != number {
-            if !job.isEndSaid && !job.wasOwnerAway {
+            // Not even when it has said that the job has ended: that may never have arrived.
+            if !job.wasOwnerAway {
                 fail(.forgotten, "job \(job.ordinal) was opened as \(known) and now as \(number)")
             }
             job.instance += 1
