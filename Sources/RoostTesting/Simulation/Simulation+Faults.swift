@@ -185,7 +185,6 @@ extension Simulation {
         // Who reads its jobs from elsewhere may wait for ever for tasks that nobody appends.
         for other in clients {
             for work in other.works where work.isVisit && history.jobs[work.job].owner == client.ordinal {
-                work.isDone = true
                 if other.isAlive { tell(other, .abandon(work.plan.spec.id)) }
             }
         }
