@@ -54,10 +54,6 @@ import Testing
             }
         }
 
-        var signals: [WorkerSignal] {
-            actions.compactMap { if case .signal(_, let signal) = $0 { signal } else { nil } }
-        }
-
         var outcomes: [(task: TaskIndex, code: OutcomeCode)] {
             said.flatMap { message -> [(TaskIndex, OutcomeCode)] in
                 guard case .outcomes(_, let batch) = message else { return [] }

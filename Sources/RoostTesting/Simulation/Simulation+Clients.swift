@@ -97,7 +97,7 @@ extension Simulation {
             case .ended(let job, let progress): ended(job, progress, client)
             case .refused(let job, let error): refused(job, error, client)
             case .reply(let id, let reply): replied(id, reply, client)
-            case .progress, .numbered, .output, .roomToAppend: break
+            case .progress, .numbered, .output, .condition, .setupHeld, .roomToAppend: break
             case .reconnect:
                 note(31, client.ordinal, 0, "client-\(client.ordinal) hears nothing, and connects anew")
                 guard let connection = client.connection else { break }

@@ -127,7 +127,7 @@ extension Simulation {
         switch message {
         case .outcomes(let sequence, let batch): history.nodeSent(node.ordinal, sequence: sequence, batch)
         case .retracted(_, let runs): history.nodeGaveBack(node.ordinal, runs)
-        case .running, .heartbeat, .output, .draining, .goodbye: break
+        case .running, .heartbeat, .output, .condition, .draining, .goodbye: break
         }
         if let connection = node.connection { send(.fromNode(message), connection, up: true) }
     }

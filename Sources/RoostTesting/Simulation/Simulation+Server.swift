@@ -92,7 +92,7 @@ extension Simulation {
         case .retracted(_, let runs): history.nodeGaveBackHeard(node, runs)
         case .goodbye: history.nodeDied(node, life: life)
         case .draining: history.drainedLife[node] = life
-        case .running, .heartbeat, .output: break
+        case .running, .heartbeat, .output, .condition: break
         }
     }
 
@@ -140,7 +140,7 @@ extension Simulation {
                 clients[index].works[work].isAwaitingRetry
             else { return }
             history.beginRound(clients[index].works[work].job)
-        case .outcomes, .progress, .refused, .reply, .output, .heartbeat: break
+        case .outcomes, .progress, .refused, .reply, .output, .condition, .setupHeld, .heartbeat: break
         }
     }
 
@@ -156,7 +156,7 @@ extension Simulation {
                 node, sequences, clientNeeds: { clients[$0].isAlive && !clients[$0].hasLeft }, at: now)
         case .drop(let runs): history.toldToDrop(node, runs)
         case .drain, .shutDown: history.drainedLife[node] = connection.life
-        case .job, .retract, .cancel, .forget, .watch, .heartbeat: break
+        case .job, .retract, .cancel, .forget, .setup, .forgetSession, .watch, .heartbeat: break
         }
     }
 
