@@ -32,9 +32,13 @@ extension BridgeServer {
     /// Adds an entry to the session's setup, which jobs submitted from now on have run before their tasks.
     func addSetup(_ frame: BridgeFrame) async throws(BridgeFailure) -> BridgeAnswer {
         guard frame.parts.count == 1 else { throw .usage("'setup' has one part: the entry") }
-        throw BridgeFailure(
-            code: "unsupported", "this version of roost has no setup of sessions",
-            remedy: "Give what the tasks need with the job: export =, packages =.")
+        let number: UInt32
+        do throws(RoostError) {
+            number = try await pool.addSetup(frame.parts[0])
+        } catch { throw BridgeFailure(error) }
+        var answer = BridgeAnswer()
+        answer.control.set("number", Double(number))
+        return answer
     }
 
     // MARK: Jobs and nodes
