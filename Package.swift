@@ -31,6 +31,7 @@ let package = Package(
         .executable(name: "roost", targets: ["roost"]),
         .library(name: "Roost", targets: ["Roost"]),
         .library(name: "RoostEmbedded", targets: ["RoostEmbedded"]),
+        .library(name: "RSerialization", targets: ["RSerialization"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio.git", from: "2.101.2"),
@@ -59,8 +60,9 @@ let package = Package(
         .target(
             name: "RoostNode",
             dependencies: [
-                "RoostModel", "RoostWire", "CRoostLinux", nioCore, nioPosix, logging, lifecycle, deque,
+                "RoostModel", "RoostWire", "RSerialization", "CRoostLinux", nioCore, nioPosix, logging, lifecycle, deque,
             ],
+            resources: [.embedInCode("R/worker.R")],
             swiftSettings: settings),
         .target(
             name: "Roost",
@@ -101,6 +103,7 @@ let package = Package(
                 "RoostWire", "RoostModel", "RoostTesting", nioCore, nioPosix, nioEmbedded, nioSSL, x509, logging,
             ],
             swiftSettings: settings),
+        .testTarget(name: "RSerializationTests", dependencies: ["RSerialization"], swiftSettings: settings),
         .testTarget(
             name: "RoostNodeTests", dependencies: ["RoostNode", "RoostModel", "RoostTesting", "roost"],
             swiftSettings: settings),

@@ -17,6 +17,7 @@ declare -A packages=(
     [parallel]=parallel          # roost map is compared with it
     [xz]=xz-utils                # the demo's work
     [ps]=procps                  # tests look for processes left behind
+    [Rscript]=r-base-core        # R at both ends
 )
 if [[ ${1:-} == bench ]]; then
     packages[python3]=python3

@@ -40,6 +40,8 @@ int roost_pipe(int ends[2], int nonblocking) {
     return fcntl(ends[nonblocking], F_SETFL, O_NONBLOCK);
 }
 
+int roost_memory_file(const char *name) { return (int)syscall(SYS_memfd_create, name, 1U /* close on exec */); }
+
 int roost_affinity_count(void) {
     // The kernel refuses a mask shorter than its own, so it grows until it is taken.
     for (int cpus = 1024; cpus <= 1 << 20; cpus *= 2) {

@@ -34,6 +34,10 @@ static void __attribute__((noreturn)) run_child(
 
     step = roost_spawn_step_descriptors;
     if (dup2(plan->input, 0) == -1 || dup2(plan->output, 1) == -1 || dup2(plan->error, 2) == -1) goto failed;
+    int has_frames = plan->frames_in >= 0;
+    if (has_frames
+        && (dup2(plan->frames_in, 3) == -1 || dup2(plan->frames_out, 4) == -1 || dup2(plan->program, 5) == -1))
+        goto failed;
 
     step = roost_spawn_step_directory;
     if (chdir(plan->directory)) goto failed;
@@ -46,7 +50,7 @@ static void __attribute__((noreturn)) run_child(
     }
 
     // Not on kernels before 5.9, where those that are marked close on exec still do.
-    if (plan->close_others) roost_close_range(3, ~0U);
+    if (plan->close_others) roost_close_range(has_frames ? 6 : 3, ~0U);
 
     step = roost_spawn_step_program;
     if (pthread_sigmask(SIG_SETMASK, unblocked, NULL)) goto failed;

@@ -4,7 +4,7 @@ import NIOCore
 import NIOPosix
 package import Roost
 package import RoostModel
-import RoostNode
+package import RoostNode
 import RoostServer
 import RoostWire
 
@@ -14,11 +14,14 @@ package struct EmbeddedPool: Sendable {
     package let pool: Pool
     private let agent: NodeAgent
 
-    package static func open(slots: Int?, guardExecutable: String?) async throws(RoostError) -> EmbeddedPool {
+    /// - Parameter r: how R workers run; nil: the pool runs commands only.
+    package static func open(
+        slots: Int?, guardExecutable: String?, r: RConfiguration? = nil
+    ) async throws(RoostError) -> EmbeddedPool {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         do {
             return try await make(
-                slots: slots ?? AvailableCPUs.slots(), guardExecutable: guardExecutable, group: group,
+                slots: slots ?? AvailableCPUs.slots(), guardExecutable: guardExecutable, r: r, group: group,
                 loop: group.next())
         } catch {
             try? await group.shutdownGracefully()
@@ -33,7 +36,7 @@ package struct EmbeddedPool: Sendable {
     package func pauseOutput(_ isPaused: Bool) { agent.pauseOutput(isPaused) }
 
     private static func make(
-        slots: Int, guardExecutable: String?, group: MultiThreadedEventLoopGroup, loop: any EventLoop
+        slots: Int, guardExecutable: String?, r: RConfiguration?, group: MultiThreadedEventLoopGroup, loop: any EventLoop
     ) async throws(RoostError) -> EmbeddedPool {
         let log = Logger(label: "roost.embedded") { _ in SwiftLogNoOpLogHandler() }
         var offer = Resources.cpus(slots)
@@ -43,6 +46,8 @@ package struct EmbeddedPool: Sendable {
             spool: .here(currentDirectory()), environment: [])
         configuration.guardExecutable = guardExecutable
         configuration.guardWaitsForProcess = true
+        configuration.r = r
+        if let r { configuration.labels.append(Label(key: "r", value: r.program.version)) }
         let agent = try await NodeAgent.make(
             configuration, incarnation: Incarnation(rawValue: UInt64(Clock.unixNanoseconds())), loop: loop, log: log)
         let session = SessionID(rawValue: .random(in: .min ... .max))

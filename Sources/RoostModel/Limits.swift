@@ -74,6 +74,8 @@ public enum Limits {
     public static let keptJobsPerUser = 1000
     /// Jobs forgotten while unfinished of which the server remembers how far their attempts were numbered.
     public static let forgottenJobs = 100_000
+    /// Ends of attached jobs that the server remembers for each session, should they be asked for again.
+    public static let endsPerSession = 1000
     public static let nameBytes = 256
     public static let labelsPerNode = 64
     public static let namedResources = 64

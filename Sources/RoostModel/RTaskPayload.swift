@@ -4,6 +4,7 @@
 ///   argument   flags:1  [seed: 6 × Int32]  item            flags bit 0: a seed is there
 ///   outcome    0:1      item                               the value, and nothing to say about it
 ///              1:1      length:4  item  details            length 0: no value; details: an item too
+///              2:1      length:4  output  outcome          what it printed, then one of the two above
 /// ```
 /// Numbers are little-endian. An *item* is an R object of R's native serialization without a stream's header, with its own
 /// table of references; nobody looks inside here.
@@ -40,6 +41,13 @@ package enum RTaskPayload {
         bytes.append(contentsOf: details)
     }
 
+    /// Begins an outcome with what the task printed; one of the others follows.
+    package static func append(output: some Collection<UInt8>, to bytes: inout [UInt8]) {
+        bytes.append(Self.printedKind)
+        withUnsafeBytes(of: UInt32(output.count).littleEndian) { bytes.append(contentsOf: $0) }
+        bytes.append(contentsOf: output)
+    }
+
     /// A task's argument, as its parts stand in the payload.
     package struct Argument: Hashable, Sendable {
         /// The state of R's generator at the task's start; nil: as it comes.
@@ -68,29 +76,45 @@ package enum RTaskPayload {
         /// Where the item of the details stands; nil: nothing to say.
         package var details: Range<Int>?
 
+        /// Where what it printed stands; nil: nothing, or in the details.
+        package var output: Range<Int>?
+
         /// Nil when the bytes are no outcome.
         package init?(_ payload: ArraySlice<UInt8>) {
-            guard let kind = payload.first else { return nil }
-            let start = payload.startIndex + 1
-            switch kind {
+            var rest = payload
+            if rest.first == printedKind {
+                guard let range = Self.counted(&rest) else { return nil }
+                output = range
+            }
+            switch rest.first {
             case plainKind:
-                guard start < payload.endIndex else { return nil }
-                value = start..<payload.endIndex
+                let start = rest.startIndex + 1
+                guard start < rest.endIndex else { return nil }
+                value = start..<rest.endIndex
             case detailedKind:
-                guard payload.endIndex - start >= 4 else { return nil }
-                let length = (0..<4).reduce(0) { $0 | Int(payload[start + $1]) << (8 * $1) }
-                let first = start + 4
-                guard length < payload.endIndex - first else { return nil }
-                value = length == 0 ? nil : first..<first + length
-                details = first + length..<payload.endIndex
+                guard let range = Self.counted(&rest), !rest.isEmpty else { return nil }
+                value = range.isEmpty ? nil : range
+                details = rest.startIndex..<rest.endIndex
             default: return nil
             }
+        }
+
+        /// Takes a kind, a length and as many bytes off the front; where they stand.
+        private static func counted(_ rest: inout ArraySlice<UInt8>) -> Range<Int>? {
+            let start = rest.startIndex + 1
+            guard rest.endIndex - start >= 4 else { return nil }
+            let length = (0..<4).reduce(0) { $0 | Int(rest[start + $1]) << (8 * $1) }
+            guard length <= rest.endIndex - start - 4 else { return nil }
+            let range = start + 4..<start + 4 + length
+            rest = rest[range.upperBound...]
+            return range
         }
     }
 
     private static let seedFlag: UInt8 = 1
     private static let plainKind: UInt8 = 0
     private static let detailedKind: UInt8 = 1
+    private static let printedKind: UInt8 = 2
 }
 
 /// A state of R's generator "L'Ecuyer-CMRG": what `.Random.seed[2:7]` holds, as unsigned numbers.

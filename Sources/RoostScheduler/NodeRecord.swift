@@ -1,3 +1,4 @@
+package import DequeModule
 package import RoostModel
 
 /// A node as the scheduler knows it.
@@ -97,6 +98,8 @@ package struct SessionRecord {
     /// nil while its client is away.
     package var connection: ConnectionID?
     package var jobs: Set<JobID> = []
+    /// Ends of attached jobs that were said and may not have arrived, the oldest first.
+    package var ends: Deque<JobProgress> = []
     package var lastHeard = Instant.zero
     /// Counts the departures of its client, so that an old grace deadline does not end a session that came back.
     package var departures = 0

@@ -183,6 +183,10 @@ extension Scheduler {
                 .submitted(job: spec.id, number: jobs[slot].number, tasks: jobs[slot].tasks.count), to: connection)
             return
         }
+        if let end = sessions[session]?.ends.last(where: { $0.job == spec.id }) {
+            effects.send(.ended(end), to: connection)
+            return
+        }
         guard let record = sessions[session], record.role == .client || record.role == .admin else {
             let error = RoostError(
                 .refused, "an observer's token may not submit jobs", remedy: "Use a token of role client.")

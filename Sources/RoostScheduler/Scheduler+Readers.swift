@@ -246,7 +246,18 @@ extension Scheduler {
         guard jobs[slot].spec.retention == .attached, jobs[slot].tasks.log.base == jobs[slot].tasks.log.end,
             jobs[slot].readers.contains(where: { $0.isOwner && $0.isEndSent })
         else { return }
+        rememberEnd(slot)
         forgetJob(slot, into: &effects)
+    }
+
+    /// News of the end may be lost with the connection, although all outcomes arrived. Were the job opened anew when
+    /// its client asks again, one that was cancelled would run what has been appended since.
+    private mutating func rememberEnd(_ slot: Int) {
+        let session = jobs[slot].session
+        sessions[session]?.ends.append(jobs[slot].tasks.progress)
+        if let count = sessions[session]?.ends.count, count > Limits.endsPerSession {
+            sessions[session]?.ends.removeFirst()
+        }
     }
 
     /// One more kept job has ended: the user's oldest ended one goes when there are too many.

@@ -47,6 +47,32 @@ import Testing
             actions.compactMap { if case .start(_, let start) = $0 { start.tasks.first } else { nil } }
         }
 
+        /// The tasks of each start.
+        var batches: [Range<TaskIndex>] {
+            actions.compactMap {
+                if case .start(_, let start) = $0 { start.tasks.first..<start.tasks.end } else { nil }
+            }
+        }
+
+        var signals: [WorkerSignal] {
+            actions.compactMap { if case .signal(_, let signal) = $0 { signal } else { nil } }
+        }
+
+        var outcomes: [(task: TaskIndex, code: OutcomeCode)] {
+            said.flatMap { message -> [(TaskIndex, OutcomeCode)] in
+                guard case .outcomes(_, let batch) = message else { return [] }
+                return Array(zip(batch.tasks.flatMap { $0.first..<$0.end }, (0..<batch.count).map { batch.code(at: $0) }))
+            }
+        }
+
+        /// The first worker has done its batch.
+        mutating func finish(_ tasks: Range<TaskIndex>, nanoseconds: UInt64) {
+            var batch = OutcomeBatch(job: NodeMachineTests.job, epoch: 1)
+            for task in tasks { batch.append(task: task, attempt: 1, code: .succeeded, payload: [0]) }
+            batch.runNanoseconds = nanoseconds
+            tell(.batchEnded(worker: 0, batch))
+        }
+
         var said: [NodeToServer] { actions.compactMap { if case .send(let message) = $0 { message } else { nil } } }
 
         var signals: [WorkerSignal] {
@@ -250,5 +276,73 @@ import Testing
         node.pass(.seconds(2))
         let reconnects = node.actions.contains { if case .reconnect = $0 { true } else { false } }
         #expect(reconnects)
+    }
+
+    // MARK: Workers that outlive their tasks
+
+    /// A machine that has learned that tasks of its job take a microsecond.
+    private static func quick() -> Bench {
+        var bench = Bench()
+        bench.grant(0..<1000) { $0.runtime = .r }
+        #expect(bench.batches == [0..<1], "nobody knows yet how long they take")
+        bench.finish(0..<1, nanoseconds: 1000)
+        return bench
+    }
+
+    @Test func shortTasksOfAWorkerThatStaysTravelInBatches() {
+        let bench = Self.quick()
+        #expect(bench.batches == [1..<1000])
+    }
+
+    @Test func whenABatchsWorkerDiesItsTasksRunAgainOneByOneUncharged() {
+        var bench = Self.quick()
+        let death = WorkerEnd(end: .crashed, payload: [], postMortem: PostMortem(reason: "killed"))
+        bench.tell(.workerEnded(worker: 0, death))
+        #expect(bench.said.isEmpty, "none of them is charged")
+        #expect(bench.batches == [1..<2])
+        bench.finish(1..<2, nanoseconds: 1000)
+        #expect(bench.batches == [2..<3], "still one by one")
+        bench.tell(.workerEnded(worker: 0, death))
+        #expect(bench.outcomes.map(\.code) == [OutcomeCode(.held, .crashed)], "this one did it, alone")
+        #expect(bench.batches == [3..<4])
+    }
+
+    @Test func aBatchThatOverrunsTheTimeoutIsRunAgainOneByOne() {
+        var bench = Bench()
+        bench.grant(0..<100) {
+            $0.runtime = .r
+            $0.policy.timeout = .seconds(10)
+        }
+        bench.finish(0..<1, nanoseconds: 1000)
+        #expect(bench.batches == [1..<100])
+        bench.pass(.seconds(11))
+        #expect(bench.signals == [.kill])
+        bench.tell(.workerEnded(worker: 0, WorkerEnd(end: .crashed, payload: [])))
+        #expect(bench.batches == [1..<2])
+        bench.pass(.seconds(11))
+        #expect(bench.signals.first == .interrupt, "alone, it may survive its task's end")
+    }
+
+    @Test func whatAnInterruptEndedIsCancelledNotFailed() {
+        var bench = Bench()
+        bench.grant(0..<1) { $0.runtime = .r }
+        bench.tell(.serverSaid(.cancel(attempts: [Self.attempts(0..<1)], kill: false)))
+        var batch = OutcomeBatch(job: Self.job, epoch: 1)
+        batch.append(
+            task: 0, attempt: 1, code: OutcomeCode(.failed, .failed), payload: [1], postMortem: PostMortem(reason: "interrupted"))
+        bench.tell(.batchEnded(worker: 0, batch))
+        #expect(bench.outcomes.map(\.code) == [OutcomeCode(.cancelled, .cancelled)])
+    }
+
+    @Test func aTaskWaitsForItsSessionsSetup() {
+        var bench = Bench()
+        bench.grant(0..<1) { ($0.runtime, $0.session, $0.setup) = (.r, SessionID(rawValue: 5), 2) }
+        bench.tell(.serverSaid(.setup(SetupEntry(session: SessionID(rawValue: 5), number: 1, payload: []))))
+        #expect(bench.batches.isEmpty)
+        bench.tell(.serverSaid(.setup(SetupEntry(session: SessionID(rawValue: 5), number: 2, payload: []))))
+        #expect(bench.batches == [0..<1])
+        #expect(bench.machine.hello.setups == [SetupHeld(session: SessionID(rawValue: 5), count: 2)])
+        bench.tell(.serverSaid(.forgetSession(SessionID(rawValue: 5))))
+        #expect(bench.machine.hello.setups.isEmpty)
     }
 }

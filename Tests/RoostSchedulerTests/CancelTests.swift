@@ -52,6 +52,31 @@ import Testing
         #expect(pool.told(node: a).contains(.cancel(attempts: [run], kill: false)))
     }
 
+    /// Found by the simulator, when connections came to end with a job's end on its way: the client opened the job
+    /// again, and the rest of its tasks ran.
+    @Test func aCancelledJobStaysCancelledWhenNewsOfItsEndIsLost() throws {
+        var pool = Scenario()
+        let a = pool.join("a")
+        let ann = pool.connect("ann")
+        let spec = JobSpec(id: pool.newJob(), runtime: .command)
+        let first = Scenario.chunk(spec.id, first: 0, count: 2)
+        pool.say(client: ann, [.submit(spec), .append(first), .read(ReadRequest(job: spec.id, order: .asCompleted))])
+        _ = pool.ask(ann, .cancel(.id(spec.id), tasks: [], kill: false))
+        pool.end(a, spec.id, [0], .cancelled)
+        let progress = try #require(pool.progress(spec.id))
+        #expect(pool.outcomes(ann, spec.id, acknowledging: true).count == 2)
+        #expect(pool.progress(spec.id) == nil)
+        // It has all outcomes, not the end; the program has appended one task more.
+        pool.cut(client: ann)
+        pool.reconnect(ann)
+        let again = Scenario.chunk(
+            spec.id, first: 0, count: 3, finished: [TaskRange(first: 0, count: 2)])
+        pool.say(client: ann, [.submit(spec), .append(again)])
+        #expect(pool.told(client: ann).first == .ended(progress))
+        #expect(pool.tasks(a, spec.id) == [])
+        #expect(pool.progress(spec.id) == nil)
+    }
+
     @Test func anotherUsersJobIsNobodyElses() {
         var pool = Scenario()
         let job = pool.submit(pool.connect("ann"), tasks: 1)

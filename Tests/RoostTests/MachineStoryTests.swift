@@ -73,6 +73,16 @@ import Testing
         #expect(client.said.last == .close(job: Self.job, count: 3))
     }
 
+    /// Found by reading what seed 3861 did: the job stayed with its client for ever.
+    @Test func whoAbandonsAJobAndUsesOutcomesAfterwardsKeepsNothing() {
+        var client = Bench()
+        client.submit(2)
+        client.deliver(0..<2, cursor: 1)
+        client.tell(.abandon(Self.job), .consumed(Self.job, tasks: 2))
+        client.hear(Self.ended(2))
+        #expect(!client.machine.knows(Self.job))
+    }
+
     @Test func outcomesAreAcknowledgedWhenTheProgramHasUsedThem() {
         var client = Bench()
         client.submit(3)

@@ -1,4 +1,5 @@
 import Roost
+import RoostModel
 import RoostNode
 import RoostScheduler
 import RoostTesting
@@ -6,6 +7,9 @@ import Testing
 
 /// The proof of the simulator: bugs built in on purpose, one at a time, are each found within the seeds that
 /// `make test` runs.
+///
+/// Found by what happened, as the history has it: the scheduler's own books are not looked into here, for a bug may
+/// well keep them as consistently as it keeps them wrong.
 @Suite struct SabotageTests {
     @Test(arguments: Sabotage.allCases) func theServersBugIsCaught(_ bug: Sabotage) {
         expectCaught(bug.rawValue) { $0.sabotage = bug }
@@ -19,15 +23,33 @@ import Testing
         expectCaught(bug.rawValue) { $0.clientSabotage = bug }
     }
 
+    /// By three seeds: a bug that only one meets is caught by luck.
     private func expectCaught(_ name: String, _ build: (inout SimulationOptions) -> Void) {
-        // Chosen: among 0 ..< 200 no seed has the rare meeting that catches acceptStaleAttempt (227 does).
-        for seed in UInt64(100)..<300 {
+        let wanted = Setting.countsCatches ? Int.max : 3
+        var catches: [SimulationReport] = []
+        for seed in Setting.usualSeeds where catches.count < wanted {
             var options = SimulationOptions(seed: seed)
+            options.looksIntoTheScheduler = false
             build(&options)
-            guard let broken = Simulation(options).run().broken else { continue }
-            print("\(name): caught at seed \(seed) by: \(broken.rule.rawValue)\n    \(broken.detail)")
-            return
+            let report = Simulation(options).run()
+            if report.broken != nil { catches.append(report) }
         }
-        Issue.record("\(name) was not caught in 200 seeds")
+        if wanted == Int.max { print(row(name, catches)) }
+        if catches.count < min(wanted, 3) { Issue.record("\(name) is caught by \(catches.count) of the seeds \(Setting.usualSeeds)") }
+    }
+
+    /// One line about a bug: how many seeds catch it, the first of them, and by which rules.
+    private func row(_ name: String, _ catches: [SimulationReport]) -> String {
+        var rules: [(rule: Rule, count: Int)] = []
+        for case let rule? in catches.map({ $0.broken?.rule }) {
+            if let known = rules.firstIndex(where: { $0.rule == rule }) {
+                rules[known].count += 1
+            } else {
+                rules.append((rule, 1))
+            }
+        }
+        let first = catches.first.map { ", first \($0.seed)" } ?? ""
+        let by = rules.sorted { $0.count > $1.count }.map { "\($0.rule) \($0.count)" }.joined(separator: ", ")
+        return "\(name): caught by \(catches.count) of \(Setting.usualSeeds.count) seeds\(first); \(by)"
     }
 }

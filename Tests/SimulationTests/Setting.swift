@@ -7,6 +7,12 @@ enum Setting {
         return String(cString: value)
     }
 
+    /// The seeds that `make test` plays.
+    static let usualSeeds: Range<UInt64> = 0..<200
+
+    /// Whether every seed that catches a deliberate bug is wanted, rather than proof that some do.
+    static var countsCatches: Bool { text("ROOST_CATCHES") != nil }
+
     /// One seed to replay, with its trace.
     static var seed: UInt64? { text("ROOST_SEED").flatMap { UInt64($0) } }
 

@@ -7,8 +7,7 @@ import Testing
 /// `ROOST_SEED=7` replays one seed and prints its trace; `ROOST_SEEDS=1-5000` runs many.
 @Suite struct SimulationTests {
     @Test func twoHundredSeedsBreakNoRule() async {
-        // These two hundred and no others: SabotageTests says why.
-        let seeds = Setting.seeds ?? 100..<300
+        let seeds = Setting.seeds ?? Setting.usualSeeds
         let clock = ContinuousClock()
         let start = clock.now
         let reports = await simulate(seeds)

@@ -22,11 +22,13 @@ struct roost_spawn_plan {
     /// Where the child starts; a relative `path` is meant from here.
     const char *directory;
     int input, output, error;
+    /// Three more, which become 3, 4 and 5 of the child, all above 5; -1, all of them: there are none.
+    int frames_in, frames_out, program;
     /// An open cgroup.procs the child joins before it runs anything, or -1.
     int cgroup_procs;
     /// RLIMIT_DATA in bytes; 0: as inherited.
     uint64_t data_limit;
-    /// Close every descriptor above 2, also those whose opener forgot to mark them close-on-exec.
+    /// Close every other descriptor, also those whose opener forgot to mark them close-on-exec.
     int close_others;
     /// A new session instead of only a new process group.
     int new_session;
@@ -55,6 +57,8 @@ int roost_close_range(unsigned int first, unsigned int last);
 const void *roost_find(const void *bytes, size_t count, const void *needle, size_t needle_count);
 /// A pipe, both ends closed on exec. `nonblocking`: 0 or 1, the end that never blocks; the other is as programs expect.
 int roost_pipe(int ends[2], int nonblocking);
+/// A file in memory, closed on exec, that another process can open as /proc/PID/fd/N; or -1.
+int roost_memory_file(const char *name);
 /// How many CPUs the scheduler may put this process on, or -1.
 int roost_affinity_count(void);
 /// The magic number of the file system under `path`, or -1.

@@ -37,7 +37,7 @@ struct ElementFrame: Sendable {
             RSerializationError(.needsAsList, "\(what) must become a list in R first, by as.list()")
         }
         // R looks for names of a one-dimensional array elsewhere.
-        if let dim = attributes["dim"], try unsafe isOne(dim, in: bytes) { throw refuse("an array of one dimension") }
+        if let names = attributes["dimnames"], try unsafe isOne(names, in: bytes) { throw refuse("an array of one dimension") }
         guard source.levels & Flags.s4Level == 0 else { throw refuse("an S4 object") }
         guard attributes["class"] != nil else {
             if source.isObject { throw refuse("an object without class") }
@@ -57,11 +57,11 @@ struct ElementFrame: Sendable {
         }
     }
 
-    private static func isOne(_ dim: AttributeIndex.Entry, in bytes: UnsafeRawBufferPointer) throws(RSerializationError) -> Bool {
-        var reader = try unsafe WordReader(bytes, at: dim.value)
-        let type = Flags(try reader.word()).type
-        guard TypeCode.width(of: type) > 0 else { return true }
-        return try reader.length(elementBytes: TypeCode.width(of: type)) == 1
+    /// Whether a list of the names along each dimension, which may be in a compact form, is of one dimension.
+    private static func isOne(_ names: AttributeIndex.Entry, in bytes: UnsafeRawBufferPointer) throws(RSerializationError) -> Bool {
+        var reader = try unsafe WordReader(bytes, at: names.value)
+        guard Flags(try reader.word()).type == TypeCode.list else { return true }
+        return try reader.length(elementBytes: 4) == 1
     }
 
     // MARK: Writing

@@ -139,7 +139,8 @@
             throw RSerializationError(.malformed, "a compact sequence must have three numbers", at: start)
         }
         func number(_ index: Int) -> Double {
-            unsafe Double(bitPattern: UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: reader.position + 8 * index, as: UInt64.self)))
+            unsafe Double(
+                bitPattern: UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: reader.position + 8 * index, as: UInt64.self)))
         }
         var source = VectorSource(kind: .sequence, type: type)
         // R's own limit for the length of a vector.
@@ -157,13 +158,15 @@
         return source
     }
 
-    /// The state of a wrapper: a list of the vector and what R knows about its order.
+    /// The state of a wrapper: the vector, and what R knows about its order, as a pair or, in the first versions, a list.
     private mutating func openWrapped(isOutermost: Bool, depth: Int) throws(RSerializationError) -> VectorSource {
         let start = position
         var reader = try unsafe WordReader(bytes, at: position)
         let flags = Flags(try reader.word())
-        guard flags.type == TypeCode.list, !flags.hasAttributes, try reader.length(elementBytes: 4) == 2 else {
-            throw RSerializationError(.malformed, "a wrapped vector must be in a list of two", at: start)
+        var isPair = flags.type == TypeCode.pairlist && !flags.hasTag
+        if flags.type == TypeCode.list { isPair = try reader.length(elementBytes: 4) == 2 }
+        guard isPair, !flags.hasAttributes else {
+            throw RSerializationError(.malformed, "a wrapped vector must be one of two", at: start)
         }
         position = reader.position
         let source = try open(isOutermost: isOutermost, depth: depth + 1)

@@ -48,14 +48,16 @@ public struct RStreamHeader: Sendable, Hashable {
     /// Reads the header at the start of `bytes`; nil when there are too few of them to tell.
     /// - Returns: the header, and how many bytes it takes.
     /// - Throws: `notAStream` or `unsupportedVersion`.
-    public static func read(_ bytes: some RandomAccessCollection<UInt8>) throws(RSerializationError) -> (header: RStreamHeader, size: Int)? {
+    public static func read(_ bytes: some RandomAccessCollection<UInt8>) throws(RSerializationError) -> (header: RStreamHeader, size: Int)?
+    {
         func byte(_ offset: Int) -> UInt32 { UInt32(bytes[bytes.index(bytes.startIndex, offsetBy: offset)]) }
         let count = bytes.count
         if count > 0 {
             switch byte(0) {
             case 0x58, 0x42: break
             case 0x41: throw RSerializationError(.unsupportedVersion, "the ASCII form of R's serialization is not supported", at: 0)
-            default: throw RSerializationError(.notAStream, "this is no serialized R object: it must begin with \"X\\n\" or \"B\\n\"", at: 0)
+            default:
+                throw RSerializationError(.notAStream, "this is no serialized R object: it must begin with \"X\\n\" or \"B\\n\"", at: 0)
             }
         }
         if count > 1, byte(1) != 0x0A {

@@ -1,7 +1,7 @@
 /// Appending words and raw memory to an array of bytes.
 extension [UInt8] {
     @inline(__always) mutating func append(word: UInt32) {
-        unsafe Swift.withUnsafeBytes(of: word.littleEndian) { bytes in unsafe append(contentsOf: bytes) }
+        unsafe Swift.withUnsafeBytes(of: word.littleEndian) { bytes in unsafe append(bytes, 0, 4) }
     }
 
     @inline(__always) mutating func append(words first: UInt32, _ second: UInt32) {
@@ -9,12 +9,20 @@ extension [UInt8] {
     }
 
     @inline(__always) mutating func append(word64: UInt64) {
-        unsafe Swift.withUnsafeBytes(of: word64.littleEndian) { bytes in unsafe append(contentsOf: bytes) }
+        unsafe Swift.withUnsafeBytes(of: word64.littleEndian) { bytes in unsafe append(bytes, 0, 8) }
     }
 
     /// Appends the bytes `start..<end` of `source`.
     @inline(__always) mutating func append(_ source: UnsafeRawBufferPointer, _ start: Int, _ end: Int) {
-        if end > start { unsafe append(contentsOf: UnsafeRawBufferPointer(rebasing: source[start..<end])) }
+        let count = end - start
+        guard count > 0, let base = source.baseAddress else { return }
+        append(addingCapacity: count) { span in
+            unsafe span.withUnsafeMutableBufferPointer { buffer, initialized in
+                guard let place = buffer.baseAddress else { return }
+                unsafe UnsafeMutableRawPointer(place + initialized).copyMemory(from: base + start, byteCount: count)
+                initialized += count
+            }
+        }
     }
 
     /// Appends a reference to the definition with this number, counted from 0.

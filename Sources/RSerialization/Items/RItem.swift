@@ -26,14 +26,25 @@ public enum RItem {
         return Array(try native(stream, headerSize: headerSize, limits: limits)[headerSize...])
     }
 
-    /// The stream with every word behind the header turned around.
+    /// A big-endian stream with every word behind the header turned around.
     static func native(_ stream: [UInt8], headerSize: Int, limits: RLimits) throws(RSerializationError) -> [UInt8] {
+        try turned(stream, headerSize, limits, ToNativeVisitor())
+    }
+
+    /// A native stream with every word behind the header turned around.
+    static func bigEndian(_ stream: [UInt8], headerSize: Int) throws(RSerializationError) -> [UInt8] {
+        try turned(stream, headerSize, RLimits(), ToBigEndianVisitor())
+    }
+
+    private static func turned(
+        _ stream: [UInt8], _ headerSize: Int, _ limits: RLimits, _ visitor: some ItemVisitor
+    ) throws(RSerializationError) -> [UInt8] {
         var turned = stream
         var span = turned.mutableSpan
         var bytes = unsafe span.mutableBytes
         try unsafe bytes.withUnsafeMutableBytes { (memory) throws(RSerializationError) in
             var walker = ItemWalker(limits: limits)
-            var visitor = SwappingVisitor()
+            var visitor = visitor
             let end = try unsafe walker.walk(UnsafeRawBufferPointer(memory), from: headerSize, visitor: &visitor)
             try expectEnd(end, of: memory.count)
         }

@@ -7,14 +7,17 @@
     struct State: Sendable {
         /// The stream under construction.
         var output: [UInt8] = []
-        fileprivate var names = NameTable()
+        fileprivate var names: NameTable
         /// How many definitions the stream has.
         fileprivate var definitions = 0
         /// The number in the stream of each definition of the current item.
         fileprivate var local: [Int32] = []
         fileprivate var seed: UInt64
 
-        init() { seed = UInt64.random(in: 0 ... .max) }
+        init() {
+            seed = UInt64.random(in: 0 ... .max)
+            names = NameTable()
+        }
         /// Nothing: stands in while the state is lent.
         init(lending: Void) {
             seed = 0
@@ -77,7 +80,8 @@
 
     mutating func reference(_ index: Int, from start: Int, to end: Int) throws(RSerializationError) -> Int? {
         guard index < state.local.count else {
-            throw RSerializationError(.badReference, "a reference to definition \(index + 1) where there are \(state.local.count)", at: start)
+            throw RSerializationError(
+                .badReference, "a reference to definition \(index + 1) where there are \(state.local.count)", at: start)
         }
         unsafe state.output.append(source, pending, start)
         state.output.append(reference: Int(state.local[index]))

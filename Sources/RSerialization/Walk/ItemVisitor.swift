@@ -4,8 +4,10 @@
 /// there at once (symbol, namespace, package, persistent name); a *node* has content that is walked (environment, external pointer,
 /// weak reference) and may refer to itself.
 protocol ItemVisitor {
-    /// Whether words and vectors are big-endian and are turned around in place.
+    /// Whether words and vectors are turned around in place.
     static var swapsBytes: Bool { get }
+    /// Whether they are native, and not big-endian, before.
+    static var readsNative: Bool { get }
     /// Whether ``nodeEnded(_:at:)`` is wanted: it costs a frame.
     static var wantsNodeEnds: Bool { get }
 
@@ -31,6 +33,7 @@ enum NodeAction {
 
 extension ItemVisitor {
     static var swapsBytes: Bool { false }
+    static var readsNative: Bool { true }
     static var wantsNodeEnds: Bool { false }
     mutating func name(type: UInt8, from start: Int, to end: Int) {}
     mutating func node(from start: Int) -> NodeAction { .walk(number: 0) }
@@ -43,6 +46,12 @@ extension ItemVisitor {
 struct NoVisitor: ItemVisitor {}
 
 /// Turns every word around, in place: XDR becomes native.
-struct SwappingVisitor: ItemVisitor {
+struct ToNativeVisitor: ItemVisitor {
+    static var swapsBytes: Bool { true }
+    static var readsNative: Bool { false }
+}
+
+/// Turns every word around, in place: native becomes XDR.
+struct ToBigEndianVisitor: ItemVisitor {
     static var swapsBytes: Bool { true }
 }

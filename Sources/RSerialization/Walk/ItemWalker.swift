@@ -45,7 +45,7 @@ struct ItemWalker {
     ) throws(RSerializationError) -> Int {
         stack.removeAll(keepingCapacity: true)
         guard count > 0 else { return start }
-        var reader = try unsafe WordReader(bytes, at: start, swaps: Visitor.swapsBytes)
+        var reader = try unsafe WordReader(bytes, at: start, swaps: Visitor.swapsBytes, readsNative: Visitor.readsNative)
         var kind = Kind.items
         var remaining = count
         var payload = 0

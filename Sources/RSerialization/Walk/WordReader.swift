@@ -1,21 +1,26 @@
 /// A position in serialized bytes, and the pieces of the grammar that have no other items in them.
 ///
-/// With `swaps` the bytes are big-endian and each word is turned around where it stands, once.
+/// With `swaps` each word is turned around where it stands, once: big-endian ones become native, or with `readsNative` native ones
+/// big-endian.
 ///
 /// Safe as long as the bytes outlive it: every read is checked against their end.
 @safe struct WordReader {
     private let base: UnsafeMutableRawPointer
     private let end: Int
     private let swaps: Bool
+    private let readsNative: Bool
     /// - Precondition: every value set lies in the bytes.
     var position: Int
 
     /// - Precondition: with `swaps`, the memory may be written to.
-    @inline(__always) init(_ bytes: UnsafeRawBufferPointer, at position: Int, swaps: Bool = false) throws(RSerializationError) {
+    @inline(__always) init(_ bytes: UnsafeRawBufferPointer, at position: Int, swaps: Bool = false, readsNative: Bool = true)
+        throws(RSerializationError)
+    {
         guard let start = bytes.baseAddress else { throw RSerializationError(.truncated, "no bytes at all", at: 0) }
         unsafe base = UnsafeMutableRawPointer(mutating: start)
         end = bytes.count
         self.swaps = swaps
+        self.readsNative = readsNative
         self.position = position
     }
 
@@ -23,8 +28,8 @@
         guard end - position >= 4 else { throw truncated() }
         var value = unsafe base.loadUnaligned(fromByteOffset: position, as: UInt32.self)
         if swaps {
-            value = value.byteSwapped
-            unsafe base.storeBytes(of: value, toByteOffset: position, as: UInt32.self)
+            unsafe base.storeBytes(of: value.byteSwapped, toByteOffset: position, as: UInt32.self)
+            if !readsNative { value = value.byteSwapped }
         }
         position += 4
         return UInt32(littleEndian: value)

@@ -17,7 +17,8 @@ package enum ClientEvent: Sendable {
     case attach(JobID, order: ReadRequest.Order, after: UInt64 = 0, window: UInt32? = nil)
     /// The program has used this many tasks' outcomes of those delivered, in order of delivery.
     case consumed(JobID, tasks: Int)
-    /// Nobody waits for this job any more: it goes on (or not) without us.
+    /// Nobody waits for this job any more: it goes on (or not) without us. One that is only read here is not to be
+    /// attached again on the same connection: what is on its way to the first reading would be taken for the second's.
     case abandon(JobID)
     case query(id: UInt64, Query)
     /// The next entry of the session's setup log.
@@ -156,6 +157,8 @@ package struct ClientMachine {
             jobs[job]?.isClosed = true
             pump(job, into: &actions)
         case .consumed(let job, let tasks):
+            // What it had when it abandoned the job was counted as used then.
+            guard jobs[job]?.isAbandoned != true else { return }
             jobs[job]?.consumed(tasks)
             if isConnected { jobs[job]?.acknowledge(ahead: sabotage == .acknowledgeAhead, into: &actions) }
             removeIfOver(job)

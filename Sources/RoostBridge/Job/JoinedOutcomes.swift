@@ -44,9 +44,14 @@ extension JobOutcomes {
             let outcome = RTaskPayload.Outcome(payload)
             joined.states.append(code.kind.rawValue)
             try values.append(outcome?.value.map { payload[$0] } ?? Self.null[...])
-            if let range = outcome?.details {
+            if let outcome, outcome.details != nil || outcome.output != nil {
                 joined.detailed.append(Int32(truncatingIfNeeded: joined.states.count))
-                try details.append(payload[range])
+                let detail = outcome.details.map { payload[$0] }
+                if let output = outcome.output {
+                    try details.append(Self.detail(detail, printed: payload[output])[...])
+                } else if let detail {
+                    try details.append(detail)
+                }
             }
             if code.kind != .succeeded {
                 joined.hasTrouble = true
@@ -69,6 +74,25 @@ extension JobOutcomes {
     }
 
     private static let null = RItem.null
+
+    /// A task's details with what it printed among them.
+    private static func detail(
+        _ item: ArraySlice<UInt8>?, printed: ArraySlice<UInt8>
+    ) throws(RSerializationError) -> [UInt8] {
+        let text = RValue.string(RVector([.text(String(decoding: printed, as: UTF8.self))]))
+        guard let item else {
+            let names = RValue.string(RVector([.text("output")]))
+            return try RValue.list(RVector([text], meta: RMeta([RAttribute(.text("names"), names)]))).item()
+        }
+        var object = try RObject(item: item)
+        if case .list(var list) = object.value, case .string(let names)? = list.meta["names"],
+            let position = names.elements.firstIndex(of: .text("output")), position < list.elements.count
+        {
+            list.elements[position] = text
+            object.value = .list(list)
+        }
+        return try object.item()
+    }
 
     /// The evidence, with where and when; a bare sentence where nobody gave any.
     private func postMortem(_ number: Int, _ position: Int, _ code: OutcomeCode) -> PostMortem {

@@ -27,7 +27,7 @@ extension BridgeServer {
         jobs[job.id] = job
         if options.streamsOutput {
             let loop = loop
-            handle.onOutput { chunk in loop.execute { self.assumeIsolated { $0.heard(chunk) } } }
+            handle.onCondition { condition in loop.execute { self.assumeIsolated { $0.heard(condition) } } }
         }
         follow(job)
         feed(cutter, into: job, closing: !isOpen)

@@ -32,13 +32,12 @@ extension BridgeServer {
     /// Adds an entry to the session's setup, which jobs submitted from now on have run before their tasks.
     func addSetup(_ frame: BridgeFrame) async throws(BridgeFailure) -> BridgeAnswer {
         guard frame.parts.count == 1 else { throw .usage("'setup' has one part: the entry") }
-        let number: UInt32
         do throws(RoostError) {
-            number = try await pool.addSetup(frame.parts[0])
+            let number = try await pool.addSetup(frame.parts[0])
+            var answer = BridgeAnswer()
+            answer.control.set("number", Double(number))
+            return answer
         } catch { throw BridgeFailure(error) }
-        var answer = BridgeAnswer()
-        answer.control.set("number", Double(number))
-        return answer
     }
 
     // MARK: Jobs and nodes

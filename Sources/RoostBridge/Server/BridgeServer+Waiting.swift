@@ -79,20 +79,13 @@ extension BridgeServer {
         for condition in early { tell(condition.task, condition.item, of: job) }
     }
 
-    /// A running task printed something, or signalled a condition.
-    func heard(_ chunk: OutputChunk) {
-        guard let job = jobs[chunk.job], let item = Self.liveCondition(chunk) else { return }
-        if job.waitingRequest != nil { return tell(chunk.task, item, of: job) }
-        guard job.conditionBytes + item.count <= BridgeLimits.conditionBytes else { return }
-        job.conditionBytes += item.count
-        job.conditions.append((chunk.task, item))
-    }
-
-    /// The item of a condition that a running task signalled; nil for what it printed.
-    static func liveCondition(_ chunk: OutputChunk) -> [UInt8]? {
-        switch chunk.stream {
-        case .stdout, .stderr: nil
-        }
+    /// A running task signalled a condition.
+    func heard(_ condition: TaskCondition) {
+        guard let job = jobs[condition.job] else { return }
+        if job.waitingRequest != nil { return tell(condition.task, condition.bytes, of: job) }
+        guard job.conditionBytes + condition.bytes.count <= BridgeLimits.conditionBytes else { return }
+        job.conditionBytes += condition.bytes.count
+        job.conditions.append((condition.task, condition.bytes))
     }
 
     private func tell(_ task: TaskIndex, _ item: [UInt8], of job: BridgeJob) {

@@ -99,6 +99,7 @@ struct BridgeLauncher {
                     var plan = roost_spawn_plan(
                         path: words[0], arguments: words.baseAddress, environment: variables.baseAddress,
                         directory: here ?? UnsafeMutablePointer(mutating: root), input: input, output: output, error: log,
+                        frames_in: -1, frames_out: -1, program: -1,
                         cgroup_procs: -1, data_limit: 0, close_others: 1, new_session: 1, signals_blocked: 0)
                     return roost_spawn(&plan, &step, &error)
                 }

@@ -44,7 +44,15 @@ struct BridgeServing {
                 flags.pool.address(), token: secrets.token, description: "R, process \(flags.parent), by \(PoolOptions.description)")
         }
         let wanted = OpenFiles.slots(slots == 0 ? AvailableCPUs.slots() : slots)
-        return try await EmbeddedPool.open(slots: wanted, guardExecutable: Environment.executable()).pool
+        guard let program = try RProgram.find(flags.rPath) else {
+            throw RoostError(
+                .notFound, "no R is in the PATH of this process",
+                remedy: "Name the R that is to run the tasks: --r PATH, or pool_local(r = PATH).")
+        }
+        var r = RConfiguration(program: program)
+        // They start while R sends its first job.
+        r.prestarted = min(wanted, AvailableCPUs.slots())
+        return try await EmbeddedPool.open(slots: wanted, guardExecutable: Environment.executable(), r: r).pool
     }
 
     private func configuration(_ secrets: BridgeHandover.Secrets) throws(RoostError) -> BridgeConfiguration {

@@ -54,6 +54,7 @@ struct NodeCrew {
             spool: .freshUnder(home?.scratch ?? "/"), environment: WorkerEnvironment.inherited())
         configuration.labels = offer.labels
         configuration.runtimes = offer.runtimes
+        configuration.r = offer.r
         configuration.version = RoostVersion.text
         configuration.platform = facts.platform
         if offer.runtimes.contains(.command) {

@@ -23,6 +23,7 @@ struct NodeStart: AsyncParsableCommand {
               roost node start --pool roost://head:7117 --token TOKEN
               ROOST_TOKEN=@node-token roost node start --pool roost://head --slots 8
               roost node start --gpus 2 --resource licences=4 --label zone=a
+              roost node start --r /opt/R/4.4.1/bin/R --r-max-memory 4G
             """)
 
     @OptionGroup var pool: PoolOptions
@@ -53,8 +54,17 @@ struct NodeStart: AsyncParsableCommand {
 
     @Option(
         parsing: .upToNextOption,
-        help: ArgumentHelp("What it runs: command, digest. Default: both.", valueName: "name"))
+        help: ArgumentHelp("What it runs: command, r, digest. Default: all, r where R is installed.", valueName: "name"))
     var runtimes: [String] = []
+
+    @Option(help: ArgumentHelp("The R to run. Default: the R in the PATH, if there is one.", valueName: "path"), completion: .file())
+    var r: String?
+
+    @Option(help: ArgumentHelp("Replace an R worker after so many tasks. Default: never.", valueName: "n"))
+    var rMaxTasks: Int?
+
+    @Option(help: ArgumentHelp("Replace an R worker that has grown beyond this after a task, such as 4G.", valueName: "size"))
+    var rMaxMemory: String?
 
     @Option(help: ArgumentHelp("Write the node's name there once it has joined.", valueName: "file"), completion: .file())
     var readyFile: String?
@@ -82,6 +92,8 @@ struct NodeOffer {
     var resources: Resources
     var labels: [Label]
     var runtimes: [RuntimeName]
+    /// How R workers run; nil: none do.
+    var r: RConfiguration?
 
     init(_ flags: NodeStart) throws(RoostError) {
         let slots = flags.slots ?? AvailableCPUs.slots()
@@ -114,10 +126,44 @@ struct NodeOffer {
         try Label.check(labels)
         runtimes = flags.zero || flags.connections > 1 ? [.digest] : [.command, .digest]
         if !flags.runtimes.isEmpty {
-            for name in flags.runtimes where name != "command" && name != "digest" {
-                throw RoostError(.usage, "'\(name)' is no runtime of this version", remedy: "It runs: command, digest.")
+            for name in flags.runtimes where !["command", "digest", "r"].contains(name) {
+                throw RoostError(.usage, "'\(name)' is no runtime of this version", remedy: "It runs: command, digest, r.")
             }
             runtimes = flags.runtimes.map { RuntimeName(rawValue: $0) }
         }
+        r = try Self.rConfiguration(flags, runtimes)
+        if let r { labels.append(Label(key: "r", value: r.program.version)) }
+        // The agent offers it by itself where it can.
+        runtimes.removeAll { $0 == .r }
+        if r != nil, !runtimes.contains(.command) {
+            throw RoostError(.usage, "a node that runs r runs commands, too", remedy: "Add command to --runtimes.")
+        }
+    }
+
+    private static func rConfiguration(
+        _ flags: NodeStart, _ runtimes: [RuntimeName]
+    ) throws(RoostError) -> RConfiguration? {
+        let isWanted = flags.runtimes.isEmpty ? runtimes.contains(.command) : runtimes.contains(.r)
+        guard isWanted else { return nil }
+        guard let program = try RProgram.find(flags.r) else {
+            guard flags.runtimes.isEmpty else {
+                throw RoostError(
+                    .notFound, "no R is in the PATH", remedy: "Install one (apt-get install r-base-core), or name it: --r PATH")
+            }
+            return nil
+        }
+        var r = RConfiguration(program: program)
+        r.prestarted = 1
+        if let most = flags.rMaxTasks {
+            guard most > 0 else { throw RoostError(.usage, "--r-max-tasks takes a number from 1 on") }
+            r.maxTasks = most
+        }
+        if let text = flags.rMaxMemory {
+            guard let bytes = SizeText.parse(text), bytes > 0 else {
+                throw RoostError(.usage, "--r-max-memory takes a size such as 4G, not '\(text)'")
+            }
+            r.maxMemoryBytes = UInt64(bytes)
+        }
+        return r
     }
 }

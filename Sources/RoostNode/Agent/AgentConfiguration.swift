@@ -11,6 +11,8 @@ package struct AgentConfiguration: Sendable {
     package var platform = ""
     /// What it runs; without ``RuntimeName/command`` it needs no processes.
     package var runtimes: [RuntimeName] = [.command, .digest]
+    /// How R workers run; nil: this node has no R.
+    package var r: RConfiguration?
     /// Where commands run that name no directory: the caller's (embedded), or a fresh one each under this path.
     package var spool: Spool
     /// Environment of commands whose job inherits it.

@@ -14,6 +14,8 @@ package final class AgentCore {
     private var generation = 0
     /// nil: a node that starts no processes.
     private var commands: CommandRuntime?
+    /// nil: a node without R.
+    private var r: RRuntime?
     private var isSettleDue = false
     private var isFlushDue = false
     private var timer: Scheduled<Void>?
@@ -36,6 +38,14 @@ package final class AgentCore {
         self.onLeave = onLeave
     }
 
+    /// Gives the agent a runtime for R: before the first connection.
+    func adopt(_ makeRuntime: (@escaping ([NodeEvent]) -> Void) -> RRuntime) {
+        r = makeRuntime { [unowned self] events in
+            let now = RoostModel::Clock.now()
+            for event in events { machine.apply(event, at: now, into: &actions) }
+        }
+    }
+
     package var hello: NodeHello { machine.hello }
 
     // MARK: The connection
@@ -52,11 +62,30 @@ package final class AgentCore {
         guard generation == self.generation else { return }
         let now = RoostModel::Clock.now()
         for message in messages {
-            if case .forget(let job) = message { commands?.forget(job) }
+            prepare(message)
             machine.apply(.serverSaid(message), at: now, into: &actions)
         }
         carryOut()
         settleSoon()
+    }
+
+    /// What runtimes have to know before the machine acts on it.
+    private func prepare(_ message: ServerToNode) {
+        switch message {
+        case .forget(let job):
+            commands?.forget(job)
+            r?.forget(job)
+        case .setup(let entry):
+            do throws(RoostError) {
+                try r?.add(entry)
+            } catch {
+                log.error("cannot keep a session's setup", metadata: ["reason": "\(error)"])
+                loop.assumeIsolated().execute { self.apply(.stopRequested(reason: error.description)) }
+            }
+        case .forgetSession(let session):
+            r?.forget(session)
+        default: break
+        }
     }
 
     fileprivate func closed(_ reason: RoostError, _ generation: Int) {
@@ -69,6 +98,7 @@ package final class AgentCore {
     fileprivate func writabilityChanged(_ isWritable: Bool) {
         // A server that does not keep up slows the commands that print too much, not our memory.
         commands?.pauseOutput(isLinkFull: !isWritable)
+        r?.pauseOutput(isLinkFull: !isWritable)
     }
 
     func pauseOutput(_ isPaused: Bool) { commands?.pauseOutput(isReaderBehind: isPaused) }
@@ -85,8 +115,13 @@ package final class AgentCore {
     package func processesDid(_ events: [ProcessEvent]) {
         let now = RoostModel::Clock.now()
         for event in events {
-            if let told = commands?.nodeEvent(event) { machine.apply(told, at: now, into: &actions) }
+            if let r, r.owns(event.token) {
+                r.processDid(event)
+            } else if let told = commands?.nodeEvent(event) {
+                machine.apply(told, at: now, into: &actions)
+            }
         }
+        r?.flush()
         settle()
     }
 
@@ -122,6 +157,7 @@ package final class AgentCore {
             self.start(worker, start)
         case .signal(let worker, let signal):
             commands?.signal(worker, signal)
+            r?.signal(worker, signal)
         case .stream(let worker, let on):
             commands?.stream(worker, on: on)
         case .reconnect:
@@ -136,6 +172,14 @@ package final class AgentCore {
             machine.apply(
                 .batchEnded(worker: worker, DigestRuntime.run(start)), at: RoostModel::Clock.now(), into: &actions)
             settleSoon()
+            return
+        }
+        if start.job.runtime == .r, let r {
+            if let failed = r.start(worker, start) {
+                machine.apply(.workerEnded(worker: worker, failed), at: RoostModel::Clock.now(), into: &actions)
+                settleSoon()
+            }
+            r.flush()
             return
         }
         let failed =

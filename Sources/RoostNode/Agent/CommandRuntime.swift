@@ -80,11 +80,9 @@ package struct CommandRuntime {
         if let known = commons[job.id] { return known }
         let decoded = try CommandCommon(payload: job.common)
         let threads = max(1, job.request.milliCPUs / 1000)
-        var variables = baseEnvironment(inheritsAll: decoded.inheritsEnvironment)
+        var variables = WorkerEnvironment.base(spool, inherited: inherited, inheritsAll: decoded.inheritsEnvironment)
         variables.set("ROOST_JOB", String(job.id.rawValue, radix: 16))
-        for name in ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS"] {
-            variables.set(name, "\(threads)")
-        }
+        WorkerEnvironment.setThreads(Int(threads), in: &variables)
         for name in ["ROOST_TASK", "ROOST_ATTEMPT", "ROOST_SLOT"] { variables.remove(name) }
         for variable in decoded.environment { variables.set(variable.name, variable.value) }
         // Functions that bash exported exist in bash only.
@@ -92,20 +90,6 @@ package struct CommandRuntime {
         let common = Common(common: decoded, environment: variables.block, shell: shell)
         commons[job.id] = common
         return common
-    }
-
-    /// What a remote command sees of the agent's environment: enough to find programs, no secrets.
-    private static let harmless = [
-        "PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "TZ", "TMPDIR", "SHELL", "LD_LIBRARY_PATH",
-    ]
-
-    /// Only the caller's own agent gives all it has: a node's environment may name its token.
-    private func baseEnvironment(inheritsAll: Bool) -> EnvironmentBlock {
-        guard inheritsAll else { return EnvironmentBlock(inherited, names: Self.harmless) }
-        switch spool {
-        case .here: return .ofThisProcess()
-        case .freshUnder: return EnvironmentBlock(inherited)
-        }
     }
 
     private func environment(_ common: Common, _ worker: Int, _ start: WorkerStart) -> CStringBlock {
@@ -174,7 +158,7 @@ package struct CommandRuntime {
     /// What the machine should hear of what a process did.
     mutating func nodeEvent(_ event: ProcessEvent) -> NodeEvent? {
         switch event {
-        case .started:
+        case .started, .frame, .framesBroken:
             return nil
         case .output(let token, let stream, let offset, let bytes):
             guard let running = running[token] else { return nil }

@@ -33,22 +33,31 @@ package final class NodeAgent: Sendable {
         let identity = NodeHello(
             node: configuration.node, incarnation: incarnation, name: configuration.name,
             processID: getpid(), offer: configuration.offer, labels: configuration.labels,
-            runtimes: configuration.runtimes, platform: configuration.platform, version: configuration.version)
+            runtimes: configuration.runtimes + (configuration.r == nil ? [] : [.r]), platform: configuration.platform,
+            version: configuration.version)
         do {
             let core = try await loop.submit { [reactor] in
-                NIOLoopBound(
-                    AgentCore(
-                        identity: identity,
-                        runtime: reactor.map {
-                            CommandRuntime(
-                                reactor: $0, spool: configuration.spool, environment: configuration.environment)
-                        },
-                        loop: loop, log: log, onDisconnect: { cut.yield($0) },
-                        onLeave: { reason in
-                            leave.yield(reason)
-                            leave.finish()
-                            cut.finish()
-                        }), eventLoop: loop)
+                let core = AgentCore(
+                    identity: identity,
+                    runtime: reactor.map {
+                        CommandRuntime(
+                            reactor: $0, spool: configuration.spool, environment: configuration.environment)
+                    },
+                    loop: loop, log: log, onDisconnect: { cut.yield($0) },
+                    onLeave: { reason in
+                        leave.yield(reason)
+                        leave.finish()
+                        cut.finish()
+                    })
+                if let reactor, let r = configuration.r {
+                    core.adopt {
+                        RRuntime(
+                            reactor: reactor, loop: loop, configuration: r, node: configuration.name,
+                            slots: Int(max(1, configuration.offer.milliCPUs / 1000)), spool: configuration.spool,
+                            environment: configuration.environment, tell: $0)
+                    }
+                }
+                return NIOLoopBound(core, eventLoop: loop)
             }.get()
             relay.open(core)
             return NodeAgent(core, loop, log, cuts, left, guardLine)

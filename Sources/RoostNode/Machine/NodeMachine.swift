@@ -73,6 +73,8 @@ package struct NodeMachine {
     package var runningCount: Int { running }
     package var queuedCount: Int { queue.tasks }
     package var unacknowledgedCount: Int { unacknowledged.count }
+    /// Whether it has anything that it was granted and the server has not acknowledged.
+    package var hasWork: Bool { running > 0 || queuedTasks > 0 || !unacknowledged.isEmpty }
     /// CPUs (in thousandths) that running tasks hold beyond the offer; for the simulator's checker.
     package var freeResources: Resources { free }
 

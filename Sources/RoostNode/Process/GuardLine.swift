@@ -188,7 +188,8 @@ package final class GuardLine: Sendable {
             "/".withCString { directory in
                 var plan = roost_spawn_plan(
                     path: strings[0], arguments: strings.baseAddress, environment: environ, directory: directory,
-                    input: ends[0], output: devNull, error: devNull, cgroup_procs: -1, data_limit: 0, close_others: 1,
+                    input: ends[0], output: devNull, error: devNull, frames_in: -1, frames_out: -1, program: -1,
+                    cgroup_procs: -1, data_limit: 0, close_others: 1,
                     new_session: 1, signals_blocked: 1)
                 return roost_spawn(&plan, &step, &error)
             }

@@ -8,13 +8,18 @@ package enum ProcessEvent: Sendable {
     /// New output, `offset` bytes after the stream's beginning. What a stream had kept before streaming was switched on
     /// comes again from its own offsets, so a reader goes by them.
     case output(token: UInt64, stream: OutputChunk.Stream, offset: UInt64, bytes: [UInt8])
+    /// A worker that speaks in frames sent one. What it printed before has come as `output` before.
+    case frame(token: UInt64, WorkerFrame)
+    /// The worker sent what is no frame, or closed its end. It is left running.
+    case framesBroken(token: UInt64, reason: String)
     case ended(token: UInt64, ProcessEnd)
     /// The program never ran. `message` names what is missing, in words.
     case couldNotStart(token: UInt64, errno: Int32, message: String)
 
     package var token: UInt64 {
         switch self {
-        case .started(let token, _), .output(let token, _, _, _), .ended(let token, _), .couldNotStart(let token, _, _):
+        case .started(let token, _), .output(let token, _, _, _), .frame(let token, _), .framesBroken(let token, _),
+            .ended(let token, _), .couldNotStart(let token, _, _):
             token
         }
     }

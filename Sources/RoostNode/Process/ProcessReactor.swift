@@ -53,6 +53,12 @@ package final class ProcessReactor: Sendable {
     /// Switches `output` events on or off. Switched on, what was kept so far comes first.
     package func setStreaming(token: UInt64, _ streams: Bool) { shared.send(.streaming(token: token, streams)) }
 
+    /// Sends a frame to a worker that speaks in frames; what it does not take yet waits here.
+    package func send(token: UInt64, _ frame: WorkerFrame) { shared.send(.frame(token: token, frame)) }
+
+    /// Closes the worker's frames after what waits: it has nothing more to do, and ends.
+    package func closeFrames(token: UInt64) { shared.send(.closeFrames(token: token)) }
+
     /// Stops reading what the process writes, so that a full pipe stops the process; backpressure.
     package func pauseOutput(token: UInt64) { shared.send(.reading(token: token, false)) }
 
@@ -91,6 +97,8 @@ enum ReactorCommand: Sendable {
     case signal(token: UInt64, Int32)
     case streaming(token: UInt64, Bool)
     case reading(token: UInt64, Bool)
+    case frame(token: UInt64, WorkerFrame)
+    case closeFrames(token: UInt64)
     case shutDown
 }
 

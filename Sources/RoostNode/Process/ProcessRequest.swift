@@ -19,6 +19,10 @@ package struct ProcessRequest: Sendable {
     /// pools, whose caller's shell may have put them there on purpose: `roost map diff <(zcat old.gz) ::: …`.
     package var inheritsDescriptors = false
 
+    /// For a worker that speaks in frames over its descriptors 3 and 4: the descriptor of the program it is to read as 5.
+    /// The descriptor stays the caller's.
+    package var framesProgram: Int32?
+
     package init(
         executable: String? = nil, arguments: CStringBlock, environment: CStringBlock, workingDirectory: String = "/",
         memoryLimitBytes: UInt64? = nil, headBytes: Int = 512 << 10, tailBytes: Int = 512 << 10,

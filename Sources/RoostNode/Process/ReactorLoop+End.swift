@@ -13,6 +13,8 @@ import RoostModel
 extension ReactorLoop {
     func leaderEnded(_ slot: Int) {
         children[slot].endMonotonic = Clock.monotonic()
+        // A worker may have sent its last frame and left.
+        while children[slot].frames?.input ?? -1 >= 0, framesReady(slot) {}
         if drain(slot) || shutDownDeadline != nil { return finish(slot) }
         // Its descriptor stays readable; it has nothing more to say.
         epoll_ctl(epoll, EPOLL_CTL_DEL, children[slot].pidfd, nil)
@@ -71,6 +73,7 @@ extension ReactorLoop {
     func release(_ slot: Int) {
         closePipe(slot, .stdout)
         closePipe(slot, .stderr)
+        closeFrames(slot)
         if children[slot].pidfd >= 0 { close(children[slot].pidfd) }
         guardLine?.unregister(children[slot].pid)
         slotOfToken[children[slot].token] = nil

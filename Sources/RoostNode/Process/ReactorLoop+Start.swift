@@ -23,6 +23,8 @@ struct Child {
     /// The out-of-memory killer's count at the start.
     var memoryKillsBefore: UInt64?
     var memoryGroup: MemoryGroup?
+    /// Our ends of the pipes to a worker that speaks in frames.
+    var frames: FramePipes?
 }
 
 /// Our end of one of a process's output pipes and what came out of it.
@@ -57,18 +59,30 @@ extension ReactorLoop {
             group = MemoryGroups.shared?.make(limitBytes: limit)
             if let group { plumbing.cgroupProcs = group.procs } else { plumbing.dataLimit = max(1, limit) }
         }
+        let pipes: FramePipes?
+        do {
+            pipes = try request.framesProgram.map { _ throws(ReactorFailure) in try FramePipes() }
+        } catch {
+            for end in stdout + stderr { close(end) }
+            return refuse(token, error.errno, "\(error)")
+        }
+        if let pipes, let program = request.framesProgram {
+            plumbing.frames = (input: pipes.childInput, output: pipes.childOutput, program: program)
+        }
         let startMonotonic = Clock.monotonic()
         let startNanoseconds = Clock.sinceEpoch()
         let memoryKillsBefore = memoryKills.recent(now: startMonotonic)
         let result = spawner.start(request, plumbing)
         close(stdout[1])
         close(stderr[1])
+        pipes?.closeChildEnds()
         group?.closeProcs()
 
         switch result {
         case .failed(let error, let message):
             close(stdout[0])
             close(stderr[0])
+            pipes?.close()
             if let group { removeLater(group) }
             refuse(token, error, message)
         case .started(let pid):
@@ -80,7 +94,7 @@ extension ReactorLoop {
                 stdout: OutputPipe(descriptor: stdout[0], capture: capture(request)),
                 stderr: OutputPipe(descriptor: stderr[0], capture: capture(request)),
                 streams: request.streamsOutput, startNanoseconds: startNanoseconds, startMonotonic: startMonotonic,
-                memoryKillsBefore: memoryKillsBefore, memoryGroup: group)
+                memoryKillsBefore: memoryKillsBefore, memoryGroup: group, frames: pipes)
             slotOfToken[token] = slot
             guardLine?.register(pid)
             watchNew(slot)
@@ -93,6 +107,7 @@ extension ReactorLoop {
         let isWatched =
             child.pidfd >= 0 && watch(child.pidfd, slot, .process)
             && watch(child.stdout.descriptor, slot, .stdout) && watch(child.stderr.descriptor, slot, .stderr)
+            && (child.frames == nil || watch(child.frames?.input ?? -1, slot, .framesIn))
         if isWatched {
             events.append(.started(token: child.token, pid: child.pid))
             return
@@ -105,9 +120,9 @@ extension ReactorLoop {
         refuse(child.token, error, "cannot watch a new process: \(words(error))")
     }
 
-    func watch(_ descriptor: Int32, _ slot: Int, _ kind: Source.Kind) -> Bool {
+    func watch(_ descriptor: Int32, _ slot: Int, _ kind: Source.Kind, _ events: EPOLL_EVENTS = EPOLLIN) -> Bool {
         let source = Source(slot: slot, generation: children[slot].generation, kind: kind)
-        var event = epoll_event(events: EPOLLIN.rawValue, data: epoll_data(u64: source.bits))
+        var event = epoll_event(events: events.rawValue, data: epoll_data(u64: source.bits))
         return epoll_ctl(epoll, EPOLL_CTL_ADD, descriptor, &event) == 0
     }
 

@@ -38,6 +38,8 @@ final class ReactorLoop {
     enum Numbers {
         /// The most that is read at once: what a pipe holds unless somebody enlarged it.
         static let readBytes = 64 << 10
+        /// The most that is read at once of a large frame.
+        static let bodyBytes = 1 << 20
         /// The most reads of one pipe after its process has ended; a pipe holds at most 1 MiB.
         static let lastReads = 16
         /// How long the rest of a group may go on writing (`tee` behind a shell's `>(…)`) after its leader has ended.
@@ -109,6 +111,7 @@ final class ReactorLoop {
         for slot in children.indices where children[slot].pid != 0 {
             closePipe(slot, .stdout)
             closePipe(slot, .stderr)
+            closeFrames(slot)
             close(children[slot].pidfd)
         }
     }
@@ -135,6 +138,8 @@ final class ReactorLoop {
         case .signal(let token, let signal): send(signal, toToken: token)
         case .streaming(let token, let streams): setStreaming(token: token, streams)
         case .reading(let token, let reads): setReading(token: token, reads)
+        case .frame(let token, let frame): send(frame, toToken: token)
+        case .closeFrames(let token): closeFrames(ofToken: token)
         case .shutDown: shutDown()
         }
     }
@@ -151,6 +156,8 @@ final class ReactorLoop {
         case .process: leaderEnded(source.slot)
         case .stdout: readReady(source.slot, .stdout, event.events)
         case .stderr: readReady(source.slot, .stderr, event.events)
+        case .framesIn: framesReady(source.slot)
+        case .framesOut: writeFrames(source.slot)
         }
     }
 
@@ -167,6 +174,8 @@ final class ReactorLoop {
             case process = 0
             case stdout = 1
             case stderr = 2
+            case framesIn = 3
+            case framesOut = 4
         }
         static let wakeUp = UInt64.max
         var slot: Int
@@ -180,11 +189,11 @@ final class ReactorLoop {
         }
 
         init?(_ bits: UInt64) {
-            guard bits != Self.wakeUp, let kind = Kind(rawValue: bits >> 62) else { return nil }
-            self.init(slot: Int(bits >> 32 & 0x3fff_ffff), generation: UInt32(truncatingIfNeeded: bits), kind: kind)
+            guard bits != Self.wakeUp, let kind = Kind(rawValue: bits >> 61) else { return nil }
+            self.init(slot: Int(bits >> 32 & 0x1fff_ffff), generation: UInt32(truncatingIfNeeded: bits), kind: kind)
         }
 
-        var bits: UInt64 { kind.rawValue << 62 | UInt64(slot) << 32 | UInt64(generation) }
+        var bits: UInt64 { kind.rawValue << 61 | UInt64(slot) << 32 | UInt64(generation) }
     }
 }
 

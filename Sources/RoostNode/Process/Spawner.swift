@@ -12,6 +12,8 @@ struct Spawner {
         var cgroupProcs: Int32 = -1
         /// RLIMIT_DATA, or 0.
         var dataLimit: UInt64 = 0
+        /// What becomes 3, 4 and 5 of a child that speaks in frames.
+        var frames: (input: Int32, output: Int32, program: Int32)?
         /// Whether the child keeps descriptors above 2 that are not marked close-on-exec.
         var inheritsDescriptors = false
     }
@@ -104,6 +106,8 @@ struct Spawner {
                 var plan = roost_spawn_plan(
                     path: path, arguments: arguments.baseAddress, environment: environment.baseAddress,
                     directory: directory, input: plumbing.input, output: plumbing.output, error: plumbing.error,
+                    frames_in: plumbing.frames?.input ?? -1, frames_out: plumbing.frames?.output ?? -1,
+                    program: plumbing.frames?.program ?? -1,
                     cgroup_procs: plumbing.cgroupProcs, data_limit: plumbing.dataLimit,
                     close_others: plumbing.inheritsDescriptors ? 0 : 1, new_session: 0, signals_blocked: 0)
                 var step: Int32 = 0

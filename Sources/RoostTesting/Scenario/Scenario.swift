@@ -32,6 +32,7 @@ package struct Scenario {
         var connection: ConnectionID?
         var held: [Held] = []
         var messages: [ServerToNode] = []
+        var setups: [SessionID: UInt32] = [:]
         var nextSequence: UInt64 = 1
         var isSilent = false
     }
@@ -88,6 +89,10 @@ package struct Scenario {
             nodes[node].held.removeAll { held in
                 runs.contains { $0.job == held.job && $0.number == held.attempt && $0.tasks.contains(held.task) }
             }
+        case .setup(let entry):
+            nodes[node].setups[entry.session] = entry.number
+        case .forgetSession(let session):
+            nodes[node].setups[session] = nil
         case .job, .retract, .cancel, .acknowledge, .forget, .watch, .drain, .shutDown, .heartbeat: break
         }
     }
@@ -153,6 +158,7 @@ package struct Scenario {
     /// The agent was started again: it has nothing.
     package mutating func restart(_ node: Int) {
         nodes[node].held = []
+        nodes[node].setups = [:]
         nodes[node].hello.incarnation.rawValue += 1
         connect(node: node, inventory: [])
     }
@@ -164,6 +170,8 @@ package struct Scenario {
         nodes[node].messages = []
         var hello = nodes[node].hello
         hello.inventory = inventory
+        hello.setups = nodes[node].setups.sorted { $0.key.rawValue < $1.key.rawValue }
+            .map { SetupHeld(session: $0.key, count: $0.value) }
         turn([.nodeConnected(connection, hello, peer: "test")])
     }
 
@@ -276,6 +284,15 @@ package struct Scenario {
         guard let connection = clients[client].connection else { return }
         clients[client].connection = nil
         turn([.disconnected(connection)])
+    }
+
+    package func session(_ client: Int) -> SessionID { clients[client].session }
+
+    /// The client adds an entry to its session's setup.
+    package mutating func setUp(_ client: Int, number: UInt32, _ payload: [UInt8] = [1]) {
+        say(
+            client: client,
+            [.setup(SetupEntry(session: session(client), number: number, payload: payload))])
     }
 
     package mutating func silence(client: Int) { clients[client].isSilent = true }

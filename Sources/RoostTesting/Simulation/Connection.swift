@@ -13,6 +13,17 @@ enum Packet {
     case toClient(ServerToClient)
     /// The sender closed the connection; nothing comes after it.
     case end
+
+    /// Whether somebody waits for it: a connection that ends before it arrives leaves the two sides of two minds.
+    var matters: Bool {
+        switch self {
+        case .fromNode(.heartbeat), .fromNode(.output), .fromNode(.running), .toNode(.heartbeat),
+            .toNode(.watch), .fromClient(.heartbeat), .fromClient(.watch), .toClient(.heartbeat), .toClient(.output),
+            .toClient(.progress), .nodeHello, .clientHello, .welcome, .end:
+            false
+        case .fromNode, .fromClient, .toNode, .toClient: true
+        }
+    }
 }
 
 /// A connection: first in, first out in each direction, nothing in common with any other connection.

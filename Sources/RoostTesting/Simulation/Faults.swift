@@ -38,6 +38,12 @@ package enum Fault: Int, CaseIterable, Sendable {
     case cancels
     /// An administrator who drains and kills nodes.
     case orders
+    /// A node is out of contact until what it has was granted to others a moment ago; it brings outcomes then.
+    case lateReturns
+    /// A machine is gone for good, and nobody says so.
+    case nodeLosses
+    /// Connections that end with something on its way that matters: a grant, an outcome, an acknowledgement.
+    case untimelyDrops
 }
 
 /// Which faults a simulation draws, and how strong they are.

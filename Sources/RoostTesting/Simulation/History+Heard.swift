@@ -43,6 +43,7 @@ extension History {
                 number: attempt.number)
             guard !attempt.isOver, !named.contains(id) else { continue }
             attempts[index].isOver = true
+            attempts[index].isReturned = true
             if (attempt.isRunning || attempt.end != nil) && !attempt.isDropped && !attempt.isReported {
                 fail(.inventory, "\(show(attempt)) is missing in the inventory")
             }
@@ -87,6 +88,9 @@ extension History {
 
     func nodeReported(_ node: Int, _ batch: OutcomeBatch) {
         guard let job = job(batch.job) else { return }
+        if batch.epoch == epoch {
+            job.shortestRun = min(job.shortestRun, .nanoseconds(Int64(batch.runNanoseconds) / Int64(max(batch.count, 1))))
+        }
         var position = 0
         for run in batch.tasks {
             for task in run.first..<run.end {
@@ -121,7 +125,9 @@ extension History {
         for run in runs {
             guard let job = job(run.job) else { continue }
             for task in run.tasks.first..<run.tasks.end {
-                if let index = find(job, task, run.epoch, run.number, node: node) { attempts[index].isOver = true }
+                guard let index = find(job, task, run.epoch, run.number, node: node) else { continue }
+                attempts[index].isOver = true
+                attempts[index].isReturned = true
             }
         }
     }
@@ -143,6 +149,7 @@ extension History {
         for job in jobs {
             job.instance += 1
             job.number = nil
+            job.taskCount = 0
             job.forgetCharges()
         }
     }

@@ -2,7 +2,7 @@ import RoostModel
 
 /// What the server says, checked as it is sent.
 extension History {
-    func granted(_ run: GrantRun, node: Int, life: Int, at now: Instant) {
+    func granted(_ run: GrantRun, node: Int, life: Int, clientNeeds: (Int) -> Bool, at now: Instant) {
         guard let job = job(run.attempts.job) else { return fail(.notGranted, "a grant of an unknown job") }
         grants += run.arguments.count
         for offset in 0..<run.arguments.count {
@@ -25,6 +25,30 @@ extension History {
                     job: job.ordinal, task: task, node: node, life: life, epoch: run.attempts.epoch,
                     instance: job.instance, number: run.attempts.number, granted: now))
         }
+        checkRoom(node, clientNeeds: clientNeeds, at: now)
+    }
+
+    /// All that the node has been granted and not given an end of has room there at the same time; of a job whose
+    /// tasks are granted ahead, one. Attempts of a job that the server may have forgotten do not count.
+    private func checkRoom(_ node: Int, clientNeeds: (Int) -> Bool, at now: Instant) {
+        openOfNode[node].removeAll { attempts[$0].isOver }
+        var asked = Resources()
+        var ahead: Set<Int> = []
+        for index in openOfNode[node] where attempts[index].epoch == epoch {
+            let job = jobs[attempts[index].job]
+            guard attempts[index].instance == job.instance, isSurelyOpen(job, clientNeeds: clientNeeds, at: now)
+            else { continue }
+            if job.mayBeGrantedAhead && !ahead.insert(job.ordinal).inserted { continue }
+            asked.add(job.plan.spec.request)
+        }
+        if let shortage = offers[node].shortage(for: asked) {
+            fail(.overGranted, "what node-\(node) was granted \(shortage)")
+        }
+    }
+
+    /// Whether the server must still have the job.
+    func isSurelyOpen(_ job: Job, clientNeeds: (Int) -> Bool, at now: Instant) -> Bool {
+        !job.isEndSaid && !job.wasOwnerAway && !job.isAbandoned && clientNeeds(job.owner) && !isAway(job.owner, at: now)
     }
 
     private func checkSuccessor(_ run: GrantRun, of last: Int, _ job: Job, at now: Instant) {
@@ -61,10 +85,12 @@ extension History {
     }
 
     /// The server says that the job is open, under this number.
-    func submitted(_ id: JobID, number: UInt32) {
+    func submitted(_ id: JobID, number: UInt32, tasks: UInt32) {
         guard let job = job(id) else { return }
+        job.taskCount = Int(tasks)
         if let known = job.number, known != number {
-            if !job.isEndSaid && !job.wasOwnerAway {
+            // Not even when it has said that the job has ended: that may never have arrived.
+            if !job.wasOwnerAway {
                 fail(.forgotten, "job \(job.ordinal) was opened as \(known) and now as \(number)")
             }
             job.instance += 1
@@ -74,6 +100,8 @@ extension History {
         job.isEndSaid = false
         job.wasOwnerAway = false
     }
+
+    func appended(_ id: JobID, tasks: UInt32) { job(id)?.taskCount = Int(tasks) }
 
     /// The server has opened a new round of some of the job's tasks.
     func beginRound(_ job: Int) {

@@ -21,6 +21,8 @@ final class History {
         var isExcused = false
         var isReported = false
         var isGivenBack = false
+        /// The server knows that nothing has come of it: given back, or not in the inventory of its node.
+        var isReturned = false
         var isDropped = false
         var started: Instant?
         var isRunning = false
@@ -42,6 +44,8 @@ final class History {
         /// Changes whenever a server opens the job anew.
         var instance = 0
         var number: UInt32?
+        /// How many of its tasks the server has said that it has.
+        var taskCount = 0
         /// The server said that it has ended: it may go at any time.
         var isEndSaid = false
         /// Its client was away so long that the server may have given it up.
@@ -50,6 +54,8 @@ final class History {
         /// Its program does not wait for it: nobody sees what arrives.
         var isAbandoned = false
         var isCancelRequested = false
+        /// The shortest time that a task took, on average over a batch, of all batches the server was sent.
+        var shortestRun = Duration.seconds(1_000_000)
         var cancelledTasks: [TaskRange] = []
 
         init(plan: JobPlan, ordinal: Int, owner: Int) {
@@ -67,6 +73,9 @@ final class History {
         func mayBeCancelled(_ task: TaskIndex) -> Bool {
             isCancelRequested || plan.spec.policy.halt != nil || cancelledTasks.contains { $0.contains(task) }
         }
+
+        /// Whether the server may have granted more of it than there was room for: short tasks, by measurement.
+        var mayBeGrantedAhead: Bool { plan.spec.policy.halt == nil && shortestRun <= Limits.prefill }
 
         func forgetCharges() {
             for task in crashes.indices {
@@ -99,6 +108,8 @@ final class History {
     private(set) var jobs: [Job] = []
     var jobOf: [JobID: Int] = [:]
     var attempts: [Attempt] = []
+    /// What each node has.
+    var offers: [Resources] = []
     /// Attempts of each node that the server has not heard the end of.
     var openOfNode: [[Int]]
     var nodeHeard: [Instant]
@@ -106,6 +117,8 @@ final class History {
     var nodeConnections: [ConnectionID?]
     /// The last life of each node that the server knows to be over.
     var deadLife: [Int]
+    /// The last life of each node that takes no more work.
+    var drainedLife: [Int]
     /// Attempts that the node which just connected has to be told to drop.
     var toBeDropped: Set<Int> = []
     var sentBatches: [[UInt64: OutcomeBatch]]
@@ -124,6 +137,7 @@ final class History {
         clientHeard = Array(repeating: .zero, count: clients)
         nodeConnections = Array(repeating: nil, count: nodes)
         deadLife = Array(repeating: -1, count: nodes)
+        drainedLife = Array(repeating: -1, count: nodes)
         sentBatches = Array(repeating: [:], count: nodes)
         self.grace = grace
     }

@@ -75,14 +75,26 @@ extension JobPlan {
         var count = isBatch ? random.int(1...1500) : random.int(1...80)
         if random.chance(0.05) { count = 0 }
         var behaviours: [TaskBehaviour] = []
+        let isUneven = !isBatch && random.chance(0.15)
+        if isUneven { count *= 4 }
         let isLong = faults.isOn(.longTasks) && random.chance(0.3)
-        let typical = random.length(.milliseconds(1), .seconds(8)) * (isLong ? 8 : 1)
+        var typical = random.length(.milliseconds(1), .seconds(8)) * (isLong ? 8 : 1)
+        if faults.isOn(.lateReturns) && random.chance(0.5) {
+            // Tasks about as long as leases: a node that is back finds its task running elsewhere.
+            typical = random.even(.seconds(5), .seconds(30))
+            spec.policy.lease = random.length(.seconds(10), .seconds(40))
+            count = min(count, 30)
+        }
         if isLong { count = min(count, 20) }
         for _ in 0..<count {
             behaviours.append(
                 isBatch
                     ? TaskBehaviour(duration: random.length(.microseconds(1), .microseconds(200)), ending: .succeeds)
                     : drawBehaviour(from: &random, faults: faults, typical: typical, policy: spec.policy))
+            // Mostly so short that many are granted ahead, behind one that is not.
+            if isUneven && random.chance(0.9) {
+                behaviours[behaviours.count - 1].duration = random.length(.milliseconds(1), .milliseconds(4))
+            }
         }
         var plan = JobPlan(
             spec: spec, order: random.chance(0.5) ? .inOrder : .asCompleted, submitAt: submitAt,

@@ -39,6 +39,10 @@ final class SimulatedNode {
     /// What its workers really use, counted here and nowhere else.
     var inUse = Resources()
     var isAlive: Bool { machine != nil }
+    /// When it last had anything to do, or to report.
+    var lastBusy = Instant.zero
+    /// Its machine is lost: it never starts again.
+    var isGone = false
 
     init(ordinal: Int, offer: Resources, labels: [Label]) {
         self.ordinal = ordinal

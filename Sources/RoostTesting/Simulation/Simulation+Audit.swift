@@ -7,6 +7,7 @@ extension Simulation {
     /// Looks around every few seconds; false when all is over.
     func audit() -> Bool {
         checkSuperseded()
+        checkIdleness()
         guard isQuiet else {
             queue.schedule(.audit, at: now + .seconds(2))
             return true

@@ -72,6 +72,8 @@ extension Simulation {
         let inbox = client.inbox
         client.inbox.removeAll(keepingCapacity: true)
         for event in inbox {
+            // Until its client hears of it, outcomes that have arrived are the program's.
+            if case .abandon(let job) = event { work(job, client)?.work.isDone = true }
             var actions: [ClientAction] = []
             client.machine?.apply(event, at: now, into: &actions)
             carryOut(actions, client)
@@ -238,7 +240,6 @@ extension Simulation {
             guard !work.isDone, work.reading != nil, !work.hasEnded, work.nextChunk == work.plan.chunks.count else { return }
             note(37, client.ordinal, work.job, "client-\(client.ordinal) abandons job \(work.job)")
             history.jobs[work.job].isAbandoned = true
-            work.isDone = true
             tell(client, .abandon(id))
         case .visit:
             guard !work.isDone else { return }

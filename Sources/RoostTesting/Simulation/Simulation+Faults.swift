@@ -8,10 +8,10 @@ extension Fault {
     var comesAndGoes: Bool {
         switch self {
         case .drops, .halfOpen, .partitions, .nodeCrashes, .nodeDrains, .clientCuts, .clientLosses, .serverCrashes,
-            .orders:
+            .orders, .lateReturns, .nodeLosses:
             true
         case .delays, .lateNodes, .workerCrashes, .poison, .failures, .ignoredSignals, .longTasks, .slowConsumers,
-            .cancels:
+            .cancels, .untimelyDrops:
             false
         }
     }
@@ -31,8 +31,10 @@ extension Simulation {
             faultCounts[fault.rawValue] += 1
             crashServer()
         case .orders: order()
+        case .lateReturns: cutOffBeyondLease()
+        case .nodeLosses: loseNode()
         case .delays, .lateNodes, .workerCrashes, .poison, .failures, .ignoredSignals, .longTasks, .slowConsumers,
-            .cancels:
+            .cancels, .untimelyDrops:
             break
         }
     }
@@ -75,6 +77,20 @@ extension Simulation {
         }
     }
 
+    /// The node is back when the lease of something that it runs has just ended: whoever has the task now still
+    /// runs it, and the outcome that comes with the node is nobody's any more.
+    private func cutOffBeyondLease() {
+        let busy = nodes.filter { $0.isAlive && $0.isWelcome && !$0.works.isEmpty }
+        guard !busy.isEmpty else { return }
+        faultCounts[Fault.lateReturns.rawValue] += 1
+        let node = random.pick(busy)
+        let worker = random.pick(node.works.keys.sorted())
+        let lease = node.works[worker]?.start.job.policy.lease ?? Limits.lease
+        let until = now + configuration.suspectAfter + lease + random.length(.milliseconds(10), .seconds(10))
+        note(48, node.ordinal, worker, "\(node.name) is cut off until \(Trace.show(until)), beyond its lease")
+        node.cutUntil = max(node.cutUntil, until)
+    }
+
     private func crashNode() {
         let alive = nodes.filter(\.isAlive)
         guard !alive.isEmpty else { return }
@@ -97,6 +113,21 @@ extension Simulation {
         if random.chance(0.7) {
             queue.schedule(.nodeStart(node.ordinal), at: now + random.length(.milliseconds(100), .seconds(400)))
         }
+    }
+
+    /// Never the first node: it alone can run everything.
+    private func loseNode() {
+        let alive = nodes.filter { $0.isAlive && $0.ordinal > 0 }
+        guard !alive.isEmpty, random.chance(0.2) else { return }
+        faultCounts[Fault.nodeLosses.rawValue] += 1
+        let node = random.pick(alive)
+        note(49, node.ordinal, node.life, "\(node.name) is gone for good")
+        node.isGone = true
+        if let connection = node.connection {
+            connection.isOpenAtPeer = false
+            kill(connection, serverNoticesAfter: nil, peerNoticesAfter: nil)
+        }
+        endNode(node)
     }
 
     func reportByGuard(_ report: GuardReport, tries: Int) {
@@ -154,7 +185,6 @@ extension Simulation {
         // Who reads its jobs from elsewhere may wait for ever for tasks that nobody appends.
         for other in clients {
             for work in other.works where work.isVisit && history.jobs[work.job].owner == client.ordinal {
-                work.isDone = true
                 if other.isAlive { tell(other, .abandon(work.plan.spec.id)) }
             }
         }

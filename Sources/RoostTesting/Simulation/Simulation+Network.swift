@@ -13,6 +13,11 @@ extension Simulation {
 
     func send(_ packet: Packet, _ connection: SimulatedConnection, up: Bool) {
         guard !connection.isDead else { return }
+        if !isQuiet && faults.isOn(.untimelyDrops) && packet.matters
+            && netRandom.chance(0.01 * faults.strength(.untimelyDrops))
+        {
+            return lose(connection)
+        }
         let at = max(now + latency(), up ? connection.up.lastArrival : connection.down.lastArrival)
         if up {
             connection.up.packets.append(packet)
@@ -22,6 +27,15 @@ extension Simulation {
             connection.down.lastArrival = at
         }
         queue.schedule(.arrival(connection.id, up: up), at: at)
+    }
+
+    /// The connection ends with what was about to be sent.
+    private func lose(_ connection: SimulatedConnection) {
+        faultCounts[Fault.untimelyDrops.rawValue] += 1
+        let isSilent = netRandom.chance(0.3)
+        kill(
+            connection, serverNoticesAfter: isSilent ? nil : netRandom.length(.milliseconds(1), .seconds(1)),
+            peerNoticesAfter: netRandom.length(.milliseconds(1), .seconds(1)))
     }
 
     func isCut(_ peer: SimulatedConnection.Peer) -> Bool { cutUntil(peer) > now }

@@ -11,6 +11,7 @@ extension Simulation {
             }
             let labels = ordinal == 0 || random.chance(0.5) ? [Label(key: "zone", value: "a")] : []
             nodes.append(SimulatedNode(ordinal: ordinal, offer: offer, labels: labels))
+            history.offers.append(offer)
             let isLate = ordinal > 0 && faults.isOn(.lateNodes) && random.chance(0.5)
             queue.schedule(.nodeStart(ordinal), at: isLate ? now + random.even(.zero, faults.duration) : now)
             if isLate { faultCounts[Fault.lateNodes.rawValue] += 1 }
@@ -18,7 +19,7 @@ extension Simulation {
     }
 
     func startNode(_ node: SimulatedNode) {
-        guard !node.isAlive else { return }
+        guard !node.isAlive, !node.isGone else { return }
         node.life += 1
         note(20, node.ordinal, node.life, "\(node.name) starts, life \(node.life)")
         node.machine = NodeMachine(identity: node.identity(), sabotage: options.nodeSabotage)
@@ -99,6 +100,7 @@ extension Simulation {
     }
 
     private func carryOut(_ actions: [NodeAction], _ node: SimulatedNode) {
+        if let machine = node.machine, machine.hasWork { node.lastBusy = now }
         for action in actions {
             switch action {
             case .send(let message): say(message, node)

@@ -43,7 +43,7 @@ extension Simulation {
 
     private func finishTurn(_ effects: inout Effects) {
         scheduler.settle(at: now, into: &effects)
-        if let broken = scheduler.brokenInvariant() { history.fail(.invariant, broken) }
+        if options.looksIntoTheScheduler, let broken = scheduler.brokenInvariant() { history.fail(.invariant, broken) }
         carryOut(&effects)
         if let deadline = scheduler.nextDeadline, deadline != serverTimerAt {
             serverTimerToken += 1
@@ -91,7 +91,8 @@ extension Simulation {
         case .outcomes(_, let batch): history.nodeReported(node, batch)
         case .retracted(_, let runs): history.nodeGaveBackHeard(node, runs)
         case .goodbye: history.nodeDied(node, life: life)
-        case .running, .heartbeat, .output, .draining: break
+        case .draining: history.drainedLife[node] = life
+        case .running, .heartbeat, .output: break
         }
     }
 
@@ -131,26 +132,31 @@ extension Simulation {
 
     private func observe(_ message: ServerToClient, _ connection: SimulatedConnection?) {
         switch message {
-        case .submitted(let job, let number, _): history.submitted(job, number: number)
+        case .submitted(let job, let number, let tasks): history.submitted(job, number: number, tasks: tasks)
+        case .appended(let job, let tasks): history.appended(job, tasks: tasks)
         case .ended(let progress): history.ended(progress.job)
         case .reply(let id, .done(let count)):
             guard count > 0, case .client(let index)? = connection?.peer, let work = clients[index].queries[id],
                 clients[index].works[work].isAwaitingRetry
             else { return }
             history.beginRound(clients[index].works[work].job)
-        case .appended, .outcomes, .progress, .refused, .reply, .output, .heartbeat: break
+        case .outcomes, .progress, .refused, .reply, .output, .heartbeat: break
         }
     }
 
     private func observe(_ message: ServerToNode, _ connection: SimulatedConnection) {
         guard case .node(let node) = connection.peer else { return }
         switch message {
-        case .grant(let run): history.granted(run, node: node, life: connection.life, at: now)
+        case .grant(let run):
+            history.granted(
+                run, node: node, life: connection.life, clientNeeds: { clients[$0].isAlive && !clients[$0].hasLeft },
+                at: now)
         case .acknowledge(let sequences):
             history.acknowledged(
                 node, sequences, clientNeeds: { clients[$0].isAlive && !clients[$0].hasLeft }, at: now)
         case .drop(let runs): history.toldToDrop(node, runs)
-        case .job, .retract, .cancel, .forget, .watch, .drain, .shutDown, .heartbeat: break
+        case .drain, .shutDown: history.drainedLife[node] = connection.life
+        case .job, .retract, .cancel, .forget, .watch, .heartbeat: break
         }
     }
 

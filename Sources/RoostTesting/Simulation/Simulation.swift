@@ -9,6 +9,8 @@ package struct SimulationOptions: Sendable {
     package var seed: UInt64
     /// Keep one line an event.
     package var traces = false
+    /// Whether the scheduler's tables are checked after each turn, beside all that can be seen from outside.
+    package var looksIntoTheScheduler = true
     package var sabotage: Sabotage?
     package var nodeSabotage: NodeSabotage?
     package var clientSabotage: ClientSabotage?

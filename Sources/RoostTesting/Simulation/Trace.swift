@@ -38,6 +38,7 @@ package struct Trace {
 package enum Rule: String, Sendable {
     case invariant = "the scheduler's own books agree"
     case overCommitted = "no node runs more than it has room for"
+    case overGranted = "no node is granted more than it has room for"
     case twoAttempts = "no two attempts of a task are current at a time"
     case fencing = "attempts are numbered upwards"
     case argument = "a task gets its own argument"
@@ -57,6 +58,7 @@ package enum Rule: String, Sendable {
     case refused = "no job is refused without a reason"
     case safe = "a node's result is acknowledged when its client has it"
     case forgotten = "the server forgets no job that its client still uses"
+    case idleness = "no task waits while a node that could run it has nothing to do"
     case finishes = "when faults stop, all work finishes"
     case idle = "when all work is done, nothing is left anywhere"
     case spinning = "time goes on"

@@ -1,0 +1,379 @@
+import DequeModule
+import Glibc
+import NIOCore
+import RSerialization
+import RoostModel
+import RoostWire
+
+/// How R workers are run.
+package struct RConfiguration: Sendable {
+    package var program: RProgram
+    /// How many are started before anybody needs them.
+    package var prestarted = 0
+    /// After so many tasks a worker is replaced; nil: never.
+    package var maxTasks: Int?
+    /// A worker that is larger than this after a task is replaced, in bytes of resident memory; nil: however large.
+    package var maxMemoryBytes: UInt64?
+
+    package init(program: RProgram) { self.program = program }
+}
+
+/// Runs tasks of the runtime `r`: workers are R processes that outlive their tasks and serve one session each.
+///
+/// ```
+///   start ─▶ worker's own? spare? new ─▶ setup it lacks ─▶ job it does not know ─▶ batch ─▶ outcomes
+/// ```
+/// Lives on the agent's event loop.
+final class RRuntime {
+    /// Tokens of R workers' processes begin here; lower ones are commands'.
+    static let firstToken: UInt64 = 1 << 62
+
+    private let reactor: ProcessReactor
+    private let loop: any EventLoop
+    private let configuration: RConfiguration
+    private let node: String
+    private let environment: CStringBlock
+    private let spool: AgentConfiguration.Spool
+    private let setups = SetupStore()
+    private var shelf: WorkerShelf
+    private var workers: [UInt64: RWorker] = [:]
+    /// Processes by the machine's number of the worker that runs there.
+    private var tokens: [Int: UInt64] = [:]
+    private var nextToken = RRuntime.firstToken
+    private var programFile: MemoryFile?
+    /// What the machine is to hear, in order.
+    private var told: [NodeEvent] = []
+    private let tell: ([NodeEvent]) -> Void
+    private var isSpareDue = false
+    /// The last start failed: no spares until one succeeds.
+    private var isBroken = false
+
+    /// How long nothing may have begun before a spare is started: a start takes a CPU from those who work.
+    private static let calm = TimeAmount.seconds(1)
+
+    init(
+        reactor: ProcessReactor, loop: any EventLoop, configuration: RConfiguration, node: String, slots: Int,
+        spool: AgentConfiguration.Spool, environment: [String], tell: @escaping ([NodeEvent]) -> Void
+    ) {
+        self.reactor = reactor
+        self.loop = loop
+        self.configuration = configuration
+        self.node = node
+        self.spool = spool
+        self.tell = tell
+        self.environment = WorkerEnvironment.ofWorkers(spool, inherited: environment)
+        shelf = WorkerShelf(slots: slots)
+        for _ in 0..<configuration.prestarted { _ = try? startWorker() }
+    }
+
+    func owns(_ token: UInt64) -> Bool { token >= Self.firstToken }
+
+    // MARK: Starting
+
+    /// Has the batch run; an end at once when that cannot even be tried.
+    func start(_ slot: Int, _ start: WorkerStart) -> WorkerEnd? {
+        do throws(RoostError) {
+            let token = try worker(for: start.job.session)
+            shelf.begin(token, start.job.session)
+            tokens[slot] = token
+            workers[token]?.session = start.job.session
+            workers[token]?.run = RWorker.Run(slot: slot, start: start)
+            advance(token)
+            noteSpare()
+            return nil
+        } catch {
+            return WorkerEnd(end: .couldNotStart, payload: [], postMortem: PostMortem(reason: error.description, node: node))
+        }
+    }
+
+    private func worker(for session: SessionID) throws(RoostError) -> UInt64 {
+        switch shelf.choose(for: session) {
+        case .use(let token): return token
+        case .start(let ending):
+            if let ending { end(ending) }
+            return try startWorker()
+        }
+    }
+
+    private func startWorker() throws(RoostError) -> UInt64 {
+        if programFile == nil { programFile = try MemoryFile(PackageResources.worker_R) }
+        let token = nextToken
+        nextToken += 1
+        var arguments = CStringBlock()
+        for word in [configuration.program.executable, "--no-echo", "--no-restore", "--file=/dev/fd/5"] {
+            arguments.append(word)
+        }
+        let (directory, scratch) = try directory(token)
+        var request = ProcessRequest(
+            executable: configuration.program.executable, arguments: arguments, environment: environment,
+            workingDirectory: directory, headBytes: 0, tailBytes: 4096, streamsOutput: true)
+        request.framesProgram = programFile?.descriptor
+        workers[token] = RWorker(scratch: scratch)
+        shelf.add(token)
+        reactor.start(token: token, request)
+        return token
+    }
+
+    private func directory(_ token: UInt64) throws(RoostError) -> (path: String, scratch: String?) {
+        switch spool {
+        case .here(let path): return (path, nil)
+        case .freshUnder(let path):
+            let scratch = "\(path)/r-\(getpid())-\(token - Self.firstToken)"
+            guard mkdir(scratch, 0o700) == 0 else {
+                throw RoostError(
+                    .io, "cannot make the worker's directory \(scratch)",
+                    remedy: "Give the node another --state directory.", cause: String(cString: strerror(errno)))
+            }
+            return (scratch, scratch)
+        }
+    }
+
+    /// Starts a spare when nothing has begun for a moment.
+    private func noteSpare() {
+        guard !isSpareDue, shelf.wantsSpare, !isBroken else { return }
+        isSpareDue = true
+        let begun = nextToken
+        loop.assumeIsolated().scheduleTask(in: Self.calm) {
+            self.isSpareDue = false
+            guard self.shelf.wantsSpare, !self.isBroken else { return }
+            // Something was started meanwhile: look again later. Busy workers have the CPUs.
+            if self.nextToken != begun || self.shelf.idle.isEmpty { return }
+            _ = try? self.startWorker()
+        }
+    }
+
+    // MARK: One worker's way to its batch
+
+    /// Sends the worker what it needs next for the batch it has.
+    private func advance(_ token: UInt64) {
+        guard var worker = workers[token], worker.isReady, let run = worker.run, !run.isRunning else { return }
+        guard worker.awaited.isEmpty else { return }
+        defer { workers[token] = worker }
+        let job = run.start.job
+        if worker.setup < job.setup {
+            for number in (worker.setup + 1)...job.setup {
+                switch setups.entry(number, of: job.session) {
+                case .bytes(let bytes):
+                    reactor.send(token: token, RBatch.control(RBatch.ToWorker.setup, Int32(number), second: bytes))
+                case .file(let file):
+                    reactor.send(token: token, RBatch.control(RBatch.ToWorker.setupFile, Int32(number), path: file.path))
+                case nil:
+                    preconditionFailure("the machine starts a task when its setup is here")
+                }
+                worker.awaited.append(.setup(number))
+            }
+            return
+        }
+        if worker.handles[job.id] == nil {
+            let handle = worker.nextHandle
+            worker.nextHandle += 1
+            worker.handles[job.id] = handle
+            worker.awaited.append(.job)
+            reactor.send(token: token, RBatch.control(RBatch.ToWorker.job, handle, second: job.common))
+        }
+        do throws(RoostError) {
+            let frame = try RBatch.frame(run.start, handle: worker.handles[job.id] ?? 0)
+            worker.run?.isRunning = true
+            worker.run?.began = RoostModel::Clock.now()
+            reactor.send(token: token, frame)
+        } catch {
+            worker.run = nil
+            ended(
+                run.slot, token,
+                WorkerEnd(end: .failed, payload: [], postMortem: PostMortem(reason: error.description, node: node)))
+        }
+    }
+
+    private func ended(_ slot: Int, _ token: UInt64, _ end: WorkerEnd) {
+        if tokens[slot] == token { tokens[slot] = nil }
+        shelf.end(token)
+        told.append(.workerEnded(worker: slot, end))
+    }
+
+    // MARK: What processes did
+
+    func processDid(_ event: ProcessEvent) {
+        switch event {
+        case .started(let token, let pid):
+            workers[token]?.processID = pid
+        case .output(let token, let stream, _, let bytes):
+            printed(token, stream, bytes)
+        case .frame(let token, let frame):
+            received(token, frame)
+        case .framesBroken(let token, let reason):
+            workers[token]?.fault = reason
+            reactor.signal(token: token, SIGKILL)
+        case .couldNotStart(let token, _, let message):
+            isBroken = true
+            guard let worker = forget(token), let run = worker.run else { return }
+            ended(
+                run.slot, token,
+                WorkerEnd(end: .couldNotStart, payload: [], postMortem: PostMortem(reason: message, node: node)))
+        case .ended(let token, let end):
+            guard let worker = forget(token) else { return }
+            if !worker.isReady { isBroken = true }
+            if let run = worker.run { ended(run.slot, token, worker.workerEnd(end, node: node)) }
+        }
+    }
+
+    /// Hands over what the machine should hear.
+    func flush() {
+        guard !told.isEmpty else { return }
+        let events = told
+        told.removeAll(keepingCapacity: true)
+        tell(events)
+    }
+
+    private func printed(_ token: UInt64, _ stream: OutputChunk.Stream, _ bytes: [UInt8]) {
+        guard let run = workers[token]?.run, run.isRunning else { return }
+        if stream == .stdout { bytes.withUnsafeBytes { workers[token]?.run?.printed.append($0) } }
+        if run.start.streams && run.start.tasks.count == 1 {
+            told.append(.workerPrinted(worker: run.slot, stream, offset: run.offset(of: stream), bytes: bytes))
+        }
+        workers[token]?.run?.advance(stream, by: bytes.count)
+    }
+
+    private func received(_ token: UInt64, _ frame: WorkerFrame) {
+        guard workers[token] != nil else { return }
+        switch frame.kind {
+        case RBatch.FromWorker.ready:
+            isBroken = false
+            workers[token]?.isReady = true
+            advance(token)
+        case RBatch.FromWorker.settled: settled(token, frame)
+        case RBatch.FromWorker.condition: signalled(token, frame)
+        case RBatch.FromWorker.done: done(token, frame)
+        default: breakOff(token, "it sent a frame of unknown kind \(frame.kind)")
+        }
+    }
+
+    /// A setup entry or a job's data is in force, or is not.
+    private func settled(_ token: UInt64, _ frame: WorkerFrame) {
+        guard let awaited = workers[token]?.awaited.popFirst() else {
+            return breakOff(token, "it answered what nobody asked")
+        }
+        // What is wrong with a job's data its tasks will say.
+        if case .setup(let number) = awaited {
+            if let fault = Self.fault(in: frame.first) {
+                setupFailed(token, number, fault)
+            } else {
+                workers[token]?.setup = number
+            }
+        }
+        advance(token)
+    }
+
+    private static func fault(in stream: [UInt8]) -> String? {
+        guard case .list(let list) = try? RValue(stream: stream), list.elements.count == 2 else { return "no answer" }
+        guard case .string(let text) = list.elements[1] else { return nil }
+        return text.elements.first?.text ?? "an error"
+    }
+
+    /// The tasks fail, and the worker with half a setup goes: the next one tries it from the start.
+    private func setupFailed(_ token: UInt64, _ number: UInt32, _ fault: String) {
+        guard let run = workers[token]?.run else { return end(token) }
+        workers[token]?.run = nil
+        workers[token]?.awaited.removeAll()
+        ended(
+            run.slot, token,
+            WorkerEnd(
+                end: .failed, payload: [],
+                postMortem: PostMortem(
+                    reason: "the session's setup (entry \(number)) failed on this node: \(fault)", node: node,
+                    attempt: run.start.attempt)))
+        end(token)
+    }
+
+    private func signalled(_ token: UInt64, _ frame: WorkerFrame) {
+        guard let run = workers[token]?.run, run.isRunning, !frame.second.isEmpty,
+            case .list(let list) = try? RValue(stream: frame.first),
+            case .integer(let position) = list.elements.first, let task = position.elements.first,
+            (1...run.start.arguments.count).contains(Int(task)), let item = try? RItem.fromStream(frame.second)
+        else { return }
+        told.append(.workerSignalled(worker: run.slot, position: Int(task) - 1, bytes: item))
+    }
+
+    private func done(_ token: UInt64, _ frame: WorkerFrame) {
+        guard let run = workers[token]?.run, run.isRunning else { return breakOff(token, "it answered what nobody asked") }
+        let nanoseconds = UInt64(max(0, (RoostModel::Clock.now() - run.began).wholeNanoseconds))
+        let batch: OutcomeBatch
+        do throws(RoostError) {
+            batch = try RBatch.outcomes(
+                of: run.start, frame, printed: run.start.tasks.count == 1 ? run.printed.captured : nil, node: node,
+                nanoseconds: nanoseconds)
+        } catch {
+            return breakOff(token, error.cause)
+        }
+        workers[token]?.run = nil
+        workers[token]?.tasksDone += batch.count
+        if tokens[run.slot] == token { tokens[run.slot] = nil }
+        shelf.end(token)
+        told.append(.batchEnded(worker: run.slot, batch))
+        if isUsedUp(token) { end(token) }
+        noteSpare()
+    }
+
+    private func isUsedUp(_ token: UInt64) -> Bool {
+        guard let worker = workers[token] else { return false }
+        if let most = configuration.maxTasks, worker.tasksDone >= most { return true }
+        guard let most = configuration.maxMemoryBytes, worker.processID > 0 else { return false }
+        return ResidentMemory.bytes(of: worker.processID).map { $0 > most } ?? false
+    }
+
+    /// The worker does what it must not: it is killed, and what it ran is charged as a crash.
+    private func breakOff(_ token: UInt64, _ reason: String) {
+        workers[token]?.fault = reason
+        reactor.signal(token: token, SIGKILL)
+    }
+
+    // MARK: Ending
+
+    /// Ends a worker that runs nothing.
+    private func end(_ token: UInt64) {
+        shelf.remove(token)
+        workers[token]?.isEnding = true
+        reactor.closeFrames(token: token)
+    }
+
+    private func forget(_ token: UInt64) -> RWorker? {
+        shelf.remove(token)
+        guard let worker = workers.removeValue(forKey: token) else { return nil }
+        if let scratch = worker.scratch { DirectoryTree.remove(scratch) }
+        return worker
+    }
+
+    func signal(_ slot: Int, _ signal: WorkerSignal) {
+        guard let token = tokens[slot] else { return }
+        switch signal {
+        case .interrupt: reactor.signal(token: token, SIGINT)
+        case .terminate: reactor.signal(token: token, SIGTERM)
+        case .kill: reactor.signal(token: token, SIGKILL)
+        }
+    }
+
+    /// A server that does not keep up makes tasks that print wait.
+    func pauseOutput(isLinkFull: Bool) {
+        for (token, worker) in workers where worker.run?.start.streams == true {
+            if isLinkFull { reactor.pauseOutput(token: token) } else { reactor.resumeOutput(token: token) }
+        }
+    }
+
+    // MARK: Sessions and jobs
+
+    func add(_ entry: SetupEntry) throws(RoostError) { try setups.add(entry) }
+
+    func forget(_ job: JobID) {
+        for token in workers.keys {
+            guard let handle = workers[token]?.handles.removeValue(forKey: job) else { continue }
+            reactor.send(token: token, RBatch.control(RBatch.ToWorker.forget, handle))
+        }
+    }
+
+    /// The session is over: its workers end. One that still runs something was told to drop it.
+    func forget(_ session: SessionID) {
+        setups.forget(session)
+        for token in shelf.workers(of: session) {
+            if workers[token]?.run != nil { reactor.signal(token: token, SIGKILL) } else { end(token) }
+        }
+    }
+}

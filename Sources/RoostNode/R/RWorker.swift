@@ -1,0 +1,89 @@
+import DequeModule
+import Glibc
+import RoostModel
+
+/// One R process, as the runtime knows it.
+struct RWorker {
+    var processID: Int32 = 0
+    /// Whether it has said that it is there.
+    var isReady = false
+    var isEnding = false
+    /// Why it was killed, when it did what a worker must not.
+    var fault: String?
+    var session: SessionID?
+    /// How much of its session's setup it has run.
+    var setup: UInt32 = 0
+    /// Jobs whose data it has, by the number it knows them by.
+    var handles: [JobID: Int32] = [:]
+    var nextHandle: Int32 = 1
+    /// What it was sent that it answers, in order.
+    var awaited: Deque<Awaited> = []
+    var run: Run?
+    var tasksDone = 0
+    /// A directory of its own, to be removed after it.
+    let scratch: String?
+
+    enum Awaited { case setup(UInt32), job }
+
+    init(scratch: String?) { self.scratch = scratch }
+
+    /// A batch in the worker's hands.
+    struct Run {
+        let slot: Int
+        let start: WorkerStart
+        /// Whether the worker has been sent it.
+        var isRunning = false
+        var began = Instant.zero
+        var printed = OutputCapture(headLimit: Limits.outputHeadBytes, tailLimit: Limits.outputTailBytes)
+        private var stdoutBytes: UInt64 = 0
+        private var stderrBytes: UInt64 = 0
+
+        init(slot: Int, start: WorkerStart) {
+            self.slot = slot
+            self.start = start
+        }
+
+        func offset(of stream: OutputChunk.Stream) -> UInt64 { stream == .stdout ? stdoutBytes : stderrBytes }
+
+        mutating func advance(_ stream: OutputChunk.Stream, by count: Int) {
+            if stream == .stdout { stdoutBytes += UInt64(count) } else { stderrBytes += UInt64(count) }
+        }
+    }
+
+    /// What its death means for the batch it had.
+    func workerEnd(_ end: ProcessEnd, node: String) -> WorkerEnd {
+        let lastOutput = LastLines.of(end.stderr, else: end.stdout)
+        var evidence = PostMortem(
+            reason: "", node: node, attempt: run?.start.attempt ?? 0, peakMemoryBytes: end.peakMemoryBytes,
+            outOfMemoryKilled: end.outOfMemoryKilled, lastOutput: lastOutput)
+        switch end.exit {
+        case .exited(let status):
+            evidence.exitStatus = status
+            evidence.reason = "the R process ended with exit status \(status)"
+            if isReady { evidence.reason += ": the task called quit(), or R gave up" }
+        case .signalled(let signal, let dumped):
+            evidence.signal = signal
+            evidence.reason =
+                "the R process was killed by signal \(signal) (\(SignalName.of(signal)))\(dumped ? ", core dumped" : "")"
+            if end.outOfMemoryKilled == true { evidence.reason = "the R process was killed by the kernel for want of memory" }
+        }
+        if let fault { evidence.reason = "the R process was ended: \(fault)" }
+        guard isReady else {
+            evidence.reason = "R did not start: \(evidence.reason)"
+            return WorkerEnd(end: .couldNotStart, payload: [], postMortem: evidence)
+        }
+        return WorkerEnd(
+            end: .crashed, payload: [], postMortem: evidence,
+            runNanoseconds: run.map { UInt64(max(0, (RoostModel::Clock.now() - $0.began).wholeNanoseconds)) } ?? 0)
+    }
+}
+
+/// What a process has in memory.
+enum ResidentMemory {
+    static func bytes(of pid: Int32) -> UInt64? {
+        guard let text = TextFile.text("/proc/\(pid)/statm") else { return nil }
+        let fields = text.split(separator: " ")
+        guard fields.count > 1, let pages = UInt64(fields[1]) else { return nil }
+        return pages * UInt64(sysconf(Int32(_SC_PAGESIZE)))
+    }
+}

@@ -1,0 +1,120 @@
+/// The R program that writes the fixtures: every object in both versions and both orders of bytes.
+let fixtureScript = #"""
+    options(keep.source = TRUE)
+    args <- commandArgs(TRUE)
+    dir <- args[1]
+    suppressWarnings(RNGversion("4.0.0")); set.seed(1)
+    latin1 <- function(x) { y <- iconv(x, "UTF-8", "latin1"); Encoding(y) <- "latin1"; y }
+    o <- list()
+    o$null <- NULL
+    o["null"] <- list(NULL)
+    o$logical <- c(TRUE, FALSE, NA)
+    o$integer <- c(1L, NA, -5L, .Machine$integer.max)
+    o$double <- c(0, -0, 1.5, NA, NaN, Inf, -Inf, 1e-300, 5e-324, .Machine$double.xmax, pi)
+    o$complex <- c(1+2i, NA, complex(real = NaN, imaginary = -Inf))
+    o$raw <- as.raw(0:255)
+    bytes <- "b\xff"; Encoding(bytes) <- "bytes"
+    o$string <- c("a", NA, "", "\u00e4\u20ac", latin1("\u00fc"), bytes, "NA", strrep("x", 5000))
+    o$empties <- list(logical(), integer(), double(), complex(), character(), raw(), list(), expression(), NULL)
+    o$emptyList <- list()
+    o$emptyDouble <- double()
+    o$named <- c(a = 1, b = 2, c = NA)
+    o$namedStrings <- c(x = "one", y = "two")
+    o$matrix <- matrix(1:6, 2, dimnames = list(c("r1", "r2"), NULL))
+    o$array <- array(runif(24), 2:4)
+    o$list <- list(1, "two", TRUE, NULL, list(3L, list("four")), c(a = 1))
+    o$namedList <- list(a = 1, b = list(c = "x", d = 1:3 + 0L), e = c(z = 9))
+    o$records <- lapply(1:50, function(i) list(i = i, x = i / 2, tag = c(k = "v")))
+    o$frames <- lapply(1:5, function(i) data.frame(x = i, y = letters[i], stringsAsFactors = TRUE))
+    o$listMatrix <- matrix(list(1, "a", 2, "b"), 2)
+    o$attributed <- structure(list(1, 2), note = "kept", names = c("p", "q"))
+    o$attributedDouble <- structure(c(1, 2), note = list("x"), names = c("p", "q"))
+    o$pairlist <- pairlist(a = 1, 2, b = "x")
+    o$longPairlist <- as.pairlist(as.list(1:20000 + 0))
+    o$factor <- factor(c("u", "v", NA, "u"))
+    o$namedFactor <- structure(factor(c("u", "v")), names = c("n1", "n2"))
+    o$ordered <- factor(c("lo", "hi"), levels = c("lo", "hi"), ordered = TRUE)
+    o$contrasted <- local({ f <- factor(c("a", "b", "c")); contrasts(f) <- contr.sum(3); f })
+    o$frame <- data.frame(n = 1:3, s = c("a", NA, "c"), f = factor(c("x", "y", "x")), d = as.Date("2024-01-31") + 0:2, l = c(TRUE, NA, FALSE))
+    o$frame$li <- list(1, "b", NULL)
+    o$rowNames <- data.frame(v = 1:2, row.names = c("first", "second"))
+    o$mtcars <- mtcars
+    o$iris <- iris
+    o$date <- as.Date(c(one = "2024-02-29", two = NA))
+    o$integerDate <- structure(19000L + 0:2, class = "Date")
+    o$time <- as.POSIXct(c(0.5, NA, 1e9), origin = "1970-01-01", tz = "Europe/Berlin")
+    o$localTime <- structure(c(a = 0, b = 1e9), class = c("POSIXct", "POSIXt"))
+    o$brokenTime <- as.POSIXlt("2024-02-29 12:00:00", tz = "UTC")
+    o$difference <- as.difftime(c(a = 1, b = 2.5), units = "mins")
+    o$table <- table(c("a", "b", "a"))
+    o$version <- numeric_version("1.2.3")
+    o$call <- quote(f(x, y = 2, g("a"), ...))
+    o$bigCall <- as.call(c(as.name("c"), as.list(1:5000 + 0)))
+    o$symbol <- as.name("some symbol")
+    o$symbols <- list(as.name("a"), as.name("b"), as.name("a"), quote(a + b))
+    o$utf8Symbol <- list(as.name("\u00e4"), structure(1, "\u20ac" = 2))
+    o$formula <- y ~ x + log(z)
+    o$expression <- expression(a + b, 1, "x")
+    o$missing <- formals(function(a, b = 2, ...) NULL)
+    o$closure <- function(x, y = 2) { z <- x + y; z * 2 }
+    o$compiled <- compiler::cmpfun(function(n) { s <- 0; for (i in seq_len(n)) s <- s + sqrt(i) * switch("a", a = 1, b = 2); list(s, c(1, 2, 3), function(k) k + s) })
+    o$compiledAttributes <- local({ f <- compiler::cmpfun(function(a) { ~ a; quote(b + c); quote(b + c) }); attr(f, "note") <- "x"; f })
+    o$builtins <- list(sum, `if`, `+`, quote)
+    o$cycle <- local({ e <- new.env(hash = FALSE); e$self <- e; e$list <- list(e, 1); e })
+    o$hashed <- local({ e <- new.env(); for (n in letters) assign(n, n, e); e$parent <- e; attr(e, "mark") <- "m"; e })
+    o$locked <- local({ e <- new.env(); e$x <- 1; lockEnvironment(e, TRUE); e })
+    shared <- new.env(); shared$value <- 42; shared$back <- list(shared)
+    o$sharing <- list(a = shared, b = list(shared, 1), c = shared, d = 5, e = function(v) v)
+    environment(o$sharing$e) <- shared
+    inner <- new.env(parent = shared); inner$other <- "deep"; shared$inner <- inner
+    o$nested <- list(1, shared, inner, list(inner, shared), inner)
+    o$mutual <- local({ a <- new.env(); b <- new.env(); a$b <- b; b$a <- a; b$s <- as.name("a"); list(a, b, list(b, a), quote(a), b) })
+    o$closures <- local({ k <- 3; lapply(1:6, function(i) function(x) x + i + k) })
+    o$places <- list(globalenv(), baseenv(), emptyenv(), asNamespace("stats"), as.environment("package:stats"), .BaseNamespaceEnv, asNamespace("stats"))
+    o$promises <- local({ e <- new.env(); delayedAssign("p", stop("never forced"), assign.env = e); e })
+    o$dots <- (function(...) environment())(1 + 1, b = 2)
+    setClass("Point", representation(x = "numeric", label = "character"))
+    o$s4 <- new("Point", x = 1.5, label = "p")
+    o$s4s <- list(o$s4, o$s4)
+    o$pointer <- new("externalptr")
+    o$pointers <- list(o$pointer, 1, o$pointer)
+    o$compactInteger <- 1:10
+    o$compactDown <- 10:-3
+    o$compactDouble <- 2147483646:2147483650
+    o$compactNamed <- local({ x <- 1:3; names(x) <- c("a", "b", "c"); x })
+    o$compactMatrix <- local({ x <- 1:6; dim(x) <- 2:3; x })
+    o$deferredInteger <- as.character(1:20)
+    o$deferredVector <- as.character(c(5L, NA, -7L))
+    o$deferredDouble <- as.character(c(1, 1.5, NA, 1e5, 100000, 123456, 1e15, 1e-5, 0.0001, 1/3, 2/3, pi * 1e10, NaN, Inf, -0.1, 1e300, 1e22, 0.1 + 0.2, 1e-300, 123456.7))
+    o$wrapped <- .Internal(wrap_meta(c(1, 2, 3), 1L, TRUE))
+    o$wrappedStrings <- .Internal(wrap_meta(c("a", "b"), 1L, TRUE))
+    o$wrappedNamed <- local({ x <- .Internal(wrap_meta(c(3L, 2L), NA, TRUE)); names(x) <- c("u", "v"); x })
+    o$wrappedFactor <- local({ x <- .Internal(wrap_meta(c(1L, 2L), 1L, TRUE)); attr(x, "levels") <- c("l1", "l2"); class(x) <- "factor"; x })
+    o$sorted <- sort(runif(200))
+    o$compactElements <- list(1:3, as.character(1:4), .Internal(wrap_meta(c(1, 2), 1L, TRUE)), 1:3, o$wrappedNamed, o$wrappedFactor, 1:100000, list(5:9), "plain")
+    o$splitted <- split(1:30, rep(1:3, 10))
+    o$deep <- local({ x <- 1; for (i in 1:800) x <- list(x); x })
+    o$model <- lm(mpg ~ wt, mtcars)
+    o$condition <- tryCatch(stop("a message"), error = function(e) e)
+    o$result <- list(value = 3, visible = TRUE, warnings = list(simpleWarning("w", quote(f(x)))))
+    o$numbers <- runif(3000)
+    o$strings <- sprintf("file%05d.csv", 1:3000)
+    o$noquote <- noquote("x")
+    con <- file(file.path(dir, "index.txt"), "w")
+    for (name in names(o)) for (version in 2:3) for (xdr in c(TRUE, FALSE)) {
+        file <- sprintf("%s.v%d%s", name, version, if (xdr) "x" else "n")
+        writeBin(serialize(o[[name]], NULL, version = version, xdr = xdr), file.path(dir, file))
+        writeLines(file, con)
+    }
+    close(con)
+    """#
+
+/// What the checking programs share: `same(a, b)`, and how to read a file.
+let checkPrelude = #"""
+    args <- commandArgs(TRUE); dir <- args[1]
+    setClass("Point", representation(x = "numeric", label = "character"))
+    same <- function(a, b) identical(a, b) || identical(serialize(a, NULL, version = 2), serialize(b, NULL, version = 2))
+    read <- function(file) { p <- file.path(dir, file); unserialize(readBin(p, "raw", file.size(p))) }
+    complain <- function(...) cat(..., "\n", sep = "")
+    guarded <- function(file, expr) tryCatch(expr, error = function(e) complain(file, ": ", conditionMessage(e)))
+    """#
