@@ -68,7 +68,7 @@ let package = Package(
             swiftSettings: settings),
         .target(
             name: "RoostEmbedded",
-            dependencies: ["RoostModel", "RoostServer", "RoostNode", "Roost", nioCore, nioPosix, logging],
+            dependencies: ["RoostModel", "RoostServer", "RoostNode", "Roost", nioCore, logging],
             swiftSettings: settings),
         .target(
             name: "RoostTesting",
@@ -96,7 +96,7 @@ let package = Package(
             ],
             swiftSettings: settings),
         .testTarget(
-            name: "RoostNodeTests", dependencies: ["RoostNode", "RoostModel", "RoostTesting", "roost"],
+            name: "RoostNodeTests", dependencies: ["RoostNode", "RoostModel", "RoostTesting", "roost", nioCore],
             swiftSettings: settings),
         .testTarget(
             name: "RoostTests",

@@ -1,7 +1,6 @@
 import Glibc
 import Logging
 import NIOCore
-import NIOPosix
 package import Roost
 package import RoostModel
 import RoostNode
@@ -9,19 +8,22 @@ import RoostServer
 import RoostWire
 
 /// A pool inside this process: server engine, node agent and client on one event loop, joined by links that carry
-/// message values. No socket, no TLS, no files.
+/// message values. No socket, no TLS, no files; and the loop's thread is the one that starts and watches the processes.
 package struct EmbeddedPool: Sendable {
     package let pool: Pool
     private let agent: NodeAgent
 
     package static func open(slots: Int?, guardExecutable: String?) async throws(RoostError) -> EmbeddedPool {
-        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        let loop: ProcessEventLoop
         do {
-            return try await make(
-                slots: slots ?? AvailableCPUs.slots(), guardExecutable: guardExecutable, group: group,
-                loop: group.next())
+            loop = try ProcessEventLoop()
         } catch {
-            try? await group.shutdownGracefully()
+            throw RoostError(.io, "the embedded pool does not start", cause: "\(error)")
+        }
+        do {
+            return try await make(slots: slots ?? AvailableCPUs.slots(), guardExecutable: guardExecutable, loop: loop)
+        } catch {
+            try? await loop.shutdownGracefully()
             throw error
         }
     }
@@ -33,7 +35,7 @@ package struct EmbeddedPool: Sendable {
     package func pauseOutput(_ isPaused: Bool) { agent.pauseOutput(isPaused) }
 
     private static func make(
-        slots: Int, guardExecutable: String?, group: MultiThreadedEventLoopGroup, loop: any EventLoop
+        slots: Int, guardExecutable: String?, loop: ProcessEventLoop
     ) async throws(RoostError) -> EmbeddedPool {
         let log = Logger(label: "roost.embedded") { _ in SwiftLogNoOpLogHandler() }
         var offer = Resources.cpus(slots)
@@ -52,7 +54,7 @@ package struct EmbeddedPool: Sendable {
             let pool = Pool(loop: loop, core: core, welcome: nil)
             pool.onClose {
                 await agent.stopAndWait("the pool was closed")
-                try? await group.shutdownGracefully()
+                try? await loop.shutdownGracefully()
             }
             return EmbeddedPool(pool: pool, agent: agent)
         } catch {
