@@ -105,7 +105,7 @@ let package = Package(
             swiftSettings: settings),
         .testTarget(name: "RSerializationTests", dependencies: ["RSerialization"], swiftSettings: settings),
         .testTarget(
-            name: "RoostNodeTests", dependencies: ["RoostNode", "RoostModel", "RoostTesting", "roost"],
+            name: "RoostNodeTests", dependencies: ["RoostNode", "RoostModel", "RoostTesting", "roost", nioCore],
             swiftSettings: settings),
         .testTarget(
             name: "RoostTests",

@@ -133,6 +133,12 @@ public final class JobHandle: Sendable {
         }
     }
 
+    /// Calls `handler` on the pool's event loop with every batch, and with the failure should one end the job: for a
+    /// reader that has a thread of its own and need not be woken through a Swift task. In place of ``nextBatch()``.
+    package func onOutcomes(_ handler: @escaping @Sendable (Result<OutcomeBatch, RoostError>) -> Void) {
+        pool.hear(sink, handler)
+    }
+
     package func used(_ tasks: Int) { pool.tell(.consumed(id, tasks: tasks)) }
 
     // MARK: Watching and steering

@@ -17,6 +17,8 @@ final class JobSink: Sendable {
         var number: UInt32?
         /// Arguments appended and not yet said to be welcome.
         var appendedBytes = 0
+        /// Takes batches in place of a reader, and the failure that ends them.
+        var onOutcomes: (@Sendable (Result<OutcomeBatch, RoostError>) -> Void)?
         var onOutput: (@Sendable (OutputChunk) -> Void)?
         var earlyOutput: [OutputChunk] = []
         var onProgress: (@Sendable (JobProgress) -> Void)?
@@ -30,12 +32,24 @@ final class JobSink: Sendable {
     // MARK: The loop's side
 
     func deliver(_ batch: OutcomeBatch) {
-        let reader = state.withLock { state in
-            state.batches.append(batch)
+        let (handler, reader) = state.withLock { state in
+            if state.onOutcomes == nil { state.batches.append(batch) }
             defer { state.reader = nil }
-            return state.reader
+            return (state.onOutcomes, state.reader)
         }
+        handler?(.success(batch))
         reader?.resume(returning: false)
+    }
+
+    /// Hands what comes to `handler`, on the event loop, where this is called too: so nothing overtakes anything.
+    func onOutcomes(_ handler: @escaping @Sendable (Result<OutcomeBatch, RoostError>) -> Void) {
+        let (early, end) = state.withLock { state in
+            state.onOutcomes = handler
+            defer { state.batches = [] }
+            return (state.batches, state.end)
+        }
+        for batch in early { handler(.success(batch)) }
+        if case .failure(let error) = end { handler(.failure(error)) }
     }
 
     func progress(_ progress: JobProgress) {
@@ -56,17 +70,21 @@ final class JobSink: Sendable {
     }
 
     func end(_ result: Result<JobProgress, RoostError>) {
-        let (reader, waiters) = state.withLock { state in
-            guard state.end == nil else { return (nil as CheckedContinuation<Bool, Never>?, [] as [CheckedContinuation<Void, Never>]) }
-            state.end = result
+        let isFirst = state.withLock { state in
+            defer { state.end = state.end ?? result }
+            return state.end == nil
+        }
+        guard isFirst else { return }
+        let (handler, reader, waiters) = state.withLock { state in
             if case .success(let progress) = result { state.progress = progress }
             defer {
                 state.reader = nil
                 state.endWaiters = []
                 state.roomWaiters = []
             }
-            return (state.reader, state.endWaiters + state.roomWaiters)
+            return (state.onOutcomes, state.reader, state.endWaiters + state.roomWaiters)
         }
+        if case .failure(let error) = result { handler?(.failure(error)) }
         reader?.resume(returning: false)
         for waiter in waiters { waiter.resume() }
     }

@@ -229,6 +229,10 @@ public final class Pool: Sendable {
         _ = onLoop { $0.apply(event) }
     }
 
+    func hear(_ sink: JobSink, _ handler: @escaping @Sendable (Result<OutcomeBatch, RoostError>) -> Void) {
+        if let reason = onLoop({ _ in sink.onOutcomes(handler) }) { handler(.failure(reason)) }
+    }
+
     /// The pool as it is now: nodes, jobs, counters.
     /// - Throws: `.refused`, `.lost`.
     public func snapshot() async throws(RoostError) -> PoolSnapshot {

@@ -9,20 +9,36 @@ import RoostServer
 import RoostWire
 
 /// A pool inside this process: server engine, node agent and client on one event loop, joined by links that carry
-/// message values. No socket, no TLS, no files.
+/// message values. No socket, no TLS, no files; and the loop's thread is the one that starts and watches the processes.
 package struct EmbeddedPool: Sendable {
     package let pool: Pool
     private let agent: NodeAgent
 
-    /// - Parameter r: how R workers run; nil: the pool runs commands only.
+    /// Opens a pool for commands. It lives on the thread that watches their processes.
+    package static func open(slots: Int?, guardExecutable: String?) async throws(RoostError) -> EmbeddedPool {
+        let loop: ProcessEventLoop
+        do {
+            loop = try ProcessEventLoop()
+        } catch {
+            throw RoostError(.io, "the embedded pool does not start", cause: "\(error)")
+        }
+        do {
+            return try await make(slots: slots, guardExecutable: guardExecutable, r: nil, loop: loop)
+        } catch {
+            try? await loop.shutdownGracefully()
+            throw error
+        }
+    }
+
+    /// Opens a pool for R tasks, too. It lives on an event loop that has sockets, for whoever serves R there.
     package static func open(
-        slots: Int?, guardExecutable: String?, r: RConfiguration? = nil
+        slots: Int?, guardExecutable: String?, r: RConfiguration
     ) async throws(RoostError) -> EmbeddedPool {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         do {
-            return try await make(
-                slots: slots ?? AvailableCPUs.slots(), guardExecutable: guardExecutable, r: r, group: group,
-                loop: group.next())
+            let opened = try await make(slots: slots, guardExecutable: guardExecutable, r: r, loop: group.next())
+            opened.pool.onClose { try? await group.shutdownGracefully() }
+            return opened
         } catch {
             try? await group.shutdownGracefully()
             throw error
@@ -36,8 +52,9 @@ package struct EmbeddedPool: Sendable {
     package func pauseOutput(_ isPaused: Bool) { agent.pauseOutput(isPaused) }
 
     private static func make(
-        slots: Int, guardExecutable: String?, r: RConfiguration?, group: MultiThreadedEventLoopGroup, loop: any EventLoop
+        slots: Int?, guardExecutable: String?, r: RConfiguration?, loop: any EventLoop
     ) async throws(RoostError) -> EmbeddedPool {
+        let slots = slots ?? AvailableCPUs.slots()
         let log = Logger(label: "roost.embedded") { _ in SwiftLogNoOpLogHandler() }
         var offer = Resources.cpus(slots)
         offer.memoryBytes = Int64(clamping: AvailableCPUs.memoryBytes())
@@ -57,7 +74,7 @@ package struct EmbeddedPool: Sendable {
             let pool = Pool(loop: loop, session: session, core: core, welcome: nil)
             pool.onClose {
                 await agent.stopAndWait("the pool was closed")
-                try? await group.shutdownGracefully()
+                if let own = loop as? ProcessEventLoop { try? await own.shutdownGracefully() }
             }
             return EmbeddedPool(pool: pool, agent: agent)
         } catch {

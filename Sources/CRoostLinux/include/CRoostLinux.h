@@ -45,7 +45,8 @@ enum roost_spawn_step {
     roost_spawn_step_program = 5,
 };
 
-/// Starts a process in its own group, with every signal at its default and none blocked.
+/// Starts a process in its own group, with every signal at its default and none blocked. (A signal that this program
+/// came to ignore within the last second may still be ignored.)
 /// Returns its pid, or -1 with the step and errno of the failure (nothing is left to reap then).
 pid_t roost_spawn(const struct roost_spawn_plan *plan, int *failed_step, int *failed_errno);
 

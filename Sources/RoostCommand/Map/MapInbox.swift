@@ -8,6 +8,8 @@ enum MapNews: Sendable {
     case fact(MapFact)
     /// The pool is there; the job can be opened.
     case opened(MapPool)
+    /// Tasks ended.
+    case ended(OutcomeBatch)
     /// The pool is closed: nothing of ours runs any more.
     case closed
 }

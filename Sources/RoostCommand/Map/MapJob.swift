@@ -24,15 +24,10 @@ final class MapJob {
         handle.onOutput { [inbox] chunk in
             if inbox.post(MapChunk(chunk)) == .crowded { pool.pauseOutput(true) }
         }
-        let isHere = pool.isHere
-        // Ends with the job, or with the process.
-        Task { [handle, inbox] in
-            do throws(RoostError) {
-                while let batch = try await handle.nextBatch() {
-                    inbox.post(.outcomes(MapOutcome.outcomes(of: batch, isHere: isHere)))
-                }
-            } catch {
-                inbox.post(.failed(MapError(error)))
+        handle.onOutcomes { [inbox] news in
+            switch news {
+            case .success(let batch): inbox.post(.ended(batch))
+            case .failure(let error): inbox.post(.failed(MapError(error)))
             }
         }
     }

@@ -15,6 +15,9 @@ package enum MapLimits {
     package static let waitingOutputBytes = 64 << 20
     /// How much output is gathered, in bytes, before it is written in the middle of a burst.
     package static let writeBytes = 1 << 20
+    /// How long ends of tasks pile up before they are looked at, while more than so many tasks have not ended.
+    package static let napMilliseconds: Int32 = 5
+    package static let napTasks = 64
     /// How long leaving a pool may take.
     package static let leaveWithin: Duration = .seconds(10)
     /// How much of each of a task's two outputs is kept until it is printed, in bytes: on this machine (1 GiB) and

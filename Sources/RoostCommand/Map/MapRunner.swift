@@ -50,8 +50,13 @@ final class MapRunner {
 
     // MARK: Hearing
 
-    /// Sleeps until something happened, or the display is due.
+    /// Sleeps until something happened, or the display is due. Where many tasks are still to end, their ends are left to
+    /// pile up for a moment: a thread that is woken for each costs the tasks more than anything that it does for them.
     private func wait() {
+        if submitted - ended > MapLimits.napTasks, !plan.streamsOutput {
+            var watched = pollfd(fd: signals.descriptor, events: Int16(POLLIN), revents: 0)
+            if poll(&watched, 1, MapLimits.napMilliseconds) != 0 { return }
+        }
         var watched = [
             pollfd(fd: inbox.wakeUp, events: Int16(POLLIN), revents: 0),
             pollfd(fd: signals.descriptor, events: Int16(POLLIN), revents: 0),
@@ -71,13 +76,19 @@ final class MapRunner {
         while let number = signals.next() { tell(number == SIGHUP ? .hungUp : .interrupted) }
         let arrived = inbox.take()
         if !arrived.tasks.isEmpty { tell(.tasksRead(arrived.tasks)) }
+        var used = 0
         for item in arrived.news {
             switch item {
             case .fact(let fact): tell(fact)
             case .opened(let pool): opened(pool)
+            case .ended(let batch):
+                tell(.outcomes(MapOutcome.outcomes(of: batch, isHere: pool?.isHere ?? false)))
+                used += batch.count
             case .closed: break
             }
         }
+        ended += used
+        if used > 0 { job?.used(used) }
         let now = Clock.now()
         if now - lastTick >= .milliseconds(Int64(max(0, tickMilliseconds))) {
             lastTick = now
@@ -91,10 +102,6 @@ final class MapRunner {
         var actions: [MapAction] = []
         session.handle(fact, at: Clock.now(), width: width, into: &actions)
         for action in actions { perform(action) }
-        if case .outcomes(let outcomes) = fact {
-            ended += outcomes.count
-            job?.used(outcomes.count)
-        }
     }
 
     private var width: Int {

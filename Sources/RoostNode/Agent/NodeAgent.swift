@@ -14,6 +14,7 @@ package final class NodeAgent: Sendable {
     private let left: AsyncStream<String>
     private let guardLine: GuardLine?
 
+    /// - Parameter loop: A ``ProcessEventLoop`` is taken to the thread that watches the processes.
     /// - Throws: `.io` when the system refuses what the agent needs: descriptors, the guard process.
     package static func make(
         _ configuration: AgentConfiguration, incarnation: Incarnation, loop: any EventLoop, log: Logger
@@ -25,7 +26,9 @@ package final class NodeAgent: Sendable {
         var reactor: ProcessReactor?
         if configuration.runtimes.contains(.command) {
             do {
-                reactor = try ProcessReactor(guardLine: guardLine) { relay.pass($0) }
+                reactor = try ProcessReactor(guardLine: guardLine, eventLoop: loop as? ProcessEventLoop) {
+                    relay.pass($0)
+                }
             } catch {
                 throw RoostError(.io, "the agent cannot watch processes", cause: "\(error)")
             }
@@ -202,6 +205,7 @@ private final class ProcessRelay: Sendable {
 
     func pass(_ events: [ProcessEvent]) {
         guard let core = core.withLock({ $0 }) else { return }
+        if loop.inEventLoop { return core.value.processesDid(events) }
         loop.execute { core.value.processesDid(events) }
     }
 }

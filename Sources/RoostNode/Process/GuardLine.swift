@@ -83,7 +83,8 @@ package final class GuardLine: Sendable {
     }
 
     /// Writes what was registered since the last time, at once where the pipe has room.
-    package func flush() {
+    /// - Parameter isBrokenPipeSignalBlocked: SIGPIPE cannot reach the calling thread, and need not be held back.
+    package func flush(isBrokenPipeSignalBlocked: Bool = false) {
         state.withLock { state in
             guard !state.unwritten.isEmpty else { return }
             if state.isAwaited {
@@ -92,7 +93,7 @@ package final class GuardLine: Sendable {
                 (state.descriptor, state.pid) = started
             }
             guard state.descriptor >= 0 else { return }
-            if Self.write(&state) { return }
+            if Self.write(&state, isBrokenPipeSignalBlocked) { return }
             replaceGuard(&state)
         }
     }
@@ -116,11 +117,12 @@ package final class GuardLine: Sendable {
     // MARK: Writing
 
     /// False: nobody reads any more.
-    private static func write(_ state: inout State) -> Bool {
+    private static func write(_ state: inout State, _ isSignalBlocked: Bool = false) -> Bool {
         while !state.unwritten.isEmpty {
-            let count = withoutBrokenPipeSignal {
-                Glibc.write(state.descriptor, state.unwritten, state.unwritten.count)
-            }
+            let count =
+                isSignalBlocked
+                ? Glibc.write(state.descriptor, state.unwritten, state.unwritten.count)
+                : withoutBrokenPipeSignal { Glibc.write(state.descriptor, state.unwritten, state.unwritten.count) }
             if count == state.unwritten.count {
                 state.unwritten.removeAll(keepingCapacity: true)
             } else if count > 0 {

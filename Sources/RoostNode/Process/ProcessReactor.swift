@@ -6,7 +6,8 @@ import Synchronization
 ///
 /// One thread with its own epoll owns all child processes of an agent. Everything it learns in a turn is handed over in
 /// one call, on that thread; a start asked for inside that call happens in the same turn, so that a slot is
-/// empty for as long as it takes to start the next program and no longer.
+/// empty for as long as it takes to start the next program and no longer. Where the deciding is done on this thread
+/// too, see ``ProcessEventLoop``, that is so for every start.
 ///
 /// ```
 ///   any thread ── commands (Mutex) + eventfd ──▶ ┌───────────────────┐ ── [ProcessEvent] ──▶ onEvents
@@ -21,11 +22,16 @@ package final class ProcessReactor: Sendable {
 
     /// - Parameters:
     ///   - guardLine: the guard that kills what is left should this process die; nil: nobody does
+    ///   - eventLoop: a loop that is to run on the reactor's thread, and to end it; nil: there is none
     ///   - onEvents: called on the reactor's thread with what a turn brought; must not block
     /// - Throws: ``ReactorFailure`` when the system gives no descriptors or no thread.
-    package init(guardLine: GuardLine?, onEvents: @escaping @Sendable ([ProcessEvent]) -> Void) throws {
-        shared = try ReactorShared()
-        let loop = try ReactorLoop(shared: shared, guardLine: guardLine, onEvents: onEvents)
+    package init(
+        guardLine: GuardLine?, eventLoop: ProcessEventLoop? = nil,
+        onEvents: @escaping @Sendable ([ProcessEvent]) -> Void
+    ) throws {
+        shared = try eventLoop?.shared ?? ReactorShared()
+        let loop = try ReactorLoop(
+            shared: shared, guardLine: guardLine, servesEventLoop: eventLoop != nil, onEvents: onEvents)
         var started = pthread_t()
         let argument = Unmanaged.passRetained(loop)
         let error = pthread_create(
@@ -39,7 +45,13 @@ package final class ProcessReactor: Sendable {
             argument.release()
             throw ReactorFailure(what: "thread", errno: error)
         }
-        thread = Mutex(started)
+        if let eventLoop {
+            eventLoop.willRun()
+            pthread_detach(started)
+            thread = Mutex(nil)
+        } else {
+            thread = Mutex(started)
+        }
     }
 
     deinit { shutDown() }
@@ -65,7 +77,8 @@ package final class ProcessReactor: Sendable {
     package func resumeOutput(token: UInt64) { shared.send(.reading(token: token, true)) }
 
     /// Kills every process group, reaps it, reports its end, and ends the thread. Blocks until that is done, unless
-    /// it is called from `onEvents`. What is asked for afterwards is ignored.
+    /// it is called from `onEvents`. What is asked for afterwards is ignored. A thread that runs an event loop goes on
+    /// with that until it is shut down itself, and is not waited for.
     package func shutDown() {
         shared.send(.shutDown)
         if shared.isOnThread {
@@ -100,6 +113,12 @@ enum ReactorCommand: Sendable {
     case frame(token: UInt64, WorkerFrame)
     case closeFrames(token: UInt64)
     case shutDown
+    // For the event loop on the thread.
+    case perform(@Sendable () -> Void)
+    case schedule(ReactorTimer)
+    case cancelTimer(UInt64)
+    /// Ends the thread, after a ``shutDown``; then calls back.
+    case end(@Sendable () -> Void)
 }
 
 /// What the reactor's thread and all others share.
@@ -128,16 +147,19 @@ final class ReactorShared: Sendable {
 
     func leaveThread() { threadID.store(0, ordering: .relaxed) }
 
-    func send(_ command: ReactorCommand) {
-        let wasEmpty = inbox.withLock { inbox in
-            guard !inbox.isClosed else { return false }
+    /// False: the thread has ended.
+    @discardableResult
+    func send(_ command: ReactorCommand) -> Bool {
+        let (isFirst, isTaken) = inbox.withLock { inbox in
+            guard !inbox.isClosed else { return (false, false) }
             inbox.commands.append(command)
-            return inbox.commands.count == 1
+            return (inbox.commands.count == 1, true)
         }
         // The thread looks into the inbox before it sleeps, so its own commands need no wake-up.
-        guard wasEmpty, !isOnThread else { return }
+        guard isFirst, !isOnThread else { return isTaken }
         var one: UInt64 = 1
         _ = write(wakeUp, &one, 8)
+        return true
     }
 
     /// Moves the waiting commands into `commands`, which is empty.
@@ -145,11 +167,12 @@ final class ReactorShared: Sendable {
         inbox.withLock { swap(&$0.commands, &commands) }
     }
 
-    /// From now on commands are dropped.
-    func closeInbox() {
-        inbox.withLock {
-            $0.isClosed = true
-            $0.commands = []
+    /// From now on commands are dropped. Those that were not done.
+    func closeInbox() -> [ReactorCommand] {
+        inbox.withLock { inbox in
+            inbox.isClosed = true
+            defer { inbox.commands = [] }
+            return inbox.commands
         }
     }
 }

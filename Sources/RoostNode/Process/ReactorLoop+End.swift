@@ -16,6 +16,8 @@ extension ReactorLoop {
         // A worker may have sent its last frame and left.
         while children[slot].frames?.input ?? -1 >= 0, framesReady(slot) {}
         if drain(slot) || shutDownDeadline != nil { return finish(slot) }
+        // Others of its group have the pipes, and say with their closing that they have done.
+        watchPipes(slot, at: children[slot].endMonotonic)
         // Its descriptor stays readable; it has nothing more to say.
         epoll_ctl(epoll, EPOLL_CTL_DEL, children[slot].pidfd, nil)
         lingering.append(
@@ -24,13 +26,20 @@ extension ReactorLoop {
                 deadline: children[slot].endMonotonic + Numbers.lingerNanoseconds))
     }
 
-    /// Ends the lingering processes whose pipes have closed or whose time is over.
-    func expireLingering() {
-        guard !lingering.isEmpty else { return }
+    /// Does what was put off until now.
+    func deadlinesPassed() {
+        guard !lingering.isEmpty || !unwatched.isEmpty || timers.next != nil else { return }
         let now = Clock.monotonic()
+        expireLingering(now)
+        watchDuePipes(at: now)
+        for timer in timers.takeDue(at: now) { timer.perform(true) }
+    }
+
+    /// Ends the lingering processes whose pipes have closed or whose time is over.
+    private func expireLingering(_ now: Int64) {
         lingering.removeAll { entry in
             let child = children[entry.slot]
-            guard child.pid != 0, child.generation == entry.generation else { return true }
+            guard isAlive(entry) else { return true }
             let isDone = child.stdout.descriptor < 0 && child.stderr.descriptor < 0
             guard isDone || entry.deadline <= now || shutDownDeadline != nil else { return false }
             if !isDone { _ = drain(entry.slot) }
@@ -103,7 +112,7 @@ extension ReactorLoop {
         guard shutDownDeadline == nil else { return }
         shutDownDeadline = Clock.monotonic() + Numbers.shutDownNanoseconds
         for token in slotOfToken.keys { send(SIGKILL, toToken: token) }
-        expireLingering()
+        expireLingering(Clock.monotonic())
     }
 
     /// Removes a memory group once its last process is gone; killed ones take a moment.

@@ -13,6 +13,7 @@ extension ReactorLoop {
         let count = read(descriptor(slot, stream), buffer.baseAddress, buffer.count)
         if count < 0 && (errno == EINTR || errno == EAGAIN) { return }
         guard count > 0 else { return closePipe(slot, stream) }
+        if count >= Numbers.loudBytes { loudUntil = Clock.monotonic() + Numbers.loudNanoseconds }
         let bytes = UnsafeRawBufferPointer(rebasing: buffer[..<count])
         let offset: UInt64
         switch stream {
@@ -67,11 +68,15 @@ extension ReactorLoop {
     func setReading(token: UInt64, _ reads: Bool) {
         guard let slot = slotOfToken[token], children[slot].isPaused == reads else { return }
         children[slot].isPaused = !reads
-        for (stream, kind) in [(OutputChunk.Stream.stdout, Source.Kind.stdout), (.stderr, .stderr)] {
+        guard children[slot].isWatched else { return }
+        if reads {
+            children[slot].isWatched = false
+            return watchPipes(slot, at: Clock.monotonic())
+        }
+        for stream in [OutputChunk.Stream.stdout, .stderr] {
             let descriptor = descriptor(slot, stream)
-            guard descriptor >= 0 else { continue }
             // Not an empty event mask: epoll would still report the other end's closing, again and again.
-            if reads { _ = watch(descriptor, slot, kind) } else { epoll_ctl(epoll, EPOLL_CTL_DEL, descriptor, nil) }
+            if descriptor >= 0 { epoll_ctl(epoll, EPOLL_CTL_DEL, descriptor, nil) }
         }
     }
 

@@ -14,6 +14,8 @@ struct Child {
     var stderr = OutputPipe()
     var streams = false
     var isPaused = false
+    /// Whether the pipes are watched, but for a pause.
+    var isWatched = false
     /// Whether we sent SIGKILL, so that nobody blames the kernel's out-of-memory killer.
     var killedByUs = false
     var startNanoseconds: Int64 = 0
@@ -101,14 +103,17 @@ extension ReactorLoop {
         }
     }
 
-    /// Waits for the new process's end and output; undoes the start when the system has no room to do so.
+    /// Waits for the new process's end, and in a moment for its output; undoes the start when the system has no room
+    /// to do so.
     private func watchNew(_ slot: Int) {
         let child = children[slot]
-        let isWatched =
-            child.pidfd >= 0 && watch(child.pidfd, slot, .process)
-            && watch(child.stdout.descriptor, slot, .stdout) && watch(child.stderr.descriptor, slot, .stderr)
-            && (child.frames == nil || watch(child.frames?.input ?? -1, slot, .framesIn))
-        if isWatched {
+        let hasFrames = child.frames == nil || watch(child.frames?.input ?? -1, slot, .framesIn)
+        if hasFrames, child.pidfd >= 0 && watch(child.pidfd, slot, .process) {
+            if child.startMonotonic < loudUntil || child.frames != nil {
+                watchPipes(slot, at: child.startMonotonic)
+            } else {
+                watchPipesLater(slot, at: child.startMonotonic + Numbers.unwatchedNanoseconds)
+            }
             events.append(.started(token: child.token, pid: child.pid))
             return
         }
@@ -120,10 +125,34 @@ extension ReactorLoop {
         refuse(child.token, error, "cannot watch a new process: \(words(error))")
     }
 
+    /// Watches the pipes of those that have run for a moment.
+    func watchDuePipes(at now: Int64) {
+        while let first = unwatched.first, first.deadline <= now {
+            unwatched.removeFirst()
+            if isAlive(first) { watchPipes(first.slot, at: now) }
+        }
+    }
+
+    func watchPipes(_ slot: Int, at now: Int64) {
+        guard !children[slot].isWatched else { return }
+        children[slot].isWatched = children[slot].isPaused || addPipes(slot)
+        // The system has no room for a watch: its program waits in a full pipe meanwhile.
+        if !children[slot].isWatched { watchPipesLater(slot, at: now + Numbers.retryNanoseconds) }
+    }
+
+    private func watchPipesLater(_ slot: Int, at deadline: Int64) {
+        unwatched.append(Lingering(slot: slot, generation: children[slot].generation, deadline: deadline))
+    }
+
+    func addPipes(_ slot: Int) -> Bool {
+        let (stdout, stderr) = (children[slot].stdout.descriptor, children[slot].stderr.descriptor)
+        return (stdout < 0 || watch(stdout, slot, .stdout)) && (stderr < 0 || watch(stderr, slot, .stderr))
+    }
+
     func watch(_ descriptor: Int32, _ slot: Int, _ kind: Source.Kind, _ events: EPOLL_EVENTS = EPOLLIN) -> Bool {
         let source = Source(slot: slot, generation: children[slot].generation, kind: kind)
         var event = epoll_event(events: events.rawValue, data: epoll_data(u64: source.bits))
-        return epoll_ctl(epoll, EPOLL_CTL_ADD, descriptor, &event) == 0
+        return epoll_ctl(epoll, EPOLL_CTL_ADD, descriptor, &event) == 0 || errno == EEXIST
     }
 
     private func capture(_ request: ProcessRequest) -> OutputCapture {

@@ -18,8 +18,17 @@ final class ReactorLoop {
     var events: [ProcessEvent] = []
     /// Processes whose leader has ended while others of the group hold its pipes, oldest first.
     var lingering: [Lingering] = []
+    /// Processes whose pipes are not watched yet, oldest first.
+    var unwatched: [Lingering] = []
+    /// Until when processes are expected to print so much that a full pipe would stop them before they are watched.
+    var loudUntil: Int64 = 0
     /// When the reactor gives up waiting for killed groups; nil: it is not shutting down.
     var shutDownDeadline: Int64?
+    /// Whether the thread is an event loop's, which says when it ends.
+    let servesEventLoop: Bool
+    var timers = ReactorTimers()
+    /// Who waits for the end of the event loop; not empty: it ends.
+    var onEnd: [@Sendable () -> Void] = []
     var ownPeak = OwnPeakMemory()
     var memoryKills = OutOfMemoryCounter()
     /// Memory groups whose last processes were not gone when they were to be removed.
@@ -27,7 +36,7 @@ final class ReactorLoop {
     /// One buffer for all reads; what is kept is copied out of it.
     let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: Numbers.readBytes, alignment: 16)
 
-    /// A process whose end is put off, and until when.
+    /// A process with which something is put off, and until when.
     struct Lingering {
         var slot: Int
         var generation: UInt32
@@ -44,6 +53,15 @@ final class ReactorLoop {
         static let lastReads = 16
         /// How long the rest of a group may go on writing (`tee` behind a shell's `>(…)`) after its leader has ended.
         static let lingerNanoseconds: Int64 = 100_000_000
+        /// How long a new process's pipes are left alone: most of the many small ones end before, in silence, and then
+        /// nobody is woken when they close them.
+        static let unwatchedNanoseconds: Int64 = 2_000_000
+        /// How long until a watch is asked for again that the system had no room for.
+        static let retryNanoseconds: Int64 = 100_000_000
+        /// A read of this many bytes tells of a process that prints much…
+        static let loudBytes = 32 << 10
+        /// … and for so long those that start are watched at once.
+        static let loudNanoseconds: Int64 = 1_000_000_000
         /// How long shutting down waits for killed processes: one may be stuck in a dead network file system.
         static let shutDownNanoseconds: Int64 = 5_000_000_000
         /// How often events and the starts they cause may alternate before descriptors are looked at again.
@@ -52,10 +70,12 @@ final class ReactorLoop {
     }
 
     init(
-        shared: ReactorShared, guardLine: GuardLine?, onEvents: @escaping @Sendable ([ProcessEvent]) -> Void
+        shared: ReactorShared, guardLine: GuardLine?, servesEventLoop: Bool,
+        onEvents: @escaping @Sendable ([ProcessEvent]) -> Void
     ) throws(ReactorFailure) {
         self.shared = shared
         self.guardLine = guardLine
+        self.servesEventLoop = servesEventLoop
         self.onEvents = onEvents
         spawner = Spawner(tagEntry: guardLine?.environmentEntry)
         roost_keep_exit_statuses()
@@ -98,13 +118,21 @@ final class ReactorLoop {
         var ready = [epoll_event](repeating: epoll_event(), count: Numbers.eventsPerTurn)
         while true {
             let isSettled = settle()
-            guardLine?.flush()
-            if let shutDownDeadline, slotOfToken.isEmpty || Clock.monotonic() >= shutDownDeadline { break }
+            guardLine?.flush(isBrokenPipeSignalBlocked: true)
+            if isEnding, slotOfToken.isEmpty || Clock.monotonic() >= shutDownDeadline ?? 0 { break }
             let count = Int(epoll_wait(epoll, &ready, Int32(ready.count), isSettled ? timeoutMilliseconds() : 0))
             for index in 0..<max(0, count) { handle(ready[index]) }
-            expireLingering()
+            deadlinesPassed()
         }
-        shared.closeInbox()
+        leave()
+    }
+
+    /// Whether the thread ends as soon as the last process is reaped, or the wait for it is over.
+    private var isEnding: Bool { shutDownDeadline != nil && (!servesEventLoop || !onEnd.isEmpty) }
+
+    private func leave() {
+        let undone = shared.closeInbox()
+        for timer in timers.takeAll() { timer.perform(false) }
         shared.leaveThread()
         for group in groupsToRemove { _ = group.remove() }
         // What could not be reaped in time stays registered with the guard; only its descriptors go.
@@ -114,6 +142,11 @@ final class ReactorLoop {
             closeFrames(slot)
             close(children[slot].pidfd)
         }
+        for command in undone {
+            if case .end(let callback) = command { onEnd.append(callback) }
+            if case .schedule(let timer) = command { timer.perform(false) }
+        }
+        for callback in onEnd { callback() }
     }
 
     /// Does what was asked and tells what happened, in turns, until there is neither. False: there is more.
@@ -141,6 +174,12 @@ final class ReactorLoop {
         case .frame(let token, let frame): send(frame, toToken: token)
         case .closeFrames(let token): closeFrames(ofToken: token)
         case .shutDown: shutDown()
+        case .perform(let work): work()
+        case .schedule(let timer): timers.add(timer)
+        case .cancelTimer(let id): timers.remove(id)
+        case .end(let callback):
+            shutDown()
+            onEnd.append(callback)
         }
     }
 
@@ -161,10 +200,16 @@ final class ReactorLoop {
         }
     }
 
+    func isAlive(_ entry: Lingering) -> Bool {
+        children[entry.slot].pid != 0 && children[entry.slot].generation == entry.generation
+    }
+
     private func timeoutMilliseconds() -> Int32 {
-        var next = lingering.first?.deadline
-        if let shutDownDeadline { next = min(next ?? shutDownDeadline, shutDownDeadline) }
-        guard let next else { return -1 }
+        // Nobody is to be woken for the pipes of those that have ended.
+        while let first = unwatched.first, !isAlive(first) { unwatched.removeFirst() }
+        var next = min(timers.next ?? .max, lingering.first?.deadline ?? .max, unwatched.first?.deadline ?? .max)
+        if isEnding, let shutDownDeadline { next = min(next, shutDownDeadline) }
+        if next == .max { return -1 }
         return Int32(clamping: max(0, next - Clock.monotonic() + 999_999) / 1_000_000)
     }
 
