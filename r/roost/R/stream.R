@@ -1,0 +1,25 @@
+# R streams as the bridge speaks them: native order, version 3.
+
+stream <- function(x) serialize(x, NULL, xdr = FALSE, version = 3L)
+
+# A frame: four doubles (seq, reply, bytes of control, bytes of blob), control (an R stream), blob.
+header_bytes <- 32L
+
+frame <- function(seq, reply, control, blobs) {
+  control <- stream(control)
+  bytes <- sum(vapply(blobs, length, 0))
+  header <- writeBin(as.double(c(seq, reply, length(control), bytes)), raw(), endian = "little")
+  if (bytes < 65536) list(c(header, control, unlist(blobs))) else c(list(c(header, control)), blobs)
+}
+
+# The blob's parts, as `lengths` divides them.
+divide <- function(blob, lengths) {
+  if (is.null(lengths)) lengths <- length(blob)
+  if (length(lengths) == 1L && lengths == length(blob)) return(list(blob))
+  end <- cumsum(lengths)
+  lapply(seq_along(lengths), function(i) {
+    if (lengths[i] == 0) raw() else blob[seq(end[i] - lengths[i] + 1, end[i])]
+  })
+}
+
+restore <- function(part) if (length(part)) unserialize(part)
