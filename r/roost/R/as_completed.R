@@ -30,7 +30,7 @@ as_completed <- function(job, FUN = NULL) {
 split_outcomes <- function(answer, names = NULL) {
   index <- answer$control$index
   if (!length(index)) return(list())
-  outcomes <- read_outcomes(answer, index)
+  outcomes <- read_outcomes(answer)
   errors <- task_errors(outcomes, index)
   lapply(seq_along(index), function(i) list(
     index = index[i], name = if (!is.null(names)) names[index[i]], value = outcomes$values[[i]], error = errors[[i]],

@@ -28,12 +28,7 @@ apply_there <- function(session, X, fun, args, policy, needs, options, progress)
     if (!is.null(bar)) bar$end()
     if (!finished && !is.null(job)) cancel_quietly(session, job)
   })
-  more <- watcher(bar, function(id) job <<- id)
-  answer <- submit(session, X, common, policy, live = TRUE, collect = TRUE, more = more)
-  if (!isTRUE(answer$control$collected)) {
-    job <- answer$control$job
-    answer <- request(session, list(op = "collect", job = job, wait = TRUE, progress = progress, forget = TRUE), more = more)
-  }
+  answer <- run_job(session, X, common, policy, isTRUE(progress), watcher(bar, function(id) job <<- id))
   finished <- TRUE
   outcomes <- read_outcomes(answer)
   relay(outcomes$details)

@@ -4,7 +4,7 @@
 
 state_names <- c("succeeded", "failed", "cancelled", "held", "pending")
 
-read_outcomes <- function(answer, index = NULL) {
+read_outcomes <- function(answer) {
   control <- answer$control
   parts <- divide(answer$blob, control$lengths)
   values <- restore(parts[[1L]])
@@ -12,11 +12,10 @@ read_outcomes <- function(answer, index = NULL) {
   details <- NULL
   if (length(positions)) {
     details <- vector("list", length(values))
-    if (!is.null(index)) positions <- match(positions, index)
     details[positions] <- restore(parts[[2L]])
   }
-  list(values = if (is.null(values)) list() else values, state = control$state, details = details,
-       post_mortems = control$post_mortems)
+  list(values = if (is.null(values)) list() else values, state = if (!is.null(control$state)) as.integer(control$state),
+       details = details, post_mortems = control$post_mortems)
 }
 
 # Does again what tasks did: prints, messages, warnings, in the tasks' order.

@@ -15,7 +15,7 @@ progress_bar <- function(show, n) {
 watcher <- function(bar = NULL, started = NULL) function(control, blob) {
   if (!is.null(control$job) && !is.null(started)) started(control$job)
   if (!is.null(control$progress) && !is.null(bar)) bar$update(control$progress[["done"]])
-  if (!is.null(control$task) && length(blob)) signal_live(unserialize(blob), control$task)
+  if (!is.null(control$task) && length(blob)) signal_live(restore_item(blob), control$task)
 }
 
 signal_live <- function(condition, task) {

@@ -23,3 +23,10 @@ divide <- function(blob, lengths) {
 }
 
 restore <- function(part) if (length(part)) unserialize(part)
+
+# An item is a stream without its header; both come.
+restore_item <- function(bytes) {
+  if (identical(bytes[1:2], as.raw(c(0x42, 0x0a)))) return(unserialize(bytes))
+  empty <- stream(NULL)
+  unserialize(c(empty[seq_len(length(empty) - 4L)], bytes))
+}

@@ -30,10 +30,22 @@ functions_of <- function(fun, args, X) {
   c(list(fun), among(args), if (is.list(X) && length(X) <= 1000L) among(unname(X)))
 }
 
-submit <- function(session, X, common, policy, live = FALSE, open = FALSE, collect = FALSE, more = NULL) {
+submit <- function(session, X, common, policy, open = FALSE)
+  send_job(session, X, common, c(list(op = "submit", open = open), policy))
+
+# Submits, waits for the end, collects and forgets: one round trip.
+run_job <- function(session, X, common, policy, progress, more)
+  send_job(session, X, common, c(list(op = "run", live = TRUE, wait = TRUE, progress = progress, forget = TRUE), policy), more)
+
+# The bridge cuts X into tasks; a class that only R understands it sends back.
+send_job <- function(session, X, common, control, more = NULL) {
   drop_garbage(session)
-  control <- c(list(op = "submit", live = live, open = open, collect = collect), policy[!vapply(policy, is.null, NA)])
-  request(session, control, list(stream(X), stream(common)), more = more)
+  control <- control[!vapply(control, is.null, NA)]
+  common <- stream(common)
+  tryCatch(request(session, control, list(stream(X), common), more = more), roost_pool_error = function(e) {
+    if (!identical(e$code, "needsAsList") || is.list(X)) stop(e)
+    request(session, control, list(stream(as.list(X)), common), more = more)
+  })
 }
 
 # Jobs whose handles are gone: the bridge need not keep them.
