@@ -13,8 +13,9 @@ pool_error <- function(...) fail(..., class = "roost_pool_error")
 
 # What the bridge says: list(code, message, cause, remedy).
 fail_by_bridge <- function(error) {
-  text <- c(error$message, if (length(error$cause)) paste("Cause:", error$cause),
-            if (length(error$remedy)) paste("Remedy:", error$remedy))
+  said <- function(text) length(text) == 1L && !is.na(text) && nzchar(text)
+  text <- c(error$message, if (said(error$cause)) paste("Cause:", error$cause),
+            if (said(error$remedy)) paste("Remedy:", error$remedy))
   condition <- roost_error(paste(text, collapse = "\n"), class = "roost_pool_error")
   condition$code <- error$code
   stop(condition)

@@ -1,9 +1,10 @@
 # A pool is a cluster of package parallel: a list of seats, all of one session.
 
-pool_local <- function(workers = NULL, length = NULL, lib_paths = .libPaths(), wd = getwd()) {
+pool_local <- function(workers = NULL, length = NULL, lib_paths = NULL, wd = NULL) {
   slots <- if (is.null(workers)) default_workers() else as.integer(workers)
   if (base::length(slots) != 1L || is.na(slots) || slots < 1L) fail("`workers` must be a number, 1 or more.")
-  start_pool(c("--slots", format(slots, scientific = FALSE)), length, list(lib_paths = lib_paths, wd = wd))
+  start_pool(c("--slots", format(slots, scientific = FALSE)), length, list(lib_paths = lib_paths, wd = wd),
+             environment = paste0("R_LIBS=", shQuote(paste(.libPaths(), collapse = .Platform$path.sep))))
 }
 
 pool_connect <- function(host = NULL, port = NULL, length = NULL, lib_paths = NULL, wd = NULL, tz = NULL, locale = NULL) {
@@ -28,11 +29,11 @@ default_workers <- function() {
   max(1L, as.integer(cores), na.rm = TRUE)
 }
 
-start_pool <- function(arguments, length, settings, url = NULL) {
+start_pool <- function(arguments, length, settings, url = NULL, environment = character()) {
   binary <- roost_binary()
   arguments <- c("bridge", if (is.null(arguments)) character() else arguments, "--r", file.path(R.home("bin"), "R"),
                  "--parent", Sys.getpid())
-  line <- run_roost(arguments)
+  line <- run_roost(arguments, environment)
   line <- line[startsWith(line, "roost-bridge ")]
   if (!base::length(line)) pool_error("'", binary, " bridge' ended without saying where it listens.")
   session <- new_session(line[1L])

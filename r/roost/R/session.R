@@ -65,7 +65,7 @@ connect <- function(session) {
     disconnect(session)
     if (try > 1L) Sys.sleep(0.05 * 2^try)
     session$con <- tryCatch(suppressWarnings(open_socket(session$port)), error = function(e) NULL)
-    if (is.null(session$con)) next
+    if (is.null(session$con)) if (bridge_gone(session)) break else next
     said <- tryCatch({
       write_frame(session, frame(0, session$got, list(op = "hello", protocol = 1L, secret = session$secret), list()))
       read_frame(session, connect_seconds)
@@ -81,6 +81,8 @@ connect <- function(session) {
   pool_error("The connection to 'roost bridge' (127.0.0.1:", session$port, ", process ", session$bridge,
              ") is lost, and it does not answer: it was killed or has crashed. Its attached jobs are lost. Make a new pool.")
 }
+
+bridge_gone <- function(session) !is.na(session$bridge) && !isTRUE(tools::pskill(session$bridge, 0L))
 
 open_socket <- function(port) {
   arguments <- list("127.0.0.1", port, blocking = FALSE, open = "a+b", timeout = connect_seconds)

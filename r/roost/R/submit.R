@@ -19,8 +19,11 @@ policy <- function(seed = NULL, retries = 0L, timeout = NULL, label = "", priori
 as_tasks <- function(X) if (!is.vector(X) || is.object(X) || is.expression(X)) as.list(X) else X
 
 make_common <- function(session, fun, args, needs, options = list(), return_seed = FALSE) {
-  held <- vapply(names(needs$globals), function(name) is_exported(session, name, needs$globals[[name]]), NA)
-  list(fun = fun, args = args, globals = needs$globals[!held], packages = needs$packages, options = options,
+  if (length(needs$globals)) {
+    held <- vapply(names(needs$globals), function(name) is_exported(session, name, needs$globals[[name]]), NA)
+    needs$globals <- needs$globals[!held]
+  }
+  list(fun = fun, args = args, globals = needs$globals, packages = needs$packages, options = options,
        return_seed = return_seed)
 }
 

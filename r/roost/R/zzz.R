@@ -1,6 +1,7 @@
 # The generics of parallel's clusters are exported from R 4.4 on only, so their methods are registered here.
 
 .onLoad <- function(libname, pkgname) {
+  register_vignette_engine(pkgname)
   parallel <- asNamespace("parallel")
   registerS3method("sendData", "roost_seat", sendData_roost_seat, envir = parallel)
   registerS3method("recvData", "roost_seat", recvData_roost_seat, envir = parallel)
