@@ -22,7 +22,8 @@ run_pool <- function(port = NULL, background = FALSE, nodes = 0, verbose = TRUE,
   wait_for_port(port, server)
   if (nodes > 0) helpers <- lapply(seq_len(nodes), function(i) run_node("127.0.0.1", port, background = TRUE, verbose = verbose))
   pool <- pool_connect("127.0.0.1", port, ...)
-  session_of(pool)$server <- list(pid = server, nodes = vapply(helpers, function(node) node$pid, 0L))
+  session <- session_of(pool)
+  session$server <- list(pid = server, nodes = vapply(helpers, function(node) node$pid, 0L))
   attr(pool, "pid") <- server
   attr(pool, "nodepids") <- vapply(helpers, function(node) node$pid, 0L)
   ready <- TRUE

@@ -8,6 +8,7 @@
 connect_tries <- 5L            # connections in a row that may fail
 connect_seconds <- 10          # wait for an answer to hello
 read_bytes <- 1048576L         # at most, in one read
+small_bytes <- 65536L          # a read that may go beyond the frame
 stop_seconds <- 5              # wait for the answer to `stop`, `bye`
 
 new_session <- function(line) {
@@ -26,6 +27,7 @@ new_session <- function(line) {
   session$request <- NULL      # the last request, to be sent again
   session$con <- NULL
   session$parts <- list()      # what was received of the next frame
+  session$head <- NULL         # its head, if that is whole
   session$have <- 0
   session$open <- TRUE
   session$garbage <- character()
@@ -57,6 +59,7 @@ disconnect <- function(session) {
   if (!is.null(session$con)) try(close(session$con), silent = TRUE)
   session$con <- NULL
   session$parts <- list()
+  session$head <- NULL
   session$have <- 0
 }
 
@@ -93,45 +96,56 @@ open_socket <- function(port) {
 write_frame <- function(session, pieces) for (piece in pieces) writeBin(piece, session$con)
 
 # The next frame; NULL when `seconds` are over. An error when the connection is lost.
+#
+# What was received is in parts: the head (header and control) is cut off as soon as it is there, and of a large blob no
+# byte more than its own is read, so that 1 GB is joined once and never indexed.
 read_frame <- function(session, seconds = Inf) {
   end <- if (is.finite(seconds)) proc.time()[[3L]] + seconds
-  need <- header_bytes
-  sizes <- NULL
   repeat {
-    if (session$have >= need) {
-      if (is.null(sizes)) {
-        join_parts(session)
-        sizes <- readBin(session$parts[[1L]][seq_len(header_bytes)], "double", 4L, endian = "little")
-        need <- header_bytes + sizes[3L] + sizes[4L]
-        next
-      }
-      return(cut_frame(session, sizes, need))
-    }
+    if (is.null(session$head)) take_head(session)
+    blob <- session$head$blob
+    if (!is.null(blob) && session$have >= blob) return(take_frame(session))
     left <- if (is.null(end)) NULL else max(0, end - proc.time()[[3L]])
     ready <- allowInterrupts(socketSelect(list(session$con), FALSE, left))
     if (!ready) {
       if (!is.null(left) && left <= 0) return(NULL)
       next
     }
-    part <- readBin(session$con, "raw", if (need - session$have > 65536) read_bytes else 65536L)
+    missing <- if (is.null(blob)) 0 else blob - session$have
+    part <- readBin(session$con, "raw", if (missing > small_bytes) min(missing, read_bytes) else small_bytes)
     if (!length(part)) stop("the bridge closed the connection")
     session$parts[[length(session$parts) + 1L]] <- part
     session$have <- session$have + length(part)
   }
 }
 
-join_parts <- function(session)
+# Header and control, once all of them are there.
+take_head <- function(session) {
+  if (session$have < header_bytes) return()
   if (length(session$parts) > 1L) session$parts <- list(do.call(c, session$parts))
-
-cut_frame <- function(session, sizes, need) {
-  join_parts(session)
   data <- session$parts[[1L]]
-  control <- data[header_bytes + seq_len(sizes[3L])]
-  blob <- if (sizes[4L] > 0) data[seq(header_bytes + sizes[3L] + 1, need)] else raw()
-  session$have <- session$have - need
-  session$parts <- if (session$have > 0) list(data[seq(need + 1, length(data))]) else list()
-  if (sizes[1L] > 0) session$got <- sizes[1L]
-  list(seq = sizes[1L], reply = sizes[2L], control = unserialize(control), blob = blob)
+  sizes <- readBin(data, "double", 4L, endian = "little")
+  bytes <- header_bytes + sizes[3L]
+  if (session$have < bytes) return()
+  session$head <- list(seq = sizes[1L], reply = sizes[2L], control = unserialize(data[header_bytes + seq_len(sizes[3L])]),
+                       blob = sizes[4L])
+  session$have <- session$have - bytes
+  session$parts <- if (session$have > 0) list(data[seq(bytes + 1, length(data))]) else list()
+}
+
+take_frame <- function(session) {
+  head <- session$head
+  bytes <- head$blob
+  data <- if (session$have > 0) do.call(c, session$parts) else raw()
+  rest <- session$have - bytes
+  if (rest > 0) {
+    session$parts <- list(data[seq(bytes + 1, bytes + rest)])
+    data <- data[seq_len(bytes)]
+  } else session$parts <- list()
+  session$have <- rest
+  session$head <- NULL
+  if (head$seq > 0) session$got <- head$seq
+  list(seq = head$seq, reply = head$reply, control = head$control, blob = data)
 }
 
 # ---- requests ----

@@ -12,14 +12,14 @@ frame <- function(seq, reply, control, blobs) {
   if (bytes < 65536) list(c(header, control, unlist(blobs))) else c(list(c(header, control)), blobs)
 }
 
-# The blob's parts, as `lengths` divides them.
+# The blob's parts, as `lengths` divides them. The first is left uncut: unserialize() reads no further than its stream,
+# and it may be large.
 divide <- function(blob, lengths) {
-  if (is.null(lengths)) lengths <- length(blob)
-  if (length(lengths) == 1L && lengths == length(blob)) return(list(blob))
+  if (length(lengths) < 2L) return(list(blob))
   end <- cumsum(lengths)
-  lapply(seq_along(lengths), function(i) {
+  c(list(if (lengths[1L] > 0) blob else raw()), lapply(seq_along(lengths)[-1L], function(i) {
     if (lengths[i] == 0) raw() else blob[seq(end[i] - lengths[i] + 1, end[i])]
-  })
+  }))
 }
 
 restore <- function(part) if (length(part)) unserialize(part)
