@@ -74,10 +74,9 @@ wait <- function(job, timeout = Inf, progress = interactive()) {
 
 results <- function(job, partial = FALSE, simplify = FALSE, progress = interactive()) {
   if (is.null(check_job(job)$outcomes)) fetch(job, progress)
-  errors <- task_errors(job$outcomes)
   values <- job$outcomes$values
   if (!is.null(job$names)) names(values) <- job$names
-  if (isTRUE(partial)) values <- with_errors(values, errors) else raise_task_errors(errors, values)
+  if (isTRUE(partial)) values <- with_errors(values, task_errors(job$outcomes)) else raise_task_errors(job$outcomes, values)
   if (job$single) return(values[[1L]])
   if (isTRUE(simplify)) simplify2array(values) else values
 }

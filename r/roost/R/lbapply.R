@@ -10,11 +10,10 @@ lbapply <- function(pool, X, FUN, ..., seed = NULL, simplify = FALSE, partial = 
   else apply_there(session_of(pool), tasks, FUN, args,
                    policy(seed = state, retries = retries, timeout = timeout, label = label),
                    find_needs(functions_of(FUN, args, tasks), export, packages, parent.frame()), options, progress)
-  errors <- task_errors(outcomes)
   values <- outcomes$values
   names(values) <- names(tasks)
-  if (isTRUE(partial)) return(with_errors(values, errors))
-  raise_task_errors(errors, values)
+  if (isTRUE(partial)) return(with_errors(values, task_errors(outcomes)))
+  raise_task_errors(outcomes, values)
   if (isTRUE(simplify)) simplify2array(values) else values
 }
 

@@ -40,7 +40,7 @@ stopifnot(setequal(live, c("live 1", "live 2")))
 # Odd ends.
 odd <- lbapply(pool, 1:6, function(i) switch(i,
   stop(structure(class = c("odd", "condition"), list(message = "no error", call = NULL))), invokeRestart("abort"),
-  textConnection("x"), { f <- function(n) f(n + 1); f(1) }, library("no.such.package", character.only = TRUE), "fine"), partial = TRUE)
+  textConnection("x"), { f <- function(n) f(n + 1); f(1) }, { pkg <- "no.such.package"; library(pkg, character.only = TRUE) }, "fine"), partial = TRUE)
 for (i in 1:5) stopifnot(inherits(odd[[i]], "roost_task_error"))
 stopifnot(identical(odd[[6]], "fine"), grepl("connection", conditionMessage(odd[[3]])))
 missing <- tryCatch(lbapply(pool, 1, identity, packages = "no.such.package"), error = identity)
