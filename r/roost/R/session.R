@@ -8,7 +8,7 @@
 connect_tries <- 5L            # connections in a row that may fail
 connect_seconds <- 10          # wait for an answer to hello
 read_bytes <- 1048576L         # at most, in one read
-small_bytes <- 65536L          # a read that may go beyond the frame
+small_bytes <- 16384L          # a read that may go beyond the frame
 stop_seconds <- 5              # wait for the answer to `stop`, `bye`
 
 new_session <- function(line) {
