@@ -57,8 +57,8 @@ package struct WorkerStart: Sendable {
     package var attempt: UInt32
     package var tasks: TaskRange
     package var arguments: PayloadSlice
-    /// Whether output goes out while the task runs.
-    package var streams: Bool
+    /// Whether somebody watches: output goes out while the task runs. Also where ``JobSpec/streamsOutput`` says so.
+    package var isWatched: Bool
 }
 
 /// A deliberate bug of the node, switched on in a test to prove that the simulator would find it.
@@ -412,6 +412,8 @@ package struct NodeMachine {
             guard let record = workers[worker], record.job == job,
                 task == nil || record.attempts.tasks.first == task
             else { continue }
+            // What the job's own reader is sent goes on.
+            if !on, jobs[job]?.streamsOutput == true { continue }
             actions.append(.stream(worker: worker, on: on))
         }
     }
@@ -458,15 +460,15 @@ package struct NodeMachine {
         running += 1
         let slot = workers.firstIndex { $0 == nil } ?? workers.count
         if slot == workers.count { workers.append(worker) } else { workers[slot] = worker }
-        let streams =
-            spec.streamsOutput || watchedJobs.contains(spec.id)
+        let isWatched =
+            watchedJobs.contains(spec.id)
             || (!watches.isEmpty && watches.contains(TaskID(job: spec.id, index: attempts.tasks.first)))
         actions.append(
             .start(
                 worker: slot,
                 WorkerStart(
                     job: spec, epoch: attempts.epoch, attempt: attempts.number, tasks: attempts.tasks,
-                    arguments: queued.run.arguments.base.slice(from..<(from + count)), streams: streams)))
+                    arguments: queued.run.arguments.base.slice(from..<(from + count)), isWatched: isWatched)))
     }
 
     private mutating func freeWorker(_ worker: Int) -> Worker? {
