@@ -67,6 +67,13 @@ struct RSessionTests {
             f <- run(b, 1:4, function(x) Sys.sleep(1000), more = function(m)
               if (!is.null(m$control$job)) send(b, list(op = "cancel", job = m$control$job)))
             stopifnot(identical(as.integer(f$control$state), rep(2L, 4)))
+            parts <- list(S(1:2), common(function(x) Sys.sleep(1000)))
+            mine <- send(b, list(op = "run", lengths = as.double(lengths(parts))), unlist(parts))
+            repeat { f <- read_frame(b); if (f$reply == mine && !is.null(f$control$job)) break }
+            job <- f$control$job
+            stopifnot(ask(b, list(op = "stop", seq = mine))$control$ok, !ask(b, list(op = "status", job = job))$control$ok)
+            repeat { j <- ask(b, list(op = "jobs"))$control; if (!(job %in% j$id) || j$state[j$id == job] == "cancelled") break; Sys.sleep(0.05) }
+            stopifnot(identical(values(run(b, 1:2, identity)), list(1L, 2L)))
             """)
     }
 
