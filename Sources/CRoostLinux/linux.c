@@ -41,6 +41,8 @@ int roost_pipe(int ends[2], int nonblocking) {
     return fcntl(ends[nonblocking], F_SETFL, O_NONBLOCK);
 }
 
+void roost_widen_pipe(int end, int bytes) { (void)fcntl(end, F_SETPIPE_SZ, bytes); }
+
 int roost_memory_file(const char *name) { return (int)syscall(SYS_memfd_create, name, 1U /* close on exec */); }
 int roost_unnamed_file(const char *directory) {
     int file = open(directory, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
