@@ -25,6 +25,7 @@ build: setup ## Build everything, optimised, tests included.
 
 test: build check ## Build, run all tests, check the format. What CI runs.
 	@scripts/test.sh
+	@scripts/test_r.sh
 
 check: ## Look for what the compiler does not forbid: formatting, leftovers.
 	@scripts/check.sh
