@@ -8,19 +8,30 @@ roost=${ROOST:-$PWD/.build/release/roost}
 work=$(mktemp -d "${TMPDIR:-/tmp}/roost-demo-XXXXXX")
 declare -A processes=()
 
-# Nothing is left behind, however this ends.
-cleanup() {
-    local status=$?
-    trap - EXIT INT TERM
+# Ends processes of ours, at most in five seconds.
+end() {
     local name
-    for name in "${!processes[@]}"; do kill -TERM "${processes[$name]}" 2>/dev/null || true; done
+    for name; do kill -TERM "${processes[$name]}" 2>/dev/null || true; done
     for _ in {1..50}; do
         local alive=0
-        for name in "${!processes[@]}"; do kill -0 "${processes[$name]}" 2>/dev/null && alive=1; done
+        for name; do kill -0 "${processes[$name]}" 2>/dev/null && alive=1; done
         [[ $alive -eq 0 ]] && break
         sleep 0.1
     done
-    for name in "${!processes[@]}"; do kill -KILL "${processes[$name]}" 2>/dev/null || true; done
+    for name; do kill -KILL "${processes[$name]}" 2>/dev/null || true; unset "processes[$name]"; done
+}
+
+# Nothing is left behind, however this ends. The server goes last: nodes and their guards take their leave of it.
+cleanup() {
+    local status=$?
+    trap - EXIT INT TERM
+    local server=${processes[server]:-}
+    unset 'processes[server]'
+    end "${!processes[@]}"
+    if [[ -n $server ]]; then
+        processes[server]=$server
+        end server
+    fi
     wait 2>/dev/null || true
     if [[ $status -ne 0 ]]; then
         for log in "$work"/*.log; do
