@@ -29,6 +29,12 @@ for command in "${!packages[@]}"; do
     command -v "$command" >/dev/null || missing+=("${packages[$command]}")
 done
 if [[ ${1:-} == bench ]] && ! python3 -c 'import ensurepip, venv' 2>/dev/null; then missing+=(python3-venv); fi
+# R's peers: a library of R, not a command.
+if [[ ${1:-} == bench ]]; then
+    for package in foreach doparallel future.apply; do
+        dpkg-query -W -f '${Status}' "r-cran-$package" 2>/dev/null | grep -q 'ok installed' || missing+=("r-cran-$package")
+    done
+fi
 # The toolchain's own needs: a linker and the C library's headers.
 [[ -e /usr/include/stdio.h ]] || missing+=(libc6-dev)
 compgen -G '/usr/lib/gcc/*/*/libstdc++.*' >/dev/null || missing+=(libstdc++-12-dev)
