@@ -61,7 +61,7 @@ final class RRuntime {
         self.node = node
         self.spool = spool
         self.tell = tell
-        self.environment = WorkerEnvironment.ofWorkers(spool, inherited: environment)
+        self.environment = WorkerEnvironment.ofWorkers(spool, inherited: environment, node: node)
         shelf = WorkerShelf(slots: slots)
         for _ in 0..<configuration.prestarted { _ = try? startWorker() }
     }
