@@ -114,7 +114,7 @@ extension BridgeServer {
             list.set("attempt", integers: all.map { Int32(clamping: $0.postMortem.attempt) })
             list.set("signal", integers: all.map(\.postMortem.signal))
             list.set("exit", integers: all.map(\.postMortem.exitStatus))
-            list.set("memory", all.map { $0.postMortem.peakMemoryBytes.map(Double.init) })
+            list.set("memory", all.map { $0.postMortem.peakMemoryBytes.map { Double($0) } })
             list.set("output", all.map(\.postMortem.lastOutput))
         }
     }

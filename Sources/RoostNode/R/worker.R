@@ -341,7 +341,7 @@ on_condition <- function(condition) {
     body <- tryCatch(stream(condition), error = function(e) NULL)
     if (!is.null(body)) send(3, stream(list(frame$.i)), body)
     for (restart in computeRestarts(condition))
-      if (startsWith(restart$name, "muffle")) invokeRestart(restart)
+      if (isTRUE(startsWith(as.character(restart$name), "muffle"))) invokeRestart(restart)
   }
   if (!inherits(condition, c("warning", "message"))) custom <<- condition
 }

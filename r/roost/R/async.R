@@ -40,7 +40,7 @@ new_job <- function(session, id, n, names = NULL, owned = FALSE) {
   job$names <- names
   job$single <- FALSE
   job$outcomes <- NULL
-  if (owned) reg.finalizer(job, function(job) session$garbage <- c(session$garbage, id))
+  if (owned) reg.finalizer(job, function(job) if (!isTRUE(job$forgotten)) session$garbage <- c(session$garbage, id))
   structure(job, class = "roost_job")
 }
 
@@ -92,6 +92,7 @@ fetch <- function(job, progress) {
 }
 
 cancel <- function(job, tasks = NULL, kill = FALSE) {
+  if (inherits(job, "Future")) return(cancel_future(job))
   ask(job, "cancel", kill = isTRUE(kill), tasks = if (!is.null(tasks)) as.integer(tasks))
   invisible(job)
 }

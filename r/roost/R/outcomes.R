@@ -88,7 +88,7 @@ death <- function(post_mortem) {
   reason <- if (known(post_mortem$reason)) post_mortem$reason else "its worker ended"
   last <- if (known(post_mortem$output)) paste0("\nIts last output:\n", paste0("  ", strsplit(post_mortem$output, "\n")[[1L]],
                                                                            collapse = "\n"))
-  paste0(reason, if (known(post_mortem$memory)) paste0(" (peak memory ", format_bytes(post_mortem$memory), ")"), last)
+  paste0(reason, if (known(post_mortem$memory) && post_mortem$memory >= 1) paste0(" (peak memory ", format_bytes(post_mortem$memory), ")"), last)
 }
 
 format_bytes <- function(bytes) format(structure(bytes, class = "object_size"), units = "auto", standard = "SI")

@@ -8,4 +8,6 @@
   registerS3method("closeNode", "roost_seat", closeNode_roost_seat, envir = parallel)
   registerS3method("recvOneData", "roost_cluster", recvOneData_roost_cluster, envir = parallel)
   registerS3method("stopCluster", "roost_cluster", stopCluster_roost_cluster, envir = parallel)
+  if (isNamespaceLoaded("future")) register_future()
+  setHook(packageEvent("future", "onLoad"), register_future)
 }

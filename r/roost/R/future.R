@@ -1,0 +1,321 @@
+# future: plan(roost, pool = pool). A future is a job of one task, which the pool queues.
+#
+#   future() ── launch_future ──▶ submit        the session's list of unresolved futures bounds the queue
+#   resolved() ── has_ended ────▶ wait, 0 s     conditions that the task has signalled since are relayed
+#   value() ──── fetch_result ──▶ collect       the FutureResult that the worker made, or a FutureError
+#
+# Two interfaces: a strategy function that makes futures with run(), up to future 1.39 (Debian's is 1.31), and a
+# FutureBackend with launchFuture(), from 1.40 on. What differs is here and in future-payload.R; S3 methods are registered
+# when package 'future' is loaded.
+
+queue_min <- 100L              # unresolved futures that a pool takes, at least
+queue_factor <- 4L             # and at least so many for each of its slots
+
+# ---- the strategy ----
+
+roost <- function(..., pool = NULL, workers = NULL, queue = NULL, timeout = NULL, crash_limit = 3L, priority = 0, cpus = 1,
+                  memory = NULL, labels = NULL) {
+  if (!is.element("future", loadedNamespaces())) fail("roost() is for plan() of package 'future': plan(roost, pool = pool).")
+  place <- future_place(pool, workers, queue, timeout, crash_limit, priority, cpus, memory, labels)
+  # plan() tries a new strategy with this future. A pool may wait for its first node, so ask only whether it is there.
+  if (identical(...elt_named("label", ...), "future-plan-test")) return(future::sequential(...))
+  future <- future::MultiprocessFuture(..., place = place)
+  class(future) <- c("RoostFuture", class(future))
+  if (!isTRUE(future$lazy)) future <- future::run(future)
+  invisible(future)
+}
+class(roost) <- c("roost", "multiprocess", "future", "function")
+attr(roost, "init") <- TRUE
+attr(roost, "tweakable") <- c("pool", "workers", "queue", "timeout", "crash_limit", "priority", "cpus", "memory", "labels")
+
+# One of the dots, without looking at the others: an expression may be among them.
+...elt_named <- function(name, ...) {
+  at <- match(name, names(substitute(list(...)))[-1L])
+  if (!is.na(at)) ...elt(at)
+}
+
+# Where futures go, and under which rules.
+future_place <- function(pool, workers, queue, timeout, crash_limit, priority, cpus, memory, labels) {
+  session <- session_of(pool)
+  check_session(session)
+  whole <- function(value, name) {
+    if (is.function(value)) value <- value()
+    if (is.null(value)) return(NULL)
+    if (!is.numeric(value) || length(value) != 1L || is.na(value) || value < 1) fail("`", name, "` must be a number, 1 or more.")
+    value
+  }
+  list(session = session, workers = whole(workers, "workers"), queue = whole(queue, "queue"), cpus = cpus,
+       policy = policy(timeout = timeout, crash_limit = crash_limit, priority = priority, cpus = cpus, memory = memory,
+                       labels = labels))
+}
+
+RoostFutureBackend <- function(..., pool = NULL, workers = NULL, queue = NULL, timeout = NULL, crash_limit = 3L, priority = 0,
+                               cpus = 1, memory = NULL, labels = NULL) {
+  place <- future_place(pool, workers, queue, timeout, crash_limit, priority, cpus, memory, labels)
+  make <- getExportedValue("future", "MultiprocessFutureBackend")
+  backend <- make(..., place = place, workers = workers, reg = paste0("roost-", place$session$port))
+  backend[["futureClasses"]] <- c("RoostFuture", backend[["futureClasses"]])
+  class(backend) <- c("RoostFutureBackend", class(backend))
+  backend
+}
+attr(roost, "factory") <- RoostFutureBackend
+
+# ---- launching ----
+
+run_roost_future <- function(future, ...) {
+  if (future[["state"]] != "created")
+    stop(future::FutureError(paste0("A future (", label_of(future), ") can only be launched once."), future = future))
+  launch_future(future, future[["place"]])
+}
+
+launch_on_backend <- function(backend, future, ...) {
+  future[["place"]] <- backend[["place"]]
+  future <- launch_future(future, backend[["place"]])
+  add_count(backend, "launched")
+  future
+}
+
+launch_future <- function(future, place) {
+  session <- place$session
+  payload <- future_payload(future)
+  make_room(place)
+  rules <- c(place$policy, list(live = relays_live(future)))
+  rules$label <- if (is.null(future[["label"]])) "future" else as.character(future[["label"]])
+  common <- list(fun = run_future, args = list(shared = payload$shared), globals = NULL, packages = NULL, options = list(),
+                 return_seed = FALSE)
+  answer <- tell_as_future_error(future, submit(session, list(payload$task), common, rules))$control
+  future[["job"]] <- new_job(session, answer$job, answer$n, owned = TRUE)
+  future[["state"]] <- "running"
+  session$futures <- c(session$futures, list(future))
+  invisible(future)
+}
+
+# A pool has a queue, so that a node that joins later finds work and a slot that becomes free has its next task at hand:
+# launching waits only so that the queue does not grow without end.
+make_room <- function(place) {
+  session <- place$session
+  if (length(session$futures) < queue_min && is.null(place$queue)) return()
+  most <- if (is.null(place$queue)) max(queue_min, queue_factor * count_workers(place)) else place$queue
+  pause <- 0.01
+  while (length(session$futures) >= most && length(unresolved(session)) >= most) {
+    Sys.sleep(pause)
+    pause <- min(0.5, pause * 1.5)
+  }
+}
+
+# The session's futures that have not ended, as far as the pool knows now.
+unresolved <- function(session) {
+  for (future in session$futures) tryCatch(has_ended(future), FutureError = function(e) strike_off(future))
+  session$futures
+}
+
+strike_off <- function(future) {
+  session <- future[["job"]]$session
+  session$futures <- Filter(function(other) !identical(other, future), session$futures)
+}
+
+count_workers <- function(place) {
+  if (!is.null(place$workers)) return(place$workers)
+  nodes <- request(place$session, list(op = "nodes"))$control
+  slots <- sum(nodes$slots[nodes$state == "connected"])
+  max(1, floor(slots / max(1, place$cpus)))
+}
+
+count_free_workers <- function(place) max(0, count_workers(place) - length(unresolved(place$session)))
+
+# ---- asking ----
+
+resolved_roost_future <- function(x, run = TRUE, timeout = 0, ...) {
+  if (x[["state"]] == "created") {
+    if (!isFALSE(run)) future::run(x)
+    return(FALSE)
+  }
+  if (is.null(x[["result"]]) && !x[["state"]] %in% over && !has_ended(x, if (is.null(timeout)) 0 else timeout)) return(FALSE)
+  if (isTRUE(x[["earlySignal"]])) NextMethod()
+  TRUE
+}
+
+over <- c("finished", "failed", "interrupted", "canceled")
+
+# Has its job ended? Relays the conditions that its task signalled.
+has_ended <- function(future, timeout = 0) {
+  job <- future[["job"]]
+  if (isTRUE(job$ended)) return(TRUE)
+  answer <- tell_as_future_error(future, ask(job, "wait", timeout = as.double(timeout), more = future_watcher))
+  job$ended <- isTRUE(answer$control$ended)
+  if (job$ended) strike_off(future)
+  job$ended
+}
+
+result_roost_future <- function(future, ...) {
+  if (future[["state"]] == "created") future <- future::run(future)
+  if (is.null(future[["result"]])) fetch_result(future)
+  result <- future[["result"]]
+  if (inherits(result, "FutureError")) stop(result)
+  result
+}
+
+fetch_result <- function(future) {
+  if (future[["state"]] == "canceled") return(settle(future, future_error(future, "canceled", "was cancelled")))
+  job <- future[["job"]]
+  answer <- tell_as_future_error(future, ask(job, "collect", wait = TRUE, progress = FALSE, forget = TRUE,
+                                             more = future_watcher))
+  job$forgotten <- TRUE
+  job$ended <- TRUE
+  strike_off(future)
+  add_count(future[["backend"]], "finished")
+  outcomes <- read_outcomes(answer)
+  error <- task_errors(outcomes, 1L)[[1L]]
+  if (!is.null(error)) return(settle(future, error_of_task(future, error)))
+  result <- outcomes$values[[1L]]
+  if (inherits(result, "FutureResult")) {
+    future[["result"]] <- result
+    future[["state"]] <- "finished"
+  } else if (inherits(result, "FutureError")) settle(future, result)
+  else settle(future, future_error(future, "failed", paste0("gave ", describe(result), " instead of a FutureResult")))
+}
+
+settle <- function(future, error) {
+  future[["result"]] <- error
+  if (!future[["state"]] %in% c("canceled", "interrupted")) future[["state"]] <- "failed"
+  error
+}
+
+# ---- conditions ----
+
+# Does the worker send conditions of class immediateCondition while the future runs?
+relays_live <- function(future) {
+  classes <- future[["conditions"]]
+  immediate <- if (is.null(attr(classes, "immediateConditionClasses"))) getOption("future.relay.immediate", "immediateCondition")
+  else attr(classes, "immediateConditionClasses")
+  length(classes) > 0L && "immediateCondition" %in% immediate && all(immediate %in% c("immediateCondition", "progression"))
+}
+
+# Package 'future' notes on the worker what was signalled at once, and does not signal it again.
+future_watcher <- function(control, blob) {
+  if (is.null(control$task) || !length(blob)) return()
+  condition <- restore_item(blob)
+  if (inherits(condition, "warning")) warning(condition)
+  else if (inherits(condition, "message")) message(condition)
+  else signalCondition(condition)
+}
+
+# ---- errors ----
+
+label_of <- function(future) if (is.null(future[["label"]])) "<none>" else sQuote(future[["label"]], FALSE)
+
+# What went wrong with the pool, as users of futures expect it.
+tell_as_future_error <- function(future, expr) tryCatch(expr, roost_error = function(e) {
+  error <- future_error(future, "failed", paste0("is lost: ", conditionMessage(e)))
+  error$task_error <- e
+  stop(settle(future, error))
+})
+
+future_error <- function(future, state, text) {
+  kind <- switch(state, canceled = "FutureCanceledError", interrupted = "FutureInterruptError", "FutureError")
+  make <- if (kind %in% getNamespaceExports("future")) getExportedValue("future", kind) else future::FutureError
+  future[["state"]] <- state
+  make(paste0("The future (", label_of(future), ") ", text), future = future)
+}
+
+# The worker did not make a FutureResult: the post-mortem says why.
+error_of_task <- function(future, error) {
+  post <- error$post_mortem
+  limit <- future[["place"]]$policy$timeout
+  where <- if (known(post$node)) paste0(" on node ", post$node)
+  made <- if (error$state == "cancelled") future_error(future, "canceled", "was cancelled")
+  else if (is.null(error$condition)) future_error(future, "interrupted", paste0("has no result", where, ": ", death(post)))
+  else if (inherits(error$condition, "roost_interrupted")) future_error(future, "interrupted", paste0(
+    "was interrupted", where, if (!is.null(limit)) paste0(", where it may take ", limit, " s")))
+  else future_error(future, "failed", paste0("could not be evaluated", where, ": ", first_words(error$condition)))
+  made$task_error <- error
+  made
+}
+
+# ---- the newer interface ----
+
+list_on_backend <- function(backend, ...) {
+  futures <- backend[["place"]]$session$futures
+  table <- data.frame(
+    counter = vapply(futures, function(future) suppressWarnings(as.integer(future[["uuid"]][2L])), 0L),
+    start = vapply(futures, function(future) as.double(c(future[["start"]], NA)[1L]), 0),
+    label = vapply(futures, function(future) as.character(c(future[["label"]], NA)[1L]), ""),
+    resolved = vapply(futures, function(future) tryCatch(has_ended(future), FutureError = function(e) TRUE), NA))
+  table$future <- lapply(futures, list)
+  table
+}
+
+interrupt_on_backend <- function(backend, future, ...) {
+  if (isTRUE(backend[["interrupts"]])) interrupt_future(future)
+  future
+}
+
+# An interrupt first, which lets the worker live; the node kills it when the task does not heed.
+interrupt_future <- function(future) {
+  if (!future[["state"]] %in% "running" || !is.null(future[["result"]])) return(future)
+  tell_as_future_error(future, ask(future[["job"]], "cancel", kill = FALSE))
+  strike_off(future)
+  future[["state"]] <- "interrupted"
+  future
+}
+
+# cancel() of this package, given a future.
+cancel_future <- function(future, ...) {
+  if ("cancel" %in% getNamespaceExports("future")) return(getExportedValue("future", "cancel")(future, ...))
+  if (inherits(future, "RoostFuture") && interrupt_future(future)[["state"]] == "interrupted") future[["state"]] <- "canceled"
+  invisible(future)
+}
+
+# The pool is the user's: it stays.
+stop_on_backend <- function(backend, interrupt = TRUE, ...) {
+  session <- backend[["place"]]$session
+  if (interrupt && session$open) for (future in session$futures) cancel_future(future)
+  session$futures <- list()
+  TRUE
+}
+
+add_count <- function(backend, what) {
+  counts <- backend[["counters"]]
+  if (what %in% names(counts)) {
+    counts[what] <- counts[what] + 1L
+    backend[["counters"]] <- counts
+  }
+}
+
+# ---- registering ----
+
+is_modern <- function() utils::packageVersion("future") >= "1.40.0"
+
+register_future <- function(...) {
+  future <- asNamespace("future")
+  method <- function(generic, class, fun)
+    if (exists(generic, envir = future, mode = "function")) registerS3method(generic, class, fun, envir = future)
+  method("resolved", "RoostFuture", resolved_roost_future)
+  method("result", "RoostFuture", result_roost_future)
+  method("cancel", "roost_job", function(x, ...) cancel(x, ...))
+  if (is_modern()) {
+    method("launchFuture", "RoostFutureBackend", launch_on_backend)
+    method("listFutures", "RoostFutureBackend", list_on_backend)
+    method("interruptFuture", "RoostFutureBackend", interrupt_on_backend)
+    method("stopWorkers", "RoostFutureBackend", stop_on_backend)
+    method("nbrOfWorkers", "RoostFutureBackend", function(evaluator) count_workers(evaluator[["place"]]))
+    method("nbrOfFreeWorkers", "RoostFutureBackend", function(evaluator, background = FALSE, ...)
+      count_free_workers(evaluator[["place"]]))
+  } else {
+    method("run", "RoostFuture", run_roost_future)
+    method("getExpression", "RoostFuture", expression_of_future)
+    method("nbrOfWorkers", "roost", function(evaluator) count_workers(place_of_strategy(evaluator)))
+    method("nbrOfFreeWorkers", "roost", function(evaluator, background = FALSE, ...)
+      count_free_workers(place_of_strategy(evaluator)))
+  }
+}
+
+place_of_strategy <- function(strategy) {
+  given <- formals(strategy)
+  names <- setdiff(names(formals(future_place)), "")
+  settings <- lapply(stats::setNames(nm = names), function(name) {
+    value <- if (name %in% names(given)) given[[name]] else formals(roost)[[name]]
+    if (is.call(value)) eval(value, baseenv()) else value
+  })
+  do.call(future_place, settings)
+}

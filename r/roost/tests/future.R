@@ -1,0 +1,122 @@
+library(roost)
+if (!roost_available()) { cat("the program roost is not here: nothing is tested\n"); quit("no") }
+options(warn = 1)
+
+# future
+if (!requireNamespace("future", quietly = TRUE)) {
+  cat("PACKAGE future IS NOT INSTALLED: plan(roost) IS NOT TESTED\n")
+  quit("no")
+}
+suppressMessages(library(future))
+cat("future", format(packageVersion("future")), "\n")
+cancel <- roost::cancel
+pool <- pool_local(workers = 2)
+plan(roost, pool = pool)
+stopifnot(nbrOfWorkers() == 2, nbrOfFreeWorkers() == 2)
+caught <- function(expr) tryCatch(expr, error = identity)
+
+# Values, globals, packages, visibility, lazy futures.
+a <- 2; double <- function(x) x * a
+f <- future(double(21))
+stopifnot(inherits(f, "RoostFuture"), identical(value(f), 42), resolved(f), identical(value(f), 42))
+x %<-% { b <- 4; b + a }
+stopifnot(identical(x, 6), !exists("b"))
+lazy <- future(a + 1, lazy = TRUE)
+a <- 100
+stopifnot(identical(value(lazy), 3))
+a <- 2
+stopifnot(identical(value(future(splines::bs(1:9)))[1, 1], splines::bs(1:9)[1, 1]))
+large <- as.double(1:2e4)
+stopifnot(identical(value(future(c(sum(large), a))), c(sum(large), 2)))
+value(future(left_behind <<- 1))
+stopifnot(!any(unlist(value(lapply(1:4, function(i) future(exists("left_behind")))))))
+
+# Nothing blocks but value().
+seconds <- system.time({
+  slow <- lapply(1:6, function(i) future({ Sys.sleep(0.5); i }))
+  done <- resolved(slow[[6]])
+})[["elapsed"]]
+stopifnot(!done, nbrOfFreeWorkers() == 0, identical(unlist(value(slow)), 1:6), nbrOfFreeWorkers() == 2)
+
+# Output and conditions, in order, then the error.
+f <- future({ cat("printed\n"); message("one"); warning("two"); message("three"); stop("four") })
+seen <- character()
+note <- function(c) seen <<- c(seen, trimws(conditionMessage(c)))
+output <- capture.output(e <- tryCatch(withCallingHandlers(value(f),
+  message = function(m) { note(m); invokeRestart("muffleMessage") },
+  warning = function(w) { note(w); invokeRestart("muffleWarning") }), error = identity))
+stopifnot(identical(output, "printed"), identical(seen, c("one", "two", "three")), inherits(e, "simpleError"),
+          conditionMessage(e) == "four")
+stopifnot(identical(capture.output(value(future({ print("no"); 1 }, stdout = FALSE)))[1], "[1] 1"))
+stopifnot(identical(value(future({ message("no"); 1 }, conditions = NULL)), 1))
+
+# Live: while it runs, once.
+f <- future({
+  message(structure(class = c("immediateCondition", "message", "condition"), list(message = "live", call = NULL)))
+  Sys.sleep(2)
+  Sys.time()
+})
+heard <- list()
+withCallingHandlers({ end <- value(f); value(f) },
+                    message = function(m) { heard[[length(heard) + 1L]] <<- Sys.time(); invokeRestart("muffleMessage") })
+stopifnot(length(heard) == 1L, heard[[1]] < end)
+f <- future({ signalCondition(structure(class = c("immediateCondition", "condition"), list(message = "bare", call = NULL))); 1 })
+bare <- 0
+withCallingHandlers({ while (!resolved(f)) Sys.sleep(0.05); value(f) }, immediateCondition = function(c) bare <<- bare + 1)
+stopifnot(bare == 1)
+
+# Random numbers: those of any other plan; the session's generator moves as future says.
+draw <- function() { set.seed(1); c(unlist(value(lapply(1:3, function(i) future(rnorm(1), seed = TRUE)))), runif(1)) }
+there <- draw()
+plan(sequential); here <- draw(); plan(roost, pool = pool)
+stopifnot(identical(there, here))
+set.seed(2); before <- .Random.seed; value(future(1)); stopifnot(identical(.Random.seed, before))
+stopifnot(inherits(tryCatch(value(future(rnorm(1))), warning = identity), "RngFutureWarning"))
+
+# What can go wrong.
+e <- caught(value(future(tools::pskill(Sys.getpid(), 9L), label = "deadly")))
+stopifnot(inherits(e, "FutureError"), grepl("deadly.*R process", conditionMessage(e)), e$task_error$state == "held",
+          e$task_error$post_mortem$signal == 9L)
+f <- future(Sys.sleep(60))
+Sys.sleep(0.5)
+cancel(f)
+stopifnot(resolved(f), inherits(caught(value(f)), "FutureError"), grepl("cancelled", conditionMessage(caught(value(f)))))
+stopifnot(identical(value(future(1)), 1))
+if ("cancel" %in% getNamespaceExports("future")) {
+  job <- async_lapply(pool, 1:2, function(i) Sys.sleep(60))
+  future::cancel(job)
+  stopifnot(wait(job, timeout = 30, progress = FALSE))
+}
+plan(roost, pool = pool, timeout = 1, workers = 5)
+stopifnot(nbrOfWorkers() == 5, inherits(caught(value(future(Sys.sleep(60)))), "FutureError"))
+plan(roost, pool = pool, queue = 2)
+stopifnot(identical(unlist(value(lapply(1:5, function(i) future(i)))), 1:5))
+stopifnot(inherits(caught(plan(roost, pool = pool, timeout = "soon")), "roost_error"))
+
+# The pool's secret does not travel.
+plan(roost, pool = pool)
+f <- future(1, lazy = TRUE)
+f <- future(sys.calls())
+calls <- serialize(value(f), NULL, ascii = TRUE)
+stopifnot(!grepl(pool[[1]]$session$secret, rawToChar(calls), fixed = TRUE))
+
+# future.apply
+if (requireNamespace("future.apply", quietly = TRUE)) {
+  apply_there <- function() { set.seed(3); future.apply::future_sapply(1:7, function(i) c(i * a, rnorm(1)), future.seed = TRUE) }
+  there <- apply_there()
+  plan(sequential)
+  stopifnot(identical(there, apply_there()))
+}
+
+# Another pool; a pool that is gone.
+plan(sequential)
+other <- pool_local(workers = 1)
+plan(roost, pool = other)
+stopifnot(nbrOfWorkers() == 1)
+plan(roost, pool = pool)
+stopifnot(nbrOfWorkers() == 2)
+close(other)
+close(pool)
+e <- caught(value(future(1)))
+stopifnot(inherits(e, c("FutureError", "roost_pool_error"), which = FALSE), grepl("closed", conditionMessage(e)))
+plan(sequential)
