@@ -13,7 +13,7 @@ extension Scheduler {
         to query: Query, _ session: SessionID, at now: Instant, into effects: inout Effects
     ) -> Reply {
         switch query {
-        case .pool: return .pool(snapshot(at: now))
+        case .pool: return .pool(veiled(snapshot(at: now), for: session))
         case .jobs: return .jobs(jobSnapshots(at: now))
         case .job(let selector):
             let slots = select(selector, session)
@@ -182,6 +182,19 @@ extension Scheduler {
             nodes: (0..<nodes.end).filter { nodes.isUsed($0) }.map { nodes[$0].snapshot(at: now) }
                 .sorted { ($0.name, $0.id) < ($1.name, $1.id) },
             jobs: jobSnapshots(at: now), counters: counters)
+    }
+
+    /// Who knows a session's whole name could take it; of others' sessions the half is shown that people are shown.
+    private func veiled(_ snapshot: PoolSnapshot, for session: SessionID) -> PoolSnapshot {
+        var snapshot = snapshot
+        for node in snapshot.nodes.indices {
+            for worker in snapshot.nodes[node].status.workers.indices {
+                let served = snapshot.nodes[node].status.workers[worker].session
+                if served == session { continue }
+                snapshot.nodes[node].status.workers[worker].session.rawValue = served.rawValue & ~0xFFFF_FFFF
+            }
+        }
+        return snapshot
     }
 
     private func jobSnapshots(at now: Instant) -> [JobSnapshot] {

@@ -138,7 +138,17 @@ extension Dice {
     }
 
     mutating func status() -> NodeStatus {
-        NodeStatus(queued: number(), running: number(), unacknowledged: number(), milliLoad: number())
+        NodeStatus(
+            queued: number(), running: number(), unacknowledged: number(), milliLoad: number(),
+            workers: many(3) { $0.worker() })
+    }
+
+    mutating func worker() -> WorkerSnapshot {
+        WorkerSnapshot(
+            processID: number(), session: SessionID(rawValue: flag() ? 0 : next()), seat: number(),
+            state: WorkerSnapshot.State.allCases[roll(0...3)],
+            task: maybe { TaskID(job: $0.job(), index: $0.number()) }, seconds: Double(roll(0...9)) / 7,
+            memoryBytes: number(), tasksDone: number())
     }
 
     mutating func jobSnapshot() -> JobSnapshot {

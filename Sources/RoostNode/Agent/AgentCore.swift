@@ -224,6 +224,9 @@ package final class AgentCore {
                 self.machine.apply(
                     .loadMeasured(milliLoad: UInt32(load * 1000)), at: RoostModel::Clock.now(), into: &self.actions)
             }
+            if let r = self.r {
+                self.machine.apply(.workersChanged(r.snapshots()), at: RoostModel::Clock.now(), into: &self.actions)
+            }
             self.apply(.deadlinePassed)
         }
     }

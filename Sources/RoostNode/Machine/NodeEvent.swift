@@ -18,6 +18,8 @@ package enum NodeEvent: Sendable {
     /// A second SIGTERM: stop at once.
     case stopRequested(reason: String)
     case loadMeasured(milliLoad: UInt32)
+    /// The processes that outlive their tasks, as they are now.
+    case workersChanged([WorkerSnapshot])
     case deadlinePassed
 }
 

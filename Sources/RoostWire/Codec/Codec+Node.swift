@@ -86,6 +86,7 @@ extension NodeStatus {
         writer.varint(2, running)
         writer.varint(3, unacknowledged)
         writer.varint(4, milliLoad)
+        for worker in workers { writer.nested(5) { worker.encode(into: &$0) } }
     }
 
     init(_ reader: inout ProtobufReader) throws(WireFault) {
@@ -96,6 +97,9 @@ extension NodeStatus {
             case 2: running = try reader.unsigned(field)
             case 3: unacknowledged = try reader.unsigned(field)
             case 4: milliLoad = try reader.unsigned(field)
+            case 5:
+                guard workers.count < Limits.workersPerNode else { throw .tooLong(field: 5) }
+                workers.append(try reader.nested(field, WorkerSnapshot.init))
             default: try reader.skip(field)
             }
         }
