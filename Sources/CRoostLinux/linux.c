@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/statfs.h>
@@ -40,7 +41,22 @@ int roost_pipe(int ends[2], int nonblocking) {
     return fcntl(ends[nonblocking], F_SETFL, O_NONBLOCK);
 }
 
+void roost_widen_pipe(int end, int bytes) { (void)fcntl(end, F_SETPIPE_SZ, bytes); }
+
 int roost_memory_file(const char *name) { return (int)syscall(SYS_memfd_create, name, 1U /* close on exec */); }
+int roost_unnamed_file(const char *directory) {
+    int file = open(directory, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    if (file >= 0 || (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL)) return file;
+    // Not every file system makes files without a name.
+    char name[4096];
+    if (snprintf(name, sizeof name, "%s/roost-XXXXXX", directory) >= (int)sizeof name) {
+        errno = ENAMETOOLONG;
+        return -1;
+    }
+    file = mkostemp(name, O_CLOEXEC);
+    if (file >= 0) unlink(name);
+    return file;
+}
 
 int roost_affinity_count(void) {
     // The kernel refuses a mask shorter than its own, so it grows until it is taken.

@@ -6,19 +6,23 @@ import Synchronization
 ///
 /// The lock is held for a few lines; continuations are resumed outside it.
 final class JobSink: Sendable {
+    typealias OutcomesHandler = @Sendable (Result<OutcomeBatch, RoostError>) -> Void
+    private typealias BatchReader = CheckedContinuation<Bool, Never>
+    private typealias Waiter = CheckedContinuation<Void, Never>
+
     private struct State {
         var batches: Deque<OutcomeBatch> = []
         /// Who waits for a batch; told whether somebody else waited first.
-        var reader: CheckedContinuation<Bool, Never>?
-        var endWaiters: [CheckedContinuation<Void, Never>] = []
-        var roomWaiters: [CheckedContinuation<Void, Never>] = []
+        var reader: BatchReader?
+        var endWaiters: [Waiter] = []
+        var roomWaiters: [Waiter] = []
         var progress: JobProgress
         var end: Result<JobProgress, RoostError>?
         var number: UInt32?
         /// Arguments appended and not yet said to be welcome.
         var appendedBytes = 0
         /// Takes batches in place of a reader, and the failure that ends them.
-        var onOutcomes: (@Sendable (Result<OutcomeBatch, RoostError>) -> Void)?
+        var onOutcomes: OutcomesHandler?
         var onOutput: (@Sendable (OutputChunk) -> Void)?
         var earlyOutput: [OutputChunk] = []
         var onProgress: (@Sendable (JobProgress) -> Void)?
@@ -42,7 +46,7 @@ final class JobSink: Sendable {
     }
 
     /// Hands what comes to `handler`, on the event loop, where this is called too: so nothing overtakes anything.
-    func onOutcomes(_ handler: @escaping @Sendable (Result<OutcomeBatch, RoostError>) -> Void) {
+    func onOutcomes(_ handler: @escaping OutcomesHandler) {
         let (early, end) = state.withLock { state in
             state.onOutcomes = handler
             defer { state.batches = [] }
@@ -70,12 +74,9 @@ final class JobSink: Sendable {
     }
 
     func end(_ result: Result<JobProgress, RoostError>) {
-        let isFirst = state.withLock { state in
-            defer { state.end = state.end ?? result }
-            return state.end == nil
-        }
-        guard isFirst else { return }
         let (handler, reader, waiters) = state.withLock { state in
+            guard state.end == nil else { return (nil as OutcomesHandler?, nil as BatchReader?, [] as [Waiter]) }
+            state.end = result
             if case .success(let progress) = result { state.progress = progress }
             defer {
                 state.reader = nil

@@ -19,6 +19,8 @@ package enum BridgeLimits {
     package static let conditionBytes = 16 << 20
     /// Between two answers that say how far a job is.
     package static let progressMilliseconds: Int64 = 200
+    /// How long a job that `run` made may take before R is told its name.
+    package static let announceMilliseconds: Int64 = 20
     /// How old the number of nodes and slots in them may be.
     package static let snapshotSeconds: Double = 2
     /// Up to so many bytes and tasks, cutting and joining are done at once, where the connections are served.

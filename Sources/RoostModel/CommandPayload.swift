@@ -9,6 +9,9 @@ public struct CommandCommon: Hashable, Sendable {
     /// Of each of stdout and stderr, how much is kept with the outcome: first and last bytes.
     public var outputHeadBytes: Int
     public var outputTailBytes: Int
+    /// Of a job whose output is streamed: only what goes beyond the head is, with the head first. So what is small comes
+    /// once, with the outcome.
+    public var streamsLargeOnly: Bool
 
     /// An environment variable.
     public struct Variable: Hashable, Sendable {
@@ -19,13 +22,15 @@ public struct CommandCommon: Hashable, Sendable {
 
     public init(
         inheritsEnvironment: Bool = false, environment: [Variable] = [], workingDirectory: String? = nil,
-        outputHeadBytes: Int = Limits.outputHeadBytes, outputTailBytes: Int = Limits.outputTailBytes
+        outputHeadBytes: Int = Limits.outputHeadBytes, outputTailBytes: Int = Limits.outputTailBytes,
+        streamsLargeOnly: Bool = false
     ) {
         self.inheritsEnvironment = inheritsEnvironment
         self.environment = environment
         self.workingDirectory = workingDirectory
         self.outputHeadBytes = outputHeadBytes
         self.outputTailBytes = outputTailBytes
+        self.streamsLargeOnly = streamsLargeOnly
     }
 }
 

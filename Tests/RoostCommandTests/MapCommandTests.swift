@@ -44,6 +44,8 @@ struct MapCommandTests {
         Line("echo", input: ""),
         Line("-k", "yes {} | head -n 400000 | md5sum", ":::", "a", "b"),
         Line("-k", "yes {} | head -n 900000", ":::", "a", "b"),
+        Line("-k", "-j4", "--tag", "seq {}; seq {} >&2", ":::", "300000", "400000", "3"),
+        Line("-k", "-j4", "--line-buffer", "seq {}", ":::", "900000", "400000", "3"),
     ]
 
     @Test("What is printed and the exit status", arguments: lines)
@@ -135,6 +137,15 @@ struct MapProgramTests {
         let roost = ShellQuoting.word(Programs.roost)
         #expect(try programs.shell("\(roost) map --no-progress echo ::: a >/dev/full 2>.err") == 255)
         #expect(text(try #require(programs.directory?.read(".err"))).contains("No space left on device"))
+    }
+
+    @Test("Large output that cannot be kept until it is printed is said, and ends with 255; small needs no room")
+    func noPlaceToKeep() throws {
+        let programs = Programs()
+        let roost = "TMPDIR=no/such/place \(ShellQuoting.word(Programs.roost)) map --no-progress"
+        #expect(try programs.shell("\(roost) seq ::: 1000000 >.out 2>.err") == 255)
+        #expect(text(try #require(programs.directory?.read(".err"))).contains("cannot keep a task's output in no/such/place"))
+        #expect(try programs.shell("\(roost) seq ::: 1000 >.out 2>.err") == 0)
     }
 
     @Test("Tasks know their job, number, attempt and slot; nothing comes on standard input")

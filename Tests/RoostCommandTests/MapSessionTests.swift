@@ -338,19 +338,21 @@ struct MapSessionTests {
             if Bool.random(using: &random) { facts.append(.outcomes([outcome])) }
         }
         facts.shuffle(using: &random)
-        var printed = ""
+        var paper = Paper()
         var logged: [Int] = []
         var finishes: [Int32] = []
         for fact in facts {
             for action in player.play(fact) {
                 switch action {
-                case .write(let write): printed += text(write.bytes)
+                case .write(let write): paper.take([write])
                 case .appendJoblog(let line): logged.append(JoblogLine.parse(line[...])?.sequence ?? 0)
                 case .finish(let status): finishes.append(status.rawValue)
                 default: break
                 }
             }
         }
+        let printed = paper.text()
+        #expect(paper.keepsNothing)
         #expect(finishes == [0])
         #expect(logged.sorted() == Array(1...count))
         if isOrdered {

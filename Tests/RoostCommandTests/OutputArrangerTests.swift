@@ -17,6 +17,7 @@ struct OutputArrangerTests {
         _ mode: OutputArranger.Mode, ordered: Bool = false, tagged: Bool = false, _ steps: Step...
     ) -> [String] {
         var arranger = OutputArranger(mode: mode, isOrdered: ordered)
+        var paper = Paper()
         return steps.map { step in
             var writes: [OutputWrite] = []
             func tag(_ index: Int) -> [UInt8] { tagged ? bytes("t\(index)|") : [] }
@@ -29,7 +30,9 @@ struct OutputArrangerTests {
                     stdout: CapturedOutput(head: bytes(content)),
                     stderr: CapturedOutput(), into: &writes)
             }
-            return text(writes.flatMap(\.bytes))
+            let before = paper.printed[.stdout]?.count ?? 0
+            paper.take(writes)
+            return text((paper.printed[.stdout] ?? []).dropFirst(before))
         }
     }
 
@@ -40,7 +43,7 @@ struct OutputArrangerTests {
 
     @Test("Grouped: a task's output at its end, stdout before stderr")
     func grouped() {
-        #expect(play(.grouped, .piece(0, 0, "x"), .end(1, "b\n"), .end(0, "a\n")) == ["", "b\n", "a\n"])
+        #expect(play(.grouped, .piece(0, 0, "a"), .end(1, "b\n"), .end(0, "a\n")) == ["", "b\n", "a\n"])
         var arranger = OutputArranger(mode: .grouped, isOrdered: false)
         var writes: [OutputWrite] = []
         _ = arranger.ended(
@@ -130,24 +133,85 @@ struct OutputArrangerTests {
         #expect(text(writes.flatMap(\.bytes)) == "head............tail")
     }
 
-    @Test("Live output held for later tasks is bounded; what is dropped is printed at the end")
+    @Test("Grouped: what comes while the task runs is kept, with its tags, and printed with the rest at its end")
+    func kept() {
+        var arranger = OutputArranger(mode: .grouped, isOrdered: true)
+        var (paper, writes) = (Paper(), [OutputWrite]())
+        let tag = bytes("t|")
+        arranger.chunk(chunk(1, 0, "one\nt"), tag: tag, into: &writes)
+        arranger.chunk(chunk(1, 0, "e", .stderr), tag: tag, into: &writes)
+        arranger.chunk(chunk(1, 5, "wo\nth"), tag: tag, into: &writes)
+        arranger.chunk(chunk(1, 5, "wo\nth"), tag: tag, into: &writes)
+        paper.take(writes)
+        #expect(paper.printed.isEmpty)
+        writes = []
+        let whole = CapturedOutput(head: bytes("one"), tail: bytes("\nthree\n"), totalBytes: 14)
+        #expect(
+            arranger.ended(
+                index: 1, sequence: 2, attempt: 1, tag: tag, stdout: whole, stderr: CapturedOutput(head: bytes("e")),
+                into: &writes) == [])
+        #expect(
+            arranger.ended(
+                index: 0, sequence: 1, attempt: 1, tag: tag, stdout: CapturedOutput(head: bytes("zero\n")),
+                stderr: CapturedOutput(), into: &writes) == [0, 1])
+        paper.take(writes)
+        #expect(paper.text() == "t|zero\nt|one\nt|two\nt|three\n")
+        #expect(paper.text(.stderr) == "t|e")
+        #expect(paper.keepsNothing)
+    }
+
+    @Test("What was kept of an attempt that was made again is not printed")
+    func keptAttempts() {
+        var arranger = OutputArranger(mode: .grouped, isOrdered: false)
+        var (paper, writes) = (Paper(), [OutputWrite]())
+        arranger.chunk(chunk(0, 0, "old"), tag: [], into: &writes)
+        arranger.chunk(chunk(0, 0, "ne", attempt: 2), tag: [], into: &writes)
+        arranger.chunk(chunk(0, 3, "er"), tag: [], into: &writes)
+        _ = arranger.ended(
+            index: 0, sequence: 1, attempt: 2, tag: [], stdout: CapturedOutput(head: bytes("new")),
+            stderr: CapturedOutput(), into: &writes)
+        arranger.chunk(chunk(1, 0, "old"), tag: [], into: &writes)
+        _ = arranger.ended(
+            index: 1, sequence: 2, attempt: 2, tag: [], stdout: CapturedOutput(head: bytes("er")),
+            stderr: CapturedOutput(), into: &writes)
+        paper.take(writes)
+        #expect(paper.text() == "newer")
+        #expect(paper.keepsNothing)
+    }
+
+    @Test("Live output held for later tasks is bounded; beyond that it is kept, and nothing is lost")
     func bounded() {
         var arranger = OutputArranger(mode: .lines, isOrdered: true)
-        var writes: [OutputWrite] = []
-        let piece = String(repeating: "x", count: 1 << 20) + "\n"
+        var (paper, writes) = (Paper(), [OutputWrite]())
+        func flush() {
+            paper.take(writes)
+            writes = []
+        }
+        let size = 1 << 20
         for number in 0..<80 {
-            arranger.chunk(chunk(1, number * piece.utf8.count, piece), tag: [], into: &writes)
+            let line = [UInt8](repeating: UInt8(33 + number), count: size - 1) + [UInt8(ascii: "\n")]
+            arranger.chunk(
+                MapChunk(index: 1, stream: .stdout, offset: number * size, bytes: line), tag: [], into: &writes)
+            flush()
         }
         #expect(arranger.heldBytes <= MapLimits.heldOutputBytes)
-        #expect(writes.isEmpty)
+        #expect(paper.printed.isEmpty)
         _ = arranger.ended(
             index: 0, sequence: 1, attempt: 1, tag: [], stdout: CapturedOutput(), stderr: CapturedOutput(),
             into: &writes)
+        // From now on it is live.
+        arranger.chunk(chunk(1, 80 * size, "last\nwords"), tag: [], into: &writes)
+        flush()
+        #expect(paper.printed[.stdout]?.count == 80 * size + 5)
         _ = arranger.ended(
-            index: 1, sequence: 2, attempt: 1, tag: [], stdout: CapturedOutput(head: bytes("whole\n")),
-            stderr: CapturedOutput(),
+            index: 1, sequence: 2, attempt: 1, tag: [],
+            stdout: CapturedOutput(tail: bytes("ds"), totalBytes: UInt64(80 * size + 10)), stderr: CapturedOutput(),
             into: &writes)
-        #expect(text(writes.flatMap(\.bytes)) == "whole\n")
-        #expect(arranger.heldBytes == 0)
+        flush()
+        let printed = paper.printed[.stdout] ?? []
+        #expect(printed.count == 80 * size + 10)
+        #expect((0..<80).allSatisfy { printed[$0 * size] == UInt8(33 + $0) && printed[($0 + 1) * size - 1] == 10 })
+        #expect(text(printed.suffix(10)) == "last\nwords")
+        #expect(arranger.heldBytes == 0 && paper.keepsNothing)
     }
 }

@@ -1,5 +1,6 @@
 import Glibc
 import RoostCommand
+import RoostModel
 import Testing
 
 /// Bytes of a text, for tests that speak bytes.
@@ -7,6 +8,29 @@ func bytes(_ text: String) -> [UInt8] { Array(text.utf8) }
 
 /// Text of bytes; what is no UTF-8 shows as U+FFFD.
 func text(_ bytes: some Sequence<UInt8>) -> String { String(decoding: Array(bytes), as: UTF8.self) }
+
+/// What a writer would have printed by now, and what it keeps for later.
+struct Paper {
+    private(set) var printed: [OutputChunk.Stream: [UInt8]] = [:]
+    private var kept: [Int: [OutputChunk.Stream: [UInt8]]] = [:]
+
+    mutating func take(_ writes: [OutputWrite]) {
+        for write in writes {
+            switch write.place {
+            case .output: printed[write.stream, default: []] += write.bytes
+            case .kept(let task): kept[task, default: [:]][write.stream, default: []] += write.bytes
+            case .printKept(let task, let endsLine):
+                let bytes = kept[task]?.removeValue(forKey: write.stream) ?? []
+                #expect(!bytes.isEmpty && endsLine == (bytes.last == UInt8(ascii: "\n")))
+                printed[write.stream, default: []] += bytes
+            case .dropKept(let task): #expect(kept[task]?.removeValue(forKey: write.stream) != nil)
+            }
+        }
+    }
+
+    func text(_ stream: OutputChunk.Stream = .stdout) -> String { RoostCommandTests.text(printed[stream] ?? []) }
+    var keepsNothing: Bool { kept.values.allSatisfy(\.isEmpty) }
+}
 
 /// A directory for one test, removed with everything in it when the test is over.
 final class TemporaryDirectory {

@@ -113,6 +113,40 @@ struct ProcessReactorTests {
         #expect(end?.stdout.text == String(decoding: stdout, as: UTF8.self))
     }
 
+    @Test func onlyWhatIsLargeIsStreamed() async throws {
+        let probe = try ReactorProbe()
+        var request = ProcessRequest.shell("echo small; seq 1 50000 >&2; exit 3")
+        request.headBytes = 100_000
+        request.tailBytes = 1000
+        request.streamsLargeOutput = true
+        probe.reactor.start(token: 1, request)
+        var streamed: [OutputChunk.Stream: [UInt8]] = [:]
+        var end: ProcessEnd?
+        while end == nil, let event = await probe.next() {
+            switch event {
+            case .output(_, let stream, let offset, let bytes):
+                #expect(offset == UInt64(streamed[stream]?.count ?? 0))
+                streamed[stream, default: []] += bytes
+            case .ended(_, let ended): end = ended
+            default: break
+            }
+        }
+        #expect(streamed[.stderr]?.count == 288_894)
+        #expect(end?.stderr.omittedBytes == 288_894 - 101_000)
+
+        request = .shell("seq 1 5000")
+        request.headBytes = 100_000
+        request.streamsLargeOutput = true
+        probe.reactor.start(token: 2, request)
+        while let event = await probe.next() {
+            if case .output = event { Issue.record("small output was streamed") }
+            if case .ended(2, let ended) = event {
+                #expect(ended.stdout.totalBytes == 23_893)
+                break
+            }
+        }
+    }
+
     @Test func aLateFollowerGetsWhatWasKept() async throws {
         let directory = try TemporaryDirectory()
         let fifo = directory.file("go")

@@ -58,8 +58,12 @@ int roost_close_range(unsigned int first, unsigned int last);
 const void *roost_find(const void *bytes, size_t count, const void *needle, size_t needle_count);
 /// A pipe, both ends closed on exec. `nonblocking`: 0 or 1, the end that never blocks; the other is as programs expect.
 int roost_pipe(int ends[2], int nonblocking);
+/// Makes a pipe hold so many bytes, if the system allows it.
+void roost_widen_pipe(int end, int bytes);
 /// A file in memory, closed on exec, that another process can open as /proc/PID/fd/N; or -1.
 int roost_memory_file(const char *name);
+/// A new file in `directory` to write and read, which goes with its last descriptor. -1: see errno.
+int roost_unnamed_file(const char *directory);
 /// How many CPUs the scheduler may put this process on, or -1.
 int roost_affinity_count(void);
 /// The magic number of the file system under `path`, or -1.

@@ -14,6 +14,8 @@ package struct JoinedOutcomes: Sendable {
     package var details: [UInt8]?
     package var postMortems: [Positioned] = []
 
+    package init() {}
+
     package static let pending: UInt8 = 4
 
     /// A post-mortem and the index of its task, from 1.

@@ -80,17 +80,25 @@ final class BridgeConnection: ChannelDuplexHandler {
     }
 
     private func pump(_ context: ChannelHandlerContext) {
-        while context.channel.isWritable, let first = outgoing.first, !isClosing {
-            let piece = first.prefix(BridgeLimits.writeAheadBytes)
-            var buffer = context.channel.allocator.buffer(capacity: piece.count)
+        while context.channel.isWritable, !outgoing.isEmpty, !isClosing {
+            context.write(wrapOutboundOut(gather(context.channel.allocator)), promise: nil)
+            context.flush()
+        }
+    }
+
+    /// What goes out in one call: a small answer whole, so that R wakes once; of a large one, a part.
+    private func gather(_ allocator: ByteBufferAllocator) -> ByteBuffer {
+        let size = min(BridgeLimits.writeAheadBytes, outgoing.reduce(0) { $0 + $1.count })
+        var buffer = allocator.buffer(capacity: size)
+        while buffer.readableBytes < size, let first = outgoing.first {
+            let piece = first.prefix(size - buffer.readableBytes)
             buffer.writeBytes(piece)
             if piece.count == first.count {
                 outgoing.removeFirst()
             } else {
                 outgoing[0] = first[piece.endIndex...]
             }
-            context.write(wrapOutboundOut(buffer), promise: nil)
-            context.flush()
         }
+        return buffer
     }
 }

@@ -31,6 +31,7 @@ extension BridgeServer {
         }
         follow(job)
         feed(cutter, into: job, closing: !isOpen)
+        endIfComplete(job)
         var answer = BridgeAnswer()
         answer.control.set("job", JobText.show(job.id))
         answer.control.set("n", Double(cutter.count))
@@ -60,7 +61,10 @@ extension BridgeServer {
         } else if closes {
             feed(nil, into: job, closing: true)
         }
-        if closes { job.isOpen = false }
+        if closes {
+            job.isOpen = false
+            endIfComplete(job)
+        }
         var answer = BridgeAnswer()
         answer.control.set("n", Double(job.outcomes.taskCount))
         if let seed = job.seed { answer.control.set("seed_next", integers: [seed.kind] + seed.next.integers) }
@@ -114,8 +118,7 @@ extension BridgeServer {
 
     private func fail(_ job: BridgeJob, _ failure: BridgeFailure) {
         if job.failure == nil { job.failure = failure }
-        job.isOver = true
-        wake(for: job)
+        end(job)
         quit(job)
     }
 
@@ -123,22 +126,40 @@ extension BridgeServer {
 
     /// Takes a job's outcomes as they come, until there are no more.
     func follow(_ job: BridgeJob) {
-        // Ends with the job; the end of the pool ends that.
+        let id = job.id
+        job.handle.onOutcomes { result in self.assumeIsolated { $0.took(result, of: id) } }
+        guard !job.isOwn else { return }
+        // How many tasks another's job has only its server knows. Ends with the job; the end of the pool ends that.
         Task {
-            do throws(RoostError) {
-                while let batch = try await job.handle.nextBatch() {
-                    // They are here now: the pool may let them go, whenever R comes for them.
-                    job.handle.used(batch.count)
-                    guard jobs[job.id] === job else { continue }
-                    job.outcomes.take(batch)
-                    wake(for: job)
-                }
-            } catch {
-                if job.failure == nil { job.failure = BridgeFailure(error) }
-            }
-            job.isOver = true
-            wake(for: job)
+            _ = try? await job.handle.wait()
+            end(job)
         }
+    }
+
+    private func took(_ result: Result<OutcomeBatch, RoostError>, of id: JobID) {
+        switch result {
+        case .success(let batch):
+            // They are here now: the pool may let them go, whenever R comes for them.
+            pool.tell(.consumed(id, tasks: batch.count))
+            guard let job = jobs[id] else { return }
+            job.outcomes.take(batch)
+            endIfComplete(job)
+            wake(for: job)
+        case .failure(let error):
+            guard let job = jobs[id] else { return }
+            if job.failure == nil { job.failure = BridgeFailure(error) }
+            end(job)
+        }
+    }
+
+    /// A job of this session is over when each of its tasks has an outcome, and no more tasks can come.
+    private func endIfComplete(_ job: BridgeJob) {
+        if job.isOwn && !job.isOpen && job.outcomes.isComplete && !job.isOver { end(job) }
+    }
+
+    private func end(_ job: BridgeJob) {
+        job.isOver = true
+        wake(for: job)
     }
 
     // MARK: Others' jobs

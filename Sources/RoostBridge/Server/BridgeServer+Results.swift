@@ -10,18 +10,36 @@ extension BridgeServer {
         _ job: BridgeJob, _ control: Control, _ request: UInt64, onto answer: BridgeAnswer
     ) async throws(BridgeFailure) -> BridgeAnswer {
         var answer = answer
+        let forgets = control.flag("forget") ?? false
         if control.flag("wait") ?? true {
-            // Of a job made by this very request R learns the name first, so that it can cancel it.
-            if control.text("op") == "run" {
-                send(request, .progress, control: BridgeAnswer(control: answer.control).finished(more: true).control)
+            do throws(BridgeFailure) {
+                if control.text("op") == "run" { try await announce(job, answer, request) }
+                _ = try await waitForEnd(job, request, progress: control.flag("progress") ?? true)
+            } catch {
+                // Nobody else knows a job that was made by this very request.
+                if control.text("op") == "run" { try await forget(job) }
+                throw error
             }
-            _ = try await waitForEnd(job, request, progress: control.flag("progress") ?? true)
         }
-        if let failure = job.failure { throw failure }
+        if let failure = job.failure {
+            if forgets { try await forget(job) }
+            throw failure
+        }
         let joined = try await join(job, nil, names: job.names)
         write(joined, indices: nil, into: &answer)
-        if control.flag("forget") ?? false { try await forget(job) }
+        if forgets { try await forget(job) }
         return answer
+    }
+
+    /// Of a job that takes a while R learns the name; one that is over at once is worth no frame of its own.
+    private func announce(_ job: BridgeJob, _ answer: BridgeAnswer, _ request: UInt64) async throws(BridgeFailure) {
+        beginWaiting(job, request)
+        let due = Clock.now() + .milliseconds(BridgeLimits.announceMilliseconds)
+        while !job.isOver, Clock.now() < due {
+            await sleep(on: job, outcomes: false, until: due)
+            if Task.isCancelled { throw .stopped }
+        }
+        if !job.isOver { send(request, .progress, control: answer.finished(more: true).control) }
     }
 
     // MARK: As they complete

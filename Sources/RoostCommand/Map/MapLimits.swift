@@ -20,16 +20,18 @@ package enum MapLimits {
     package static let napTasks = 64
     /// How long leaving a pool may take.
     package static let leaveWithin: Duration = .seconds(10)
-    /// How much of each of a task's two outputs is kept until it is printed, in bytes: on this machine (1 GiB) and
-    /// where it comes from a server (64 MiB).
+    /// How much is read at once of output that was kept in a file.
+    package static let keptReadBytes = 256 << 10
+    /// How much of each of a task's two outputs comes with its outcome for `--output json`, in bytes: on this machine
+    /// (1 GiB) and from a server (64 MiB).
     package static let keptOutputBytes = 1 << 30
     package static let keptRemoteOutputBytes = 64 << 20
     /// Tasks at once with `-j 0`.
     package static let unlimitedSlots = 1024
     /// The longest unfinished line held back by `--line-buffer`, in bytes.
     package static let lineBytes = 64 << 10
-    /// Live output of later tasks held for `--keep-order --line-buffer`, in bytes; beyond it their output is
-    /// printed from what was captured, when they have ended.
+    /// Live output of later tasks held for `--keep-order --line-buffer`, in bytes; beyond it their output is kept in
+    /// files.
     package static let heldOutputBytes = 64 << 20
     /// Failures named one by one in the summary.
     package static let failuresNamed = 10

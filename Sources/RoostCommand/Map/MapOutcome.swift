@@ -61,13 +61,34 @@ package struct MapChunk: Hashable, Sendable {
     }
 }
 
-/// Bytes to be written to our own standard output or standard error.
+/// Bytes to be written to our own standard output or standard error, now or at a task's turn.
 package struct OutputWrite: Hashable, Sendable {
+    package enum Place: Hashable, Sendable {
+        case output
+        /// A file of ours, behind what is there of the task's stream already.
+        case kept(task: Int)
+        /// No bytes of its own: everything that was kept of the task's stream is printed now, and not kept any longer.
+        case printKept(task: Int, endsLine: Bool)
+        /// It is not wanted any longer.
+        case dropKept(task: Int)
+    }
+
     package var stream: OutputChunk.Stream
     package var bytes: [UInt8]
+    package var place: Place
 
-    package init(_ stream: OutputChunk.Stream, _ bytes: [UInt8]) {
+    package init(_ stream: OutputChunk.Stream, _ bytes: [UInt8], _ place: Place = .output) {
         self.stream = stream
         self.bytes = bytes
+        self.place = place
+    }
+
+    /// Whether our output stands in the middle of a line after this; nil: where it stood.
+    var leavesMidLine: Bool? {
+        switch place {
+        case .output: bytes.last != UInt8(ascii: "\n")
+        case .printKept(_, let endsLine): !endsLine
+        case .kept, .dropKept: nil
+        }
     }
 }

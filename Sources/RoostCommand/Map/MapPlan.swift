@@ -70,6 +70,9 @@ package struct MapPlan: Sendable {
         self.rules = rules
     }
 
+    /// Whether large output comes while a task runs, and is kept in a file until it is the task's turn.
+    package var keepsLargeOutput: Bool { !streamsOutput && !output.isJSON && !detaches }
+
     /// Whether the pool should send output while tasks run.
     package var streamsOutput: Bool { output.results != nil || (output.mode != .grouped && !output.isJSON) }
 

@@ -90,14 +90,16 @@ struct MapPool: Sendable {
         if isHere { options.policy.maxParallel = nil }
         options.retention = plan.detaches ? .kept : .attached
         options.order = plan.output.isOrdered ? .inOrder : .asCompleted
-        options.streamsOutput = plan.streamsOutput
+        options.streamsOutput = plan.streamsOutput || plan.keepsLargeOutput
         return try pool.start(runtime: .command, common: common(plan).payload, options: options)
     }
 
     private func common(_ plan: MapPlan) -> CommandCommon {
         var common = CommandCommon(inheritsEnvironment: isHere, workingDirectory: plan.workingDirectory)
-        // What is to be printed whole is kept whole; what is streamed into files or to the terminal need not be.
-        if !plan.streamsOutput && !plan.detaches {
+        // What is to be printed whole is kept whole, by us when it is large; what is streamed into files or to the
+        // terminal need not be.
+        common.streamsLargeOnly = plan.keepsLargeOutput
+        if !plan.streamsOutput && !plan.keepsLargeOutput && !plan.detaches {
             common.outputHeadBytes = isHere ? MapLimits.keptOutputBytes : MapLimits.keptRemoteOutputBytes
         }
         guard !isHere else { return common }

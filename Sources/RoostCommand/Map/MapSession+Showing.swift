@@ -25,13 +25,17 @@ extension MapSession {
     }
 
     mutating func write(_ writes: [OutputWrite], startsLine: Bool = false, into actions: inout [MapAction]) {
-        guard !writes.isEmpty else { return }
+        // What is only kept is not seen.
+        guard writes.contains(where: { $0.leavesMidLine != nil }) else {
+            for write in writes { actions.append(.write(write)) }
+            return
+        }
         clearProgress(into: &actions)
         if startsLine && isMidLine && plan.output.isTerminal {
             actions.append(.write(OutputWrite(.stderr, [UInt8(ascii: "\n")])))
         }
         for write in writes { actions.append(.write(write)) }
-        isMidLine = writes.last?.bytes.last != UInt8(ascii: "\n")
+        isMidLine = writes.lazy.compactMap(\.leavesMidLine).last ?? isMidLine
     }
 
     mutating func clearProgress(into actions: inout [MapAction]) {

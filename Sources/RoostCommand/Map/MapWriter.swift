@@ -6,6 +6,7 @@ struct MapWriter {
     private var pending: [OutputWrite] = []
     private var pendingBytes = 0
     private var isOutputBroken = false
+    private var kept = KeptOutput()
 
     /// What stopped a write to standard output.
     enum Failure: Error {
@@ -15,22 +16,47 @@ struct MapWriter {
     }
 
     mutating func add(_ write: OutputWrite) throws(Failure) {
-        pendingBytes += write.bytes.count
-        pending.add(write.stream, write.bytes[...])
-        if pendingBytes >= MapLimits.writeBytes { try flush() }
+        switch write.place {
+        case .output:
+            pendingBytes += write.bytes.count
+            pending.add(write.stream, write.bytes[...])
+            if pendingBytes >= MapLimits.writeBytes { try flush() }
+        case .kept(let task):
+            do throws(MapError) {
+                try kept.append(write.bytes, to: .init(task: task, stream: write.stream))
+            } catch {
+                throw .failed(error)
+            }
+        case .printKept(let task, _):
+            try flush()
+            try printKept(.init(task: task, stream: write.stream))
+        case .dropKept(let task):
+            kept.drop(.init(task: task, stream: write.stream))
+        }
+    }
+
+    private mutating func printKept(_ key: KeptOutput.Key) throws(Failure) {
+        while true {
+            let bytes: [UInt8]
+            do throws(MapError) { bytes = try kept.next(of: key) } catch { throw .failed(error) }
+            if bytes.isEmpty { return }
+            try write(OutputWrite(key.stream, bytes))
+        }
     }
 
     mutating func flush() throws(Failure) {
         let writes = pending
         pending = []
         pendingBytes = 0
-        for write in writes {
-            switch write.stream {
-            case .stdout: try writeOutput(write.bytes)
-            case .stderr:
-                // Nobody is left who could be told that nobody is told.
-                try? FileWriting.writeAll(write.bytes, to: STDERR_FILENO)
-            }
+        for item in writes { try write(item) }
+    }
+
+    private mutating func write(_ item: OutputWrite) throws(Failure) {
+        switch item.stream {
+        case .stdout: try writeOutput(item.bytes)
+        case .stderr:
+            // Nobody is left who could be told that nobody is told.
+            try? FileWriting.writeAll(item.bytes, to: STDERR_FILENO)
         }
     }
 

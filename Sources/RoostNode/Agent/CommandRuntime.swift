@@ -63,7 +63,8 @@ package struct CommandRuntime {
             request.memoryLimitBytes = start.job.request.memoryBytes > 0 ? UInt64(start.job.request.memoryBytes) : nil
             request.headBytes = common.common.outputHeadBytes
             request.tailBytes = common.common.outputTailBytes
-            request.streamsOutput = start.streams
+            request.streamsLargeOutput = start.job.streamsOutput
+            request.streamsOutput = start.isWatched || (start.job.streamsOutput && !common.common.streamsLargeOnly)
             running[token] = Running(worker: worker, scratch: scratch, memoryLimit: start.job.request.memoryBytes)
             tokens[worker] = token
             reactor.start(token: token, request)

@@ -60,8 +60,10 @@ package struct WorkerStart: Sendable {
     package var attempt: UInt32
     package var tasks: TaskRange
     package var arguments: PayloadSlice
-    /// Whether output goes out while the task runs.
-    package var streams: Bool
+    /// Whether somebody watches: output goes out while the task runs. Also where ``JobSpec/streamsOutput`` says so.
+    package var isWatched: Bool
+    /// Whether anybody is sent what the task says while it runs.
+    var streams: Bool { isWatched || job.streamsOutput }
 }
 
 /// A deliberate bug of the node, switched on in a test to prove that the simulator would find it.

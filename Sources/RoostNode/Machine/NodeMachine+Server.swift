@@ -113,6 +113,8 @@ extension NodeMachine {
             guard let record = workers[worker], record.job == job,
                 task == nil || record.attempts.tasks.first == task
             else { continue }
+            // What the job's own reader is sent goes on.
+            if !on, jobs[job]?.streamsOutput == true { continue }
             actions.append(.stream(worker: worker, on: on))
         }
     }

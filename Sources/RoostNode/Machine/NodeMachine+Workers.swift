@@ -50,15 +50,15 @@ extension NodeMachine {
         running += 1
         let slot = workers.firstIndex { $0 == nil } ?? workers.count
         if slot == workers.count { workers.append(worker) } else { workers[slot] = worker }
-        let streams =
-            spec.streamsOutput || watchedJobs.contains(spec.id)
+        let isWatched =
+            watchedJobs.contains(spec.id)
             || (!watches.isEmpty && watches.contains(TaskID(job: spec.id, index: attempts.tasks.first)))
         actions.append(
             .start(
                 worker: slot,
                 WorkerStart(
                     job: spec, epoch: attempts.epoch, attempt: attempts.number, tasks: attempts.tasks,
-                    arguments: run.arguments, streams: streams)))
+                    arguments: run.arguments, isWatched: isWatched)))
     }
 
     private mutating func freeWorker(_ worker: Int) -> Worker? {

@@ -15,6 +15,8 @@ package struct ProcessRequest: Sendable {
     package var tailBytes: Int
     /// Whether output is also sent as events while the program runs.
     package var streamsOutput: Bool
+    /// Whether streaming begins by itself when a stream has more than ``headBytes``; nothing of it is left out then.
+    package var streamsLargeOutput = false
     /// Whether the program keeps the agent's descriptors above 2 that are not marked close-on-exec. For embedded
     /// pools, whose caller's shell may have put them there on purpose: `roost map diff <(zcat old.gz) ::: …`.
     package var inheritsDescriptors = false

@@ -21,6 +21,7 @@ struct FramePipes {
 
     /// In the child these numbers and lower ones are taken.
     private static let firstChildDescriptor: Int32 = 10
+    private static let pipeBytes: Int32 = 1 << 20
 
     init() throws(ReactorFailure) {
         var toChild: [Int32] = [-1, -1]
@@ -31,6 +32,8 @@ struct FramePipes {
             for end in toChild { Glibc.close(end) }
             throw ReactorFailure(what: "pipe from a worker", errno: error)
         }
+        // Fewer turns for a large frame. Where the system does not allow it, pipes stay as they are.
+        for end in [toChild[1], fromChild[0]] { roost_widen_pipe(end, Self.pipeBytes) }
         let low = [toChild[0], fromChild[1]]
         childInput = fcntl(low[0], F_DUPFD_CLOEXEC, Self.firstChildDescriptor)
         childOutput = fcntl(low[1], F_DUPFD_CLOEXEC, Self.firstChildDescriptor)

@@ -15,6 +15,7 @@ extension ReactorLoop {
         guard count > 0 else { return closePipe(slot, stream) }
         if count >= Numbers.loudBytes { loudUntil = Clock.monotonic() + Numbers.loudNanoseconds }
         let bytes = UnsafeRawBufferPointer(rebasing: buffer[..<count])
+        if children[slot].streamsLarge, !children[slot].streams, wouldOverflow(slot, stream, count) { startStreaming(slot) }
         let offset: UInt64
         switch stream {
         case .stdout:
@@ -54,8 +55,17 @@ extension ReactorLoop {
 
     func setStreaming(token: UInt64, _ streams: Bool) {
         guard let slot = slotOfToken[token], children[slot].streams != streams else { return }
-        children[slot].streams = streams
-        guard streams else { return }
+        if streams { startStreaming(slot) } else { children[slot].streams = false }
+    }
+
+    private func wouldOverflow(_ slot: Int, _ stream: OutputChunk.Stream, _ count: Int) -> Bool {
+        let capture = stream == .stdout ? children[slot].stdout.capture : children[slot].stderr.capture
+        return capture.totalBytes + UInt64(count) > UInt64(capture.headLimit)
+    }
+
+    private func startStreaming(_ slot: Int) {
+        children[slot].streams = true
+        let token = children[slot].token
         for stream in [OutputChunk.Stream.stdout, .stderr] {
             let kept = (stream == .stdout ? children[slot].stdout : children[slot].stderr).capture.captured
             let tailOffset = kept.totalBytes - UInt64(kept.tail.count)

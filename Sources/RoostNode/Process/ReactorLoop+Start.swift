@@ -13,6 +13,8 @@ struct Child {
     var stdout = OutputPipe()
     var stderr = OutputPipe()
     var streams = false
+    /// Whether it streams as soon as the head does not hold its output.
+    var streamsLarge = false
     var isPaused = false
     /// Whether the pipes are watched, but for a pause.
     var isWatched = false
@@ -95,7 +97,8 @@ extension ReactorLoop {
                 token: token, pid: pid, generation: generation, pidfd: roost_pidfd_open(pid),
                 stdout: OutputPipe(descriptor: stdout[0], capture: capture(request)),
                 stderr: OutputPipe(descriptor: stderr[0], capture: capture(request)),
-                streams: request.streamsOutput, startNanoseconds: startNanoseconds, startMonotonic: startMonotonic,
+                streams: request.streamsOutput, streamsLarge: request.streamsLargeOutput, startNanoseconds: startNanoseconds,
+                startMonotonic: startMonotonic,
                 memoryKillsBefore: memoryKillsBefore, memoryGroup: group, frames: pipes)
             slotOfToken[token] = slot
             guardLine?.register(pid)

@@ -170,15 +170,14 @@ final class RRuntime {
             }
             return
         }
-        if worker.handles[job.id] == nil {
-            let handle = worker.nextHandle
-            worker.nextHandle += 1
-            worker.handles[job.id] = handle
+        let known = worker.jobs.handle(of: job)
+        let handle = known ?? worker.jobs.add(job)
+        if known == nil {
             worker.awaited.append(.job)
             reactor.send(token: token, RBatch.control(RBatch.ToWorker.job, handle, second: job.common))
         }
         do throws(RoostError) {
-            let frame = try RBatch.frame(run.start, handle: worker.handles[job.id] ?? 0)
+            let frame = try RBatch.frame(run.start, handle: handle)
             worker.run?.isRunning = true
             worker.run?.began = RoostModel::Clock.now()
             reactor.send(token: token, frame)
@@ -402,8 +401,9 @@ final class RRuntime {
 
     func forget(_ job: JobID) {
         for token in workers.keys {
-            guard let handle = workers[token]?.handles.removeValue(forKey: job) else { continue }
-            reactor.send(token: token, RBatch.control(RBatch.ToWorker.forget, handle))
+            for handle in workers[token]?.jobs.remove(job) ?? [] {
+                reactor.send(token: token, RBatch.control(RBatch.ToWorker.forget, handle))
+            }
         }
     }
 

@@ -13,9 +13,7 @@ struct RWorker {
     var session: SessionID?
     /// How much of its session's setup it has run.
     var setup: UInt32 = 0
-    /// Jobs whose data it has, by the number it knows them by.
-    var handles: [JobID: Int32] = [:]
-    var nextHandle: Int32 = 1
+    var jobs = KnownJobs()
     /// What it was sent that it answers, in order.
     var awaited: Deque<Awaited> = []
     var run: Run?

@@ -15,8 +15,12 @@ local({
 g <- globalenv()
 jit <- .Internal(enableJIT(0L))        # of the tasks' code
 pid <- Sys.getpid()
-from <- file("/dev/fd/3", "rb", raw = TRUE)
-to <- file("/dev/fd/4", "wb", raw = TRUE)
+connect <- function() {
+  from <<- file("/dev/fd/3", "rb", raw = TRUE)
+  to <<- file("/dev/fd/4", "wb", raw = TRUE)
+}
+from <- to <- NULL
+connect()
 
 max_conditions <- 1000L             # warnings, and messages, kept of one task
 max_output <- c(1048576, 65536)     # bytes of output kept of one task: its first, its last
@@ -35,7 +39,6 @@ spooled <- 0                           # bytes in it
 custom <- NULL                         # the last condition that is no error, warning or message
 
 }, .roost)
-
 # ---- frames ----
 
 local({
@@ -72,7 +75,6 @@ send <- function(kind, first, second = raw()) {
   if (length(second)) write(second)
   .Internal(flush(to))
 }
-
 }, .roost)
 local({
 receive <- function() {
@@ -117,12 +119,10 @@ line <- function(call) tryCatch(substr(paste(deparse(call, 120L, nlines = 1L), c
                                 error = function(e) "?")
 
 }, .roost)
-
 # ---- jobs and setup ----
 
 local({
-# Packages are attached now; globals and options come into force when the job has its turn, since jobs of one session
-# may take turns.
+# Globals and options come into force when the job has its turn: jobs of one session may take turns.
 add_job <- function(handle, job) {
   handle <- as.character(handle)
   assign(handle, simpleError("the job's data could not be read"), envir = jobs)
@@ -133,7 +133,6 @@ add_job <- function(handle, job) {
   look()
   if (!is.null(fault)) stop(fault)
 }
-
 }, .roost)
 local({
 attach_packages <- function(packages) for (package in packages) {
@@ -166,7 +165,6 @@ switch_to <- function(handle) {
   if (length(job$options)) { options(job$options); look() }
   current <<- handle
 }
-
 }, .roost)
 local({
 set_up <- function(entry) {
@@ -187,7 +185,6 @@ set_up <- function(entry) {
 }
 
 }, .roost)
-
 # ---- a batch ----
 
 local({
@@ -219,7 +216,6 @@ take <- function(data, elements) {
   if (n > 1L) catch_output()
   phase <<- "ready"
 }
-
 }, .roost)
 local({
 catch_output <- function() {
@@ -231,7 +227,6 @@ catch_output <- function() {
   }
   sink(spool)
 }
-
 }, .roost)
 local({
 # Runs tasks start..n. Its frame is what a task's function sees as its caller, so it has only `fun`, `x` and dotted
@@ -264,7 +259,6 @@ task_loop <- function(..., .w) {
   .w$phase <- "pack"
 }
 environment(task_loop) <- new.env(parent = g)   # R compiles big functions of the global environment at once
-
 }, .roost)
 local({
 rest_compiler <- function() {
@@ -290,7 +284,6 @@ check <- function(value) {
     "the task's value is ", what, " (", classes(value), "), which means nothing outside the process that made it: return its contents"), quote(fun(x, ...))))
 }
 
-# What was printed since the last task is task i's.
 printed <- function(i) {
   end <- .Internal(seek(spool, NA_real_, 1L, 2L))
   part <- function(at, bytes) {
@@ -303,7 +296,6 @@ printed <- function(i) {
     part(spooled, max_output[1L]), "\n[... ", over, " bytes left out ...]\n", part(end - max_output[2L], max_output[2L])))
   spooled <<- end
 }
-
 }, .roost)
 local({
 catch_up <- function(i)
@@ -331,7 +323,6 @@ keep <- function(kind, condition) {
 }
 
 }, .roost)
-
 # ---- conditions ----
 
 local({
@@ -342,7 +333,6 @@ guard <- function() tryCatch(
   error = failed, interrupt = function(e) interrupted())
 
 muffle <- function(condition, restart) if (!is.null(findRestart(restart, condition))) invokeRestart(restart)
-
 }, .roost)
 local({
 on_condition <- function(condition) {
@@ -369,7 +359,6 @@ on_message <- function(condition) {
   keep("messages", condition)
   muffle(condition, "muffleMessage")
 }
-
 }, .roost)
 local({
 on_error <- function(condition) if (phase == "run") trace <<- traced()
@@ -378,33 +367,42 @@ traced <- function() {
   calls <- sys.calls()
   calls <- calls[seq_len(max(0L, length(calls) - 3L))]   # the handler, on_error, traced
   calls <- calls[-seq_len(min(length(calls), depth))]    # tryCatch ... task_loop
-  if (length(calls) && !identical(calls[[1L]][[1L]], quote(fun))) return(NULL)   # check
-  if (length(calls) && identical(calls[[length(calls)]][[1L]], quote(.handleSimpleError))) calls <- calls[-length(calls)]
+  if (!length(calls) || !identical(calls[[1L]][[1L]], quote(fun))) return(NULL)   # our own
+  if (identical(calls[[length(calls)]][[1L]], quote(.handleSimpleError))) calls <- calls[-length(calls)]
   lines <- vapply(calls, line, "")
   if (length(lines) > max_calls)
     lines <- c(lines[seq_len(max_calls %/% 2L)], paste("...", length(lines) - max_calls, "calls left out ..."),
                utils::tail(lines, max_calls %/% 2L))
   lines
 }
-
 }, .roost)
 local({
-# The task that ran has failed; the batch goes on behind it.
 fail <- function(error, calls = NULL) {
   i <- frame$.i
   values <<- frame$.values
-  values[i] <<- list(NULL)
-  note(i, error = error)
-  if (!is.null(calls)) note(i, calls = calls)
+  if (!mend() || !is.null(calls)) {
+    values[i] <<- list(NULL)
+    note(i, error = error)
+    if (!is.null(calls)) note(i, calls = calls)
+  }
   if (return_seed) note(i, seed = g[[".Random.seed"]])
   catch_up(i)
   start <<- i + 1L
   phase <<- "ready"
   custom <<- trace <<- NULL
 }
-
 }, .roost)
 local({
+# After closeAllConnections() in a task. TRUE: an error without calls is the loop's own, from `seek`.
+mend <- function() {
+  if (as.integer(to) %in% getAllConnections()) return(FALSE)
+  connect()
+  spool <<- NULL
+  connections <<- getAllConnections()
+  if (n > 1L) catch_output()
+  TRUE
+}
+
 failed <- function(e) {
   if (phase == "run" && !is.null(frame$.i)) return(fail(e, trace))
   if (phase == "pack" && !careful) { careful <<- TRUE; return() }
@@ -424,12 +422,12 @@ aborted <- function(...) {
 }
 
 }, .roost)
-
 # ---- answers ----
 
 local({
 answer <- function() {
   if (Sys.getpid() != pid) tools::pskill(Sys.getpid(), 9L)   # a task's forked child: it must not end like R does
+  mend()
   catch_up(n)
   while (.Internal(sink.number(TRUE)) > 0L) sink()
   if (careful) weigh()
@@ -443,7 +441,6 @@ answer <- function() {
   X <<- values <<- details <<- frame <<- seeds <<- NULL
   tidy()
 }
-
 }, .roost)
 local({
 report <- function() {
@@ -451,10 +448,8 @@ report <- function() {
   reasons <- vapply(details[at], function(d) if (is.null(d$error)) NA_character_ else reason(d$error), "")
   c(list(at, reasons), details[at])
 }
-
 }, .roost)
 local({
-# Finds the values and conditions that cannot be sent.
 weigh <- function() {
   for (i in seq_len(n)) {
     fault <- unsendable(values[[i]])
@@ -486,13 +481,12 @@ unsendable <- function(x) {
 }
 
 }, .roost)
-
 # ---- between batches ----
 
 local({
 devices <- function() which(nzchar(unlist(.Devices)))[-1L]
 
-# What tasks find, and what is put back after them: remembered at start, after setup, and with a job's options.
+# What is put back after tasks.
 look <- function() {
   expected <<- as.list(.Options)
   namespaces <<- length(loadedNamespaces())
@@ -516,10 +510,9 @@ tidy <- function() {
     opened <<- .Devices
   }
 }
-
 }, .roost)
 local({
-# Options that came with a package just loaded stay: it relies on them.
+# Options of a package just loaded stay.
 restore_options <- function(now) {
   added <- setdiff(names(now), names(expected))
   if (length(added)) {
@@ -536,7 +529,6 @@ restore_options <- function(now) {
   if (current == "") plain <<- expected
 }
 
-# A task's seed stays until something runs that has none.
 restore_generator <- function() {
   now <- if (seeded) former_seed else g$.Random.seed
   odd <- if (is.null(now)) seeded else !identical(now[1L], kind) && (seeded || !identical(RNGkind(), kinds))
@@ -552,7 +544,6 @@ restore_generator <- function() {
 }
 
 }, .roost)
-
 # ---- the way round ----
 
 local({

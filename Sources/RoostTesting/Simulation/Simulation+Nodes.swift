@@ -175,7 +175,7 @@ extension Simulation {
         if work.behaviour == nil || work.end != nil {
             queue.schedule(.workerEnds(node: node.ordinal, worker: worker, number: work.number), at: now + duration)
         }
-        if start.streams { tell(node, .workerPrinted(worker: worker, .stdout, offset: 0, bytes: [104, 105])) }
+        if start.isWatched || start.job.streamsOutput { tell(node, .workerPrinted(worker: worker, .stdout, offset: 0, bytes: [104, 105])) }
     }
 
     /// How it will end if nobody stops it; nil: never.

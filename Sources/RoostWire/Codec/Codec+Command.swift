@@ -38,6 +38,7 @@ extension CommandCommon: PayloadCodable {
         if let workingDirectory { writer.stringElement(3, workingDirectory) }
         writer.signed(4, outputHeadBytes)
         writer.signed(5, outputTailBytes)
+        writer.bool(6, streamsLargeOnly)
     }
 
     package init(_ reader: inout ProtobufReader) throws(WireFault) {
@@ -49,6 +50,7 @@ extension CommandCommon: PayloadCodable {
             case 3: workingDirectory = try reader.string(field)
             case 4: outputHeadBytes = try Self.size(field, &reader)
             case 5: outputTailBytes = try Self.size(field, &reader)
+            case 6: streamsLargeOnly = try reader.bool(field)
             default: try reader.skip(field)
             }
         }

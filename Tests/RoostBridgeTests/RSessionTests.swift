@@ -1,0 +1,129 @@
+import Foundation
+import Testing
+
+/// R itself at both ends: a session that speaks the protocol with nothing but base R, and workers that run its tasks.
+@Suite(.serialized, .timeLimit(.minutes(5)))
+struct RSessionTests {
+    /// Plays a script against a bridge of its own; `b` is the session, `run` sends one job and waits for it.
+    private func play(_ script: String) throws {
+        let output = try R.run(
+            Self.client + "\nb <- start(Sys.getenv(\"ROOST_UNDER_TEST\"))\n" + script
+                + "\nstopifnot(ask(b, list(op = \"bye\"))$control$ok); cat(\"well\\n\")",
+            environment: ["ROOST_UNDER_TEST": BridgeProcess.roost])
+        #expect(output.hasSuffix("well\n"), "\(output)")
+        if output.count > 5 { print(output) }
+    }
+
+    @Test("values in order with names; the random numbers of task i are stream i's")
+    func values() throws {
+        try play(
+            """
+            f <- run(b, c(a = 1, b = 2), function(x) x + 1)
+            stopifnot(identical(values(f), list(a = 2, b = 3)), is.null(f$control$state))
+            RNGkind("L'Ecuyer-CMRG"); set.seed(42); s <- .Random.seed
+            f <- run(b, 1:50, function(x) runif(1), seed = s)
+            expected <- lapply(1:50, function(i) { .Random.seed <<- s; s <<- parallel::nextRNGStream(s); runif(1) })
+            stopifnot(identical(values(f), expected), identical(f$control$seed_next, s))
+            stopifnot(identical(values(run(b, list(), identity)), list()))
+            stopifnot(identical(values(run(b, as.Date("2026-01-01") + 0:1, format)), list("2026-01-01", "2026-01-02")))
+            e <- ask(b, list(op = "submit"), S(structure(list(1), class = "mine")), common(identity))$control$error
+            stopifnot(e$code == "needsAsList")
+            """)
+    }
+
+    @Test("an error, a warning and a worker that dies each stay with their task")
+    func troubles() throws {
+        try play(
+            """
+            f <- run(b, 1:6, function(x) { if (x == 2) stop("two is bad"); if (x == 4) warning("four"); if (x == 5) quit("no", 3); x * 10 },
+                     crash_limit = 1)
+            v <- values(f); st <- as.integer(f$control$state)
+            stopifnot(identical(v[c(1, 3, 4, 6)], list(10, 30, 40, 60)), is.null(v[[2]]), is.null(v[[5]]))
+            stopifnot(identical(st[-5], c(0L, 1L, 0L, 0L, 0L)), st[5] %in% c(1L, 3L))
+            d <- details(f); i <- f$control$details$index
+            stopifnot(2L %in% i, 4L %in% i, inherits(d[[match(2L, i)]]$error, "error"),
+                      conditionMessage(d[[match(2L, i)]]$error) == "two is bad", length(d[[match(4L, i)]]$warnings) == 1)
+            pm <- f$control$post_mortems
+            stopifnot(identical(sort(pm$index), c(2L, 5L)), grepl("two is bad", pm$reason[pm$index == 2]))
+            """)
+    }
+
+    @Test("tasks appended, outcomes as they complete, setup, cancel")
+    func session() throws {
+        try play(
+            """
+            stopifnot(ask(b, list(op = "setup"), S(list(kind = "assign", names = "zz", values = list(41))))$control$number == 1)
+            job <- ask(b, list(op = "submit", open = TRUE), S(1:3), common(function(x) zz + x))$control$job
+            stopifnot(ask(b, list(op = "append", job = job), S(4:600))$control$n == 600)
+            stopifnot(ask(b, list(op = "append", job = job, close = TRUE), S(601:602))$control$n == 602)
+            cursor <- 0; got <- list()
+            repeat { f <- ask(b, list(op = "next", job = job, cursor = cursor)); got[f$control$index] <- values(f)
+              cursor <- f$control$cursor; if (f$control$ended) break }
+            stopifnot(identical(unlist(got), 41 + 1:602))
+            f <- ask(b, list(op = "next", job = job, cursor = cursor))
+            stopifnot(f$control$ended, length(f$control$index) == 0)
+            stopifnot(ask(b, list(op = "forget", job = job))$control$ok)
+            stopifnot(!ask(b, list(op = "status", job = job))$control$ok)
+            f <- run(b, 1:4, function(x) Sys.sleep(1000), more = function(m)
+              if (!is.null(m$control$job)) send(b, list(op = "cancel", job = m$control$job)))
+            stopifnot(identical(as.integer(f$control$state), rep(2L, 4)))
+            parts <- list(S(1:2), common(function(x) Sys.sleep(1000)))
+            mine <- send(b, list(op = "run", lengths = as.double(lengths(parts))), unlist(parts))
+            repeat { f <- read_frame(b); if (f$reply == mine && !is.null(f$control$job)) break }
+            job <- f$control$job
+            stopifnot(ask(b, list(op = "stop", seq = mine))$control$ok, !ask(b, list(op = "status", job = job))$control$ok)
+            repeat { j <- ask(b, list(op = "jobs"))$control; if (!(job %in% j$id) || j$state[j$id == job] == "cancelled") break; Sys.sleep(0.05) }
+            stopifnot(identical(values(run(b, 1:2, identity)), list(1L, 2L)))
+            """)
+    }
+
+    @Test("much of it: many small elements, and a few large ones")
+    func much() throws {
+        try play(
+            """
+            RNGkind("L'Ecuyer-CMRG"); set.seed(1)
+            t <- system.time(f <- run(b, 1:100000, function(x) x, seed = .Random.seed))[["elapsed"]]
+            stopifnot(identical(values(f), as.list(1:100000)))
+            X <- lapply(1:40, function(i) as.numeric(i + 1:131072))
+            u <- system.time(f <- run(b, X, function(x) x * 2))[["elapsed"]]
+            stopifnot(identical(values(f), lapply(X, function(x) x * 2)))
+            t1 <- Sys.time(); for (i in 1:1000) run(b, 1, identity); t1 <- as.numeric(Sys.time() - t1, units = "secs")
+            cat("100,000 elements:", t, "s; 40 of 1 MB:", u, "s; one alone:", round(t1 * 1000), "microseconds\\n")
+            """)
+    }
+
+    private static let client = #"""
+        S <- function(x) serialize(x, NULL, xdr = FALSE, version = 3)
+        frame <- function(seq, reply, control, blob = raw()) { bytes <- S(control)
+          c(writeBin(as.double(c(seq, reply, length(bytes), length(blob))), raw(), endian = "little"), bytes, blob) }
+        take <- function(con, n) { parts <- list(); have <- 0
+          while (have < n) { socketSelect(list(con)); r <- readBin(con, raw(), min(n - have, 2^22))
+            if (!length(r)) stop("the bridge closed the connection"); parts[[length(parts) + 1]] <- r; have <- have + length(r) }
+          if (length(parts) == 1) parts[[1]] else unlist(parts) }
+        read_frame <- function(b) { h <- readBin(take(b$con, 32), "double", 4, endian = "little")
+          f <- list(reply = h[2], control = unserialize(take(b$con, h[3])), blob = if (h[4] > 0) take(b$con, h[4]) else raw())
+          if (h[1] > 0) b$got <- h[1]
+          f }
+        start <- function(bin) {
+          w <- strsplit(system2(bin, c("bridge", "--slots", "2", "--parent", Sys.getpid()), stdout = TRUE), " ")[[1]]
+          b <- new.env(); b$seq <- 0; b$got <- 0
+          b$con <- socketConnection("127.0.0.1", as.integer(w[3]), blocking = FALSE, open = "a+b", options = "no-delay")
+          writeBin(frame(0, 0, list(op = "hello", protocol = 1L, secret = w[4])), b$con)
+          stopifnot(read_frame(b)$control$ok); b }
+        send <- function(b, control, blob = raw()) { b$seq <- b$seq + 1; writeBin(frame(b$seq, b$got, control, blob), b$con); b$seq }
+        ask <- function(b, control, ..., more = function(f) NULL) {
+          parts <- list(...); if (length(parts)) control$lengths <- as.double(lengths(parts))
+          s <- send(b, control, unlist(parts))
+          repeat { f <- read_frame(b); if (f$reply != s) next
+            if (isTRUE(f$control$more)) more(f) else return(f) } }
+        common <- function(fun) { if (!is.primitive(fun)) environment(fun) <- globalenv()
+          S(list(fun = fun, args = list(), globals = list(), packages = character(), options = list())) }
+        run <- function(b, X, fun, ..., more = function(f) NULL) {
+          f <- ask(b, list(op = "run", progress = FALSE, ...), S(X), common(fun), more = more)
+          if (!f$control$ok) stop(paste(f$control$error, collapse = " | "))
+          f }
+        part <- function(f, i) { n <- f$control$lengths; e <- cumsum(n); unserialize(f$blob[(e[i] - n[i] + 1):e[i]]) }
+        values <- function(f) part(f, 1)
+        details <- function(f) part(f, 2)
+        """#
+}

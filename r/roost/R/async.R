@@ -1,0 +1,151 @@
+# Jobs that run while the session goes on. A job is an environment: its results are fetched once.
+
+async_lapply <- function(pool, X, FUN, ..., seed = NULL, retries = 0L, timeout = NULL, export = NULL, packages = NULL,
+                         label = "", options = list(), priority = 0, durable = FALSE) {
+  refuse_durable(durable)
+  FUN <- match.fun(FUN)
+  args <- list(...)
+  tasks <- as_tasks(X)
+  needs <- find_needs(functions_of(FUN, args, tasks), export, packages, parent.frame())
+  start_job(session_of(pool), tasks, FUN, args, needs, options,
+            policy(seed = first_seed(seed), retries = retries, timeout = timeout, label = label, priority = priority))
+}
+
+async <- function(expr, pool = NULL, seed = NULL, export = NULL, packages = NULL, timeout = NULL, label = "",
+                  envir = parent.frame(), durable = FALSE) {
+  refuse_durable(durable)
+  fun <- eval(call("function", as.pairlist(alist(x = )), substitute(expr)), envir)
+  needs <- find_needs(list(fun), export, packages, envir)
+  fun <- detach_frame(fun, envir)
+  job <- start_job(session_of(pool), list(NULL), fun, list(), needs, list(),
+                   policy(seed = first_seed(seed), timeout = timeout, label = label))
+  job$single <- TRUE
+  job
+}
+
+refuse_durable <- function(durable) if (!identical(durable, FALSE))
+  fail("durable = TRUE: durable jobs do not exist yet. A job lives as long as this session; leave `durable` out.",
+       class = "roost_not_yet")
+
+start_job <- function(session, X, fun, args, needs, options, policy) {
+  answer <- submit(session, X, make_common(session, fun, args, needs, options), policy)$control
+  new_job(session, answer$job, answer$n, names(X), owned = TRUE)
+}
+
+new_job <- function(session, id, n, names = NULL, owned = FALSE) {
+  job <- new.env(parent = emptyenv())
+  job$session <- session
+  job$id <- id
+  job$n <- as.integer(n)
+  job$names <- names
+  job$single <- FALSE
+  job$outcomes <- NULL
+  if (owned) reg.finalizer(job, function(job) session$garbage <- c(session$garbage, id))
+  structure(job, class = "roost_job")
+}
+
+check_job <- function(job) {
+  if (!inherits(job, "roost_job")) fail("`job` must be a job, made by async_lapply() or pool_attach(), not ", describe(job), ".")
+  job
+}
+
+ask <- function(job, op, ..., more = NULL) request(check_job(job)$session, list(op = op, job = job$id, ...), more = more)
+
+progress <- function(job) {
+  if (!is.null(check_job(job)$outcomes)) return(structure(job$progress, class = "roost_progress"))
+  structure(unlist(ask(job, "status")$control$progress), class = "roost_progress")
+}
+
+status <- function(job) {
+  if (!is.null(check_job(job)$outcomes)) return("ended")
+  answer <- ask(job, "status")$control
+  if (isTRUE(answer$ended)) return("ended")
+  now <- unlist(answer$progress)
+  if (isTRUE(now[["done"]] > 0) || isTRUE(now[["running"]] > 0)) "running" else "waiting"
+}
+
+wait <- function(job, timeout = Inf, progress = interactive()) {
+  if (!is.null(check_job(job)$outcomes)) return(invisible(TRUE))
+  bar <- progress_bar(progress, job$n)
+  if (!is.null(bar)) on.exit(bar$end())
+  answer <- ask(job, "wait", timeout = as.double(timeout), progress = progress, more = watcher(bar))
+  invisible(isTRUE(answer$control$ended))
+}
+
+results <- function(job, partial = FALSE, simplify = FALSE, progress = interactive()) {
+  if (is.null(check_job(job)$outcomes)) fetch(job, progress)
+  values <- job$outcomes$values
+  if (!is.null(job$names)) names(values) <- job$names
+  if (isTRUE(partial)) values <- with_errors(values, task_errors(job$outcomes)) else raise_task_errors(job$outcomes, values)
+  if (job$single) return(values[[1L]])
+  if (isTRUE(simplify)) simplify2array(values) else values
+}
+
+fetch <- function(job, progress) {
+  bar <- progress_bar(progress, job$n)
+  if (!is.null(bar)) on.exit(bar$end())
+  answer <- ask(job, "collect", wait = TRUE, progress = progress, forget = FALSE, more = watcher(bar))
+  job$progress <- unlist(ask(job, "status")$control$progress)
+  outcomes <- read_outcomes(answer)
+  job$outcomes <- outcomes
+  relay(outcomes$details)
+}
+
+cancel <- function(job, tasks = NULL, kill = FALSE) {
+  ask(job, "cancel", kill = isTRUE(kill), tasks = if (!is.null(tasks)) as.integer(tasks))
+  invisible(job)
+}
+
+print.roost_job <- function(x, ...) {
+  cat("Roost job ", x$id, ": ", count(x$n, "task"), "\n", sep = "")
+  invisible(x)
+}
+
+print.roost_progress <- function(x, ...) {
+  cat(x[["done"]], " of ", x[["tasks"]], " tasks done", sep = "")
+  rest <- unclass(x)[setdiff(names(x), c("tasks", "done", "succeeded", "nodes", "slots"))]
+  rest <- rest[rest > 0]
+  if (length(rest)) cat("; ", paste(rest, names(rest), collapse = ", "), sep = "")
+  cat("\n")
+  invisible(x)
+}
+
+pool_attach <- function(pool, id) {
+  session <- session_of(pool)
+  if (!is.character(id) || length(id) != 1L) fail("`id` must be one string, as pool_jobs() shows them.")
+  answer <- request(session, list(op = "attach", job = id))$control
+  new_job(session, if (is.null(answer$job)) id else answer$job, answer$n)
+}
+
+pool_jobs <- function(pool) {
+  jobs <- request(session_of(pool), list(op = "jobs"))$control
+  columns <- c("id", "number", "label", "state", "tasks", "succeeded", "failed", "held", "cancelled", "submitted")
+  table <- as_table(jobs, columns)
+  table$submitted <- as.POSIXct(as.numeric(table$submitted), origin = "1970-01-01")
+  table
+}
+
+# Parallel vectors, some of which may be missing or empty.
+as_table <- function(fields, columns) {
+  n <- length(fields[[columns[1L]]])
+  columns <- lapply(stats::setNames(nm = columns), function(name) {
+    values <- fields[[name]]
+    if (length(values) == n) values else rep_len(if (length(values)) values else NA, n)
+  })
+  as.data.frame(columns, stringsAsFactors = FALSE)
+}
+
+# The function without its frame: only the variables that it uses go along.
+detach_frame <- function(fun, envir) {
+  top <- envir
+  while (!is_fixed(top) && !identical(top, globalenv()) && !identical(top, emptyenv())) top <- parent.env(top)
+  if (identical(top, envir)) return(fun)
+  home <- new.env(parent = top)
+  for (name in free_names(fun)) {
+    at <- envir
+    while (!identical(at, top) && !exists(name, envir = at, inherits = FALSE)) at <- parent.env(at)
+    if (!identical(at, top)) assign(name, get(name, envir = at, inherits = FALSE), envir = home)
+  }
+  environment(fun) <- home
+  fun
+}

@@ -1,0 +1,38 @@
+# clusterExport, clusterEvalQ and clusterCall of all seats are setup: they reach workers that join later, too.
+
+broadcast <- function(session, seat, work, verb) {
+  assigned <- assignment(work)
+  first <- !identical(session$broadcast$verb, verb$env)
+  if (first) {
+    session$broadcast <- NULL
+    id <- session$broadcasts <- c(session$broadcasts, 0L)[1L] + 1L
+    if (is.null(assigned)) set_up(session, list(kind = "eval", expr = broadcast_call(id, work)))
+    else set_up(session, list(kind = "assign", names = assigned$name, values = list(assigned$value)))
+    session$broadcast <- list(verb = verb$env, id = id)
+  }
+  if (is.null(assigned)) send_task(session, seat, work, verb, id = session$broadcast$id)
+  else arrive(session, seat, NULL, TRUE, work$tag)
+}
+
+# What clusterExport sends: gets(name, value), a function of its own that assigns.
+assignment <- function(work) {
+  args <- work$args
+  if (length(args) != 2L || !is.character(args[[1L]]) || length(args[[1L]]) != 1L || !is.function(work$fun)) return(NULL)
+  if (is.primitive(work$fun) || !identical(environmentName(topenv(environment(work$fun))), "parallel")) return(NULL)
+  if (!"assign" %in% all.names(body(work$fun))) return(NULL)
+  list(name = args[[1L]], value = args[[2L]])
+}
+
+# Evaluated by every worker; never an error there, since the caller gets it from the seats' tasks.
+broadcast_call <- function(id, work) {
+  run <- function(id, fun, args) {
+    state <- function() get0(".Random.seed", envir = globalenv(), inherits = FALSE)
+    before <- state()
+    error <- NULL
+    value <- tryCatch(do.call(fun, args, quote = TRUE), error = function(e) { error <<- e; NULL })
+    options(roost.broadcast = list(id = id, value = value, error = error, drew = !identical(before, state())))
+    invisible()
+  }
+  environment(run) <- baseenv()
+  as.call(list(run, id, work$fun, work$args))
+}

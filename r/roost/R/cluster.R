@@ -1,0 +1,183 @@
+# The pool as a cluster of package parallel: what its verbs send to a seat becomes a task of an open job.
+#
+#   clusterApply, parLapply, … ─ sendData(seat) ─▶ append a task     recvData(seat), recvOneData(cluster) ◀─ next outcome
+#   clusterExport, clusterEvalQ, clusterCall ────▶ a setup entry, then (but for exports) a task per seat for its value
+#   clusterSetRNGStream ─────────────────────────▶ the seat's state, kept here; it goes with the seat's tasks and comes back
+
+sendData_roost_seat <- function(node, data) {
+  session <- node$session
+  check_session(session)
+  if (!identical(data$type, "EXEC")) return(invisible())
+  verb <- calling_verb()
+  abandon_dead_calls(session)
+  work <- data$data
+  state <- stream_assigned(work)
+  if (!is.null(state)) assign_stream(session, node$seat, state, work$tag)
+  else if (identical(verb$name, "clusterCall") && length(verb$env$cl) == session$size) broadcast(session, node$seat, work, verb)
+  else send_task(session, node$seat, work, verb)
+  invisible()
+}
+
+recvData_roost_seat <- function(node) {
+  session <- node$session
+  check_session(session)
+  while (!length(session$arrived[[seat_key(node$seat)]])) receive_outcomes(session, node$seat)
+  take_arrived(session, node$seat)
+}
+
+recvOneData_roost_cluster <- function(cl) {
+  session <- session_of(cl)
+  check_session(session)
+  seats <- vapply(cl, function(node) node$seat, 0L)
+  repeat {
+    ready <- which(vapply(seats, function(seat) length(session$arrived[[seat_key(seat)]]) > 0L, NA))
+    if (length(ready)) break
+    receive_outcomes(session, seats)
+  }
+  list(node = ready[1L], value = take_arrived(session, seats[ready[1L]]))
+}
+
+closeNode_roost_seat <- function(node) invisible()
+
+stopCluster_roost_cluster <- function(cl = NULL) {
+  if (length(cl)) end_session(session_of(cl))
+  invisible()
+}
+
+seat_key <- function(seat) as.character(seat)
+
+take_arrived <- function(session, seat) {
+  key <- seat_key(seat)
+  message <- session$arrived[[key]][[1L]]
+  session$arrived[[key]] <- session$arrived[[key]][-1L]
+  message
+}
+
+arrive <- function(session, seat, value, success = TRUE, tag = NULL) {
+  key <- seat_key(seat)
+  time <- structure(c(0, 0, 0, 0, 0), names = c("user.self", "sys.self", "elapsed", "user.child", "sys.child"),
+                    class = "proc_time")
+  message <- list(type = "VALUE", value = value, success = success, time = time, tag = tag)
+  session$arrived[[key]] <- c(session$arrived[[key]], list(message))
+}
+
+# ---- the open job ----
+
+# What a worker runs for a seat: list(fun, args, seed, id). `id`: the value of a broadcast is wanted, which setup has
+# computed; with a seed it is computed anew if it drew random numbers.
+seat_task <- function(x) {
+  if (!is.null(x$id)) {
+    held <- getOption("roost.broadcast")
+    if (identical(held$id, x$id) && (is.null(x$seed) || !held$drew)) {
+      if (inherits(held$error, "condition")) stop(held$error)
+      return(held$value)
+    }
+  }
+  if (!is.null(x$seed)) assign(".Random.seed", x$seed, envir = globalenv())
+  do.call(x$fun, x$args, quote = TRUE)
+}
+
+send_task <- function(session, seat, work, verb, id = NULL) {
+  seed <- task_state(session, seat, work$tag, verb)
+  job <- open_job(session, seeded = !is.null(seed))
+  x <- list(fun = work$fun, args = work$args, seed = seed, id = id)
+  request(session, list(op = "append", job = job$id), list(stream(list(x))))
+  job$sent <- job$sent + 1L
+  job$outstanding[[as.character(job$sent)]] <- list(seat = seat, tag = work$tag, verb = verb$env,
+                                                    keep = !is.null(seed) && is.null(work$tag))
+}
+
+# One open job serves call after call, until setup or seeds change: a job carries the number of setup in force.
+open_job <- function(session, seeded) {
+  for (job in session$open_jobs)
+    if (job$setup == session$setup && job$seeded == seeded) return(job)
+  close_idle_jobs(session)
+  task <- seat_task
+  environment(task) <- baseenv()
+  common <- list(fun = task, args = list(), globals = list(), packages = character(), options = list(), return_seed = seeded)
+  answer <- submit(session, list(), common, policy(label = "parallel"), open = TRUE)
+  job <- new.env(parent = emptyenv())
+  job$id <- answer$control$job
+  job$setup <- session$setup
+  job$seeded <- seeded
+  job$sent <- 0L
+  job$cursor <- 0
+  job$outstanding <- list()
+  session$open_jobs <- c(session$open_jobs, list(job))
+  job
+}
+
+close_idle_jobs <- function(session) {
+  idle <- vapply(session$open_jobs, function(job) !length(job$outstanding), NA)
+  for (job in session$open_jobs[idle]) cancel_quietly(session, job$id)
+  session$open_jobs <- session$open_jobs[!idle]
+}
+
+receive_outcomes <- function(session, seats) {
+  waiting <- Filter(function(job) any(vapply(job$outstanding, function(task) task$seat %in% seats, NA)), session$open_jobs)
+  if (!length(waiting)) fail("Nothing was sent to seat ", paste(seats, collapse = ", "), ", so nothing can be received.")
+  finished <- FALSE
+  on.exit(if (!finished) abandon(session))
+  job <- waiting[[1L]]
+  answer <- request(session, list(op = "next", job = job$id, cursor = job$cursor, max = outcomes_max, timeout = Inf))
+  job$cursor <- answer$control$cursor
+  for (outcome in split_outcomes(answer)) deliver(session, job, outcome)
+  finished <- TRUE
+}
+
+deliver <- function(session, job, outcome) {
+  key <- as.character(outcome$index)
+  task <- job$outstanding[[key]]
+  if (is.null(task)) return()
+  job$outstanding[[key]] <- NULL
+  detail <- outcome$detail
+  if (task$keep && length(detail$seed)) session$states[[seat_key(task$seat)]] <- detail$seed
+  if (!is.null(detail)) relay_quietly(detail)
+  if (is.null(outcome$error)) return(arrive(session, task$seat, outcome$value, TRUE, task$tag))
+  original <- outcome$error$condition
+  text <- if (is.null(original)) conditionMessage(outcome$error) else conditionMessage(original)
+  arrive(session, task$seat, structure(text, class = c("snow-try-error", "try-error"),
+                                       condition = if (is.null(original)) outcome$error else original), FALSE, task$tag)
+}
+
+# A cluster of parallel drops what workers print and signal; ours shows it.
+relay_quietly <- function(detail) {
+  if (length(detail$output)) cat(detail$output)
+  for (condition in detail$messages) message(condition)
+  for (condition in detail$warnings) warning(condition)
+}
+
+# ---- calls that were left ----
+
+abandon <- function(session) {
+  for (job in session$open_jobs) cancel_quietly(session, job$id)
+  session$open_jobs <- list()
+  session$arrived <- list()
+  session$broadcast <- NULL
+}
+
+# Tasks of a verb that is no longer running were left by an error or an interrupt: no later call may get their outcomes.
+abandon_dead_calls <- function(session) {
+  frames <- NULL
+  for (job in session$open_jobs) for (task in job$outstanding) {
+    if (is.null(task$verb)) next
+    if (is.null(frames)) frames <- sys.frames()
+    if (!any(vapply(frames, identical, NA, task$verb))) return(abandon(session))
+  }
+}
+
+# The verb of parallel that is sending, with its frame; NULL when someone else does.
+calling_verb <- function() {
+  verbs <- known_verbs()
+  n <- sys.nframe()
+  for (i in seq(n - 1L, max(1L, n - 9L))) {
+    f <- sys.function(i)
+    for (name in names(verbs)) if (identical(f, verbs[[name]])) return(list(name = name, env = sys.frame(i)))
+  }
+}
+
+known_verbs <- function() {
+  if (is.null(latest$verbs)) latest$verbs <- mget(c("clusterCall", "staticClusterApply", "dynamicClusterApply"),
+                                                  envir = asNamespace("parallel"), ifnotfound = list(NULL))
+  latest$verbs
+}

@@ -1,0 +1,83 @@
+# foreach: registerDoRoost(pool), then %dopar%. Each iteration is a task.
+
+registerDoRoost <- function(pool = NULL) {
+  if (!requireNamespace("foreach", quietly = TRUE)) fail("registerDoRoost() needs package 'foreach'. Remedy: install.packages(\"foreach\").")
+  session_of(pool)
+  if (is.null(pool)) pool <- make_pool(latest$session, seq_len(latest$session$size))
+  foreach::setDoPar(do_roost, list(pool = pool), do_roost_info)
+  invisible()
+}
+
+do_roost_info <- function(data, item) switch(item,
+  workers = length(data$pool), name = "doRoost", version = utils::packageVersion("roost"), NULL)
+
+foreach_options <- c("seed", "retries", "timeout", "progress", "label", "export", "packages")
+
+do_roost <- function(obj, expr, envir, data) {
+  if (!inherits(obj, "foreach")) fail("%dopar% needs a foreach object, not ", describe(obj), ".")
+  options <- obj$options$roost
+  unknown <- setdiff(names(options), foreach_options)
+  if (length(unknown)) fail(".options.roost has unknown ", paste(unknown, collapse = ", "), "; known are ",
+                            paste(foreach_options, collapse = ", "), ".")
+  it <- iterators::iter(obj)
+  accumulate <- foreach::makeAccum(it)
+  arguments <- as.list(it)
+  session <- session_of(data$pool)
+  outcomes <- run_iterations(session, obj, expr, envir, arguments, options)
+  errors <- task_errors(outcomes)
+  results <- with_errors(outcomes$values, lapply(errors, foreach_error))
+  tryCatch(accumulate(results, seq_along(results)), error = function(e) {
+    cat("error calling combine function:\n", file = stderr())
+    print(e)
+  })
+  error <- foreach::getErrorValue(it)
+  if (identical(obj$errorHandling, "stop") && !is.null(error)) {
+    index <- foreach::getErrorIndex(it)
+    raised <- simpleError(sprintf("task %d failed - \"%s\"", index, conditionMessage(error)), call = expr)
+    raised$task_error <- errors[[index]]
+    stop(raised)
+  }
+  foreach::getResult(it)
+}
+
+foreach_error <- function(error) if (is.null(error)) NULL else if (is.null(error$condition)) error else error$condition
+
+run_iterations <- function(session, obj, expr, envir, arguments, options) {
+  exports <- new.env(parent = globalenv())
+  packages <- foreach_exports(obj, expr, envir, exports)
+  fun <- function(arguments) {
+    home <- new.env(parent = exports)
+    for (name in names(arguments)) assign(name, arguments[[name]], envir = home)
+    eval(expr, home)
+  }
+  environment(fun) <- list2env(list(exports = exports, expr = expr), parent = globalenv())
+  needs <- find_needs(Filter(is.function, as.list(exports)), options$export, NULL, envir)
+  packages <- unique(c(packages, obj$packages, options$packages, needs$packages))
+  seed <- if (is.null(options$seed)) NULL else first_seed(options$seed)
+  apply_there(session, unname(arguments), fun, list(),
+              policy(seed = seed, retries = or(options$retries, 0L), timeout = options$timeout,
+                     label = or(options$label, "foreach")),
+              list(globals = needs$globals, packages = packages), list(), isTRUE(options$progress))
+}
+
+# The expression's variables, as foreach finds them, and what .export and .noexport say.
+foreach_exports <- function(obj, expr, envir, exports) {
+  packages <- foreach::getexports(expr, exports, envir, good = character(), bad = obj$argnames)
+  missing <- setdiff(obj$export, ls(exports, all.names = TRUE))
+  for (name in missing) {
+    if (!exists(name, envir = envir)) fail("foreach: .export names '", name, "', which does not exist here.")
+    assign(name, get(name, envir = envir), envir = exports)
+  }
+  rm(list = intersect(obj$noexport, ls(exports, all.names = TRUE)), envir = exports)
+  # Functions of the calling frame find each other in the exports, not in the frame, which stays here.
+  for (name in ls(exports, all.names = TRUE)) {
+    value <- get(name, envir = exports, inherits = FALSE)
+    if (is.function(value) && !is.primitive(value) && identical(environment(value), envir) && !identical(envir, globalenv())) {
+      environment(value) <- exports
+      assign(name, value, envir = exports)
+    }
+  }
+  packages
+}
+
+or <- function(x, default) if (is.null(x)) default else x

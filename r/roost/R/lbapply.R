@@ -1,0 +1,35 @@
+# lbapply: lapply on the pool, each element one task.
+
+lbapply <- function(pool, X, FUN, ..., seed = NULL, simplify = FALSE, partial = FALSE, retries = 0L, timeout = NULL,
+                    progress = interactive(), export = NULL, packages = NULL, label = "", options = list()) {
+  FUN <- match.fun(FUN)
+  args <- list(...)
+  tasks <- as_tasks(X)
+  state <- first_seed(seed)
+  outcomes <- if (is.null(pool)) apply_here(tasks, FUN, args, state, packages, options)
+  else apply_there(session_of(pool), tasks, FUN, args,
+                   policy(seed = state, retries = retries, timeout = timeout, label = label),
+                   find_needs(functions_of(FUN, args, tasks), export, packages, parent.frame()), options, progress)
+  values <- outcomes$values
+  names(values) <- names(tasks)
+  if (isTRUE(partial)) return(with_errors(values, task_errors(outcomes)))
+  raise_task_errors(outcomes, values)
+  if (isTRUE(simplify)) simplify2array(values) else values
+}
+
+apply_there <- function(session, X, fun, args, policy, needs, options, progress) {
+  if (!length(X)) return(list(values = vector("list", 0L)))
+  common <- make_common(session, fun, args, needs, options)
+  bar <- progress_bar(progress, length(X))
+  job <- NULL
+  finished <- FALSE
+  on.exit({
+    if (!is.null(bar)) bar$end()
+    if (!finished && !is.null(job)) cancel_quietly(session, job)
+  })
+  answer <- run_job(session, X, common, policy, isTRUE(progress), watcher(bar, function(id) job <<- id))
+  finished <- TRUE
+  outcomes <- read_outcomes(answer)
+  relay(outcomes$details)
+  outcomes
+}

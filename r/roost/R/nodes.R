@@ -1,0 +1,9 @@
+# Who works for the pool.
+
+pool_nodes <- function(pool) {
+  fields <- request(session_of(pool), list(op = "nodes"))$control
+  table <- as_table(fields, c("node", "address", "platform", "r", "version", "slots", "busy", "state", "finished",
+                              "connected", "silent", "pid"))
+  table$connected <- as.POSIXct(as.numeric(table$connected), origin = "1970-01-01")
+  table
+}

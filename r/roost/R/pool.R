@@ -1,0 +1,116 @@
+# A pool is a cluster of package parallel: a list of seats, all of one session.
+
+pool_local <- function(workers = NULL, length = NULL, lib_paths = NULL, wd = NULL) {
+  slots <- if (is.null(workers)) default_workers() else as.integer(workers)
+  if (base::length(slots) != 1L || is.na(slots) || slots < 1L) fail("`workers` must be a number, 1 or more.")
+  start_pool(c("--slots", format(slots, scientific = FALSE)), length, list(lib_paths = lib_paths, wd = wd),
+             environment = paste0("R_LIBS=", shQuote(paste(.libPaths(), collapse = .Platform$path.sep))))
+}
+
+pool_connect <- function(host = NULL, port = NULL, length = NULL, lib_paths = NULL, wd = NULL, tz = NULL, locale = NULL) {
+  url <- pool_url(host, port)
+  start_pool(if (!is.null(url)) c("--pool", url), length,
+             list(lib_paths = lib_paths, wd = wd, tz = tz, locale = locale), url)
+}
+
+# roost://HOST:PORT of what the user gave; NULL: ROOST_POOL or the configuration file, the program's defaults.
+pool_url <- function(host, port) {
+  if (is.null(host)) {
+    if (!is.null(port)) host <- "127.0.0.1" else return(NULL)
+  }
+  if (!is.character(host) || base::length(host) != 1L || is.na(host) || !nzchar(host))
+    fail("`host` must be one string: a host's name or roost://HOST:PORT.")
+  if (grepl("://", host, fixed = TRUE)) return(host)
+  paste0("roost://", host, if (!is.null(port)) paste0(":", as.integer(port)))
+}
+
+default_workers <- function() {
+  cores <- getOption("mc.cores", parallel::detectCores())
+  max(1L, as.integer(cores), na.rm = TRUE)
+}
+
+start_pool <- function(arguments, length, settings, url = NULL, environment = character()) {
+  binary <- roost_binary()
+  arguments <- c("bridge", if (is.null(arguments)) character() else arguments, "--r", file.path(R.home("bin"), "R"),
+                 "--parent", Sys.getpid())
+  line <- run_roost(arguments, environment)
+  line <- line[startsWith(line, "roost-bridge ")]
+  if (!base::length(line)) pool_error("'", binary, " bridge' ended without saying where it listens.")
+  session <- new_session(line[1L])
+  session$url <- url
+  facts <- request(session, list(op = "open", label = session_label()))$control
+  session$facts <- facts[c("pool", "user", "slots", "nodes", "version", "r")]
+  settings <- settings[!vapply(settings, is.null, NA)]
+  if (base::length(settings)) set_up(session, c(list(kind = "session"), settings))
+  size <- if (is.null(length)) max(1L, as.integer(facts$slots)) else as.integer(length)
+  if (is.na(size) || size < 1L) fail("`length` must be a number, 1 or more.")
+  session$size <- size
+  session$seats <- vector("list", size)
+  latest$session <- session
+  make_pool(session, seq_len(size))
+}
+
+latest <- new.env(parent = emptyenv())
+
+session_label <- function() paste0(Sys.info()[["user"]], "@", Sys.info()[["nodename"]], ":", Sys.getpid())
+
+make_pool <- function(session, seats) structure(
+  lapply(seats, function(seat) structure(list(session = session, seat = seat), class = "roost_seat")),
+  class = c("roost_cluster", "cluster"))
+
+session_of <- function(pool) {
+  if (is.null(pool)) {
+    if (is.null(latest$session) || !latest$session$open)
+      fail("There is no pool: make one with pool_local() or pool_connect().")
+    return(latest$session)
+  }
+  if (inherits(pool, "roost_seat")) return(pool$session)
+  if (!inherits(pool, "roost_cluster") || !length(pool))
+    fail("`pool` must be a pool, made by pool_local() or pool_connect(), not ", describe(pool), ".")
+  pool[[1L]]$session
+}
+
+describe <- function(x) if (is.null(x)) "NULL" else paste0("an object of class \"", class(x)[1L], "\"")
+
+print.roost_cluster <- function(x, ...) {
+  if (!length(x)) {
+    cat("Roost pool without seats\n")
+    return(invisible(x))
+  }
+  session <- session_of(x)
+  facts <- session$facts
+  state <- if (session$pid != Sys.getpid()) "of another process" else if (!session$open) "closed" else
+    paste0(count(facts$nodes, "node"), ", ", count(facts$slots, "slot"), " when it was opened")
+  cat("Roost pool (", facts$pool, "): ", count(length(x), "seat"), "; ", state, "\n", sep = "")
+  invisible(x)
+}
+
+print.roost_seat <- function(x, ...) {
+  cat("Seat ", x$seat, " of a Roost pool (", x$session$facts$pool, ")\n", sep = "")
+  invisible(x)
+}
+
+count <- function(n, noun) paste0(n, " ", noun, if (!identical(as.numeric(n), 1)) "s")
+
+close.roost_cluster <- function(con, ...) {
+  end_session(session_of(con))
+  invisible()
+}
+
+`[.roost_cluster` <- function(x, ...) structure(NextMethod(), class = class(x))
+
+c.roost_cluster <- function(...) {
+  pools <- list(...)
+  sessions <- lapply(pools, session_of)
+  if (!all(vapply(sessions, identical, NA, sessions[[1L]])))
+    fail("Only parts of one pool can be combined: each pool has its own session.")
+  structure(do.call(c, lapply(pools, unclass)), class = class(pools[[1L]]))
+}
+
+pool_halt <- function(pool) {
+  session <- session_of(pool)
+  server <- session$server
+  end_session(session)
+  if (!is.null(server)) halt_server(server)
+  invisible()
+}

@@ -1,0 +1,193 @@
+# One session with a bridge: an environment, since it changes.
+#
+#   request ─▶ write ─▶ wait for the answer (socketSelect, the only place that an interrupt can leave) ─▶ answer
+#                 └── connection lost: connect again, say hello, both sides send again what the other lacks
+#
+# Bytes are read and written with interrupts suspended: an interrupted readBin loses what it had read.
+
+connect_tries <- 5L            # connections in a row that may fail
+connect_seconds <- 10          # wait for an answer to hello
+read_bytes <- 1048576L         # at most, in one read
+small_bytes <- 16384L          # a read that may go beyond the frame
+stop_seconds <- 5              # wait for the answer to `stop`, `bye`
+
+new_session <- function(line) {
+  fields <- strsplit(line, " +")[[1L]]
+  if (length(fields) < 4L || fields[1L] != "roost-bridge")
+    pool_error("'roost bridge' printed something that is not understood: ", line)
+  if (fields[2L] != "1") pool_error("This package speaks bridge protocol 1; the program 'roost' speaks ", fields[2L],
+                                    ". Remedy: install the package and the program of the same release.")
+  session <- new.env(parent = emptyenv())
+  session$pid <- Sys.getpid()
+  session$port <- as.integer(fields[3L])
+  session$secret <- fields[4L]
+  session$bridge <- suppressWarnings(as.integer(fields[5L]))
+  session$seq <- 0             # of the last request
+  session$got <- 0             # the highest seq received whole
+  session$request <- NULL      # the last request, to be sent again
+  session$con <- NULL
+  session$parts <- list()      # what was received of the next frame
+  session$head <- NULL         # its head, if that is whole
+  session$have <- 0
+  session$open <- TRUE
+  session$garbage <- character()
+  session$setup <- 0L
+  session$exported <- list()
+  reg.finalizer(session, end_session, onexit = TRUE)
+  session
+}
+
+end_session <- function(session) {
+  if (!session$open) return(invisible())
+  if (session$pid == Sys.getpid())
+    try(suppressWarnings(request(session, list(op = "bye"), seconds = stop_seconds)), silent = TRUE)
+  session$open <- FALSE
+  disconnect(session)
+  invisible()
+}
+
+check_session <- function(session) {
+  if (session$pid != Sys.getpid()) pool_error(
+    "This pool belongs to process ", session$pid, "; this is a forked child, ", Sys.getpid(),
+    ", which would disturb it. Remedy: use the pool in the parent, or make a pool in the child.")
+  if (!session$open) pool_error("This pool is closed. Make a new one with pool_local() or pool_connect().")
+}
+
+# ---- the connection ----
+
+disconnect <- function(session) {
+  if (!is.null(session$con)) try(close(session$con), silent = TRUE)
+  session$con <- NULL
+  session$parts <- list()
+  session$head <- NULL
+  session$have <- 0
+}
+
+connect <- function(session) {
+  for (try in seq_len(connect_tries)) {
+    disconnect(session)
+    if (try > 1L) Sys.sleep(0.05 * 2^try)
+    session$con <- tryCatch(suppressWarnings(open_socket(session$port)), error = function(e) NULL)
+    if (is.null(session$con)) if (bridge_gone(session)) break else next
+    said <- tryCatch({
+      write_frame(session, frame(0, session$got, list(op = "hello", protocol = 1L, secret = session$secret), list()))
+      read_frame(session, connect_seconds)
+    }, error = function(e) NULL)
+    if (isTRUE(said$control$ok)) {
+      last <- session$request
+      if (is.null(last) || said$control$got >= session$seq) return(invisible())
+      if (tryCatch({ write_frame(session, last); TRUE }, error = function(e) FALSE)) return(invisible())
+    }
+  }
+  disconnect(session)
+  session$open <- FALSE
+  pool_error("The connection to 'roost bridge' (127.0.0.1:", session$port, ", process ", session$bridge,
+             ") is lost, and it does not answer: it was killed or has crashed. Its attached jobs are lost. Make a new pool.")
+}
+
+bridge_gone <- function(session) !is.na(session$bridge) && !isTRUE(tools::pskill(session$bridge, 0L))
+
+open_socket <- function(port) {
+  arguments <- list("127.0.0.1", port, blocking = FALSE, open = "a+b", timeout = connect_seconds)
+  if ("options" %in% names(formals(socketConnection))) arguments$options <- "no-delay"
+  do.call(socketConnection, arguments)
+}
+
+write_frame <- function(session, pieces) for (piece in pieces) writeBin(piece, session$con)
+
+# The next frame; NULL when `seconds` are over. An error when the connection is lost.
+#
+# What was received is in parts: the head (header and control) is cut off as soon as it is there, and of a large blob no
+# byte more than its own is read, so that 1 GB is joined once and never indexed.
+read_frame <- function(session, seconds = Inf) {
+  end <- if (is.finite(seconds)) proc.time()[[3L]] + seconds
+  repeat {
+    if (is.null(session$head)) take_head(session)
+    blob <- session$head$blob
+    if (!is.null(blob) && session$have >= blob) return(take_frame(session))
+    left <- if (is.null(end)) NULL else max(0, end - proc.time()[[3L]])
+    ready <- allowInterrupts(socketSelect(list(session$con), FALSE, left))
+    if (!ready) {
+      if (!is.null(left) && left <= 0) return(NULL)
+      next
+    }
+    missing <- if (is.null(blob)) 0 else blob - session$have
+    part <- readBin(session$con, "raw", if (missing > small_bytes) min(missing, read_bytes) else small_bytes)
+    if (!length(part)) stop("the bridge closed the connection")
+    session$parts[[length(session$parts) + 1L]] <- part
+    session$have <- session$have + length(part)
+  }
+}
+
+# Header and control, once all of them are there.
+take_head <- function(session) {
+  if (session$have < header_bytes) return()
+  if (length(session$parts) > 1L) session$parts <- list(do.call(c, session$parts))
+  data <- session$parts[[1L]]
+  sizes <- readBin(data, "double", 4L, endian = "little")
+  bytes <- header_bytes + sizes[3L]
+  if (session$have < bytes) return()
+  session$head <- list(seq = sizes[1L], reply = sizes[2L], control = unserialize(data[header_bytes + seq_len(sizes[3L])]),
+                       blob = sizes[4L])
+  session$have <- session$have - bytes
+  session$parts <- if (session$have > 0) list(data[seq(bytes + 1, length(data))]) else list()
+}
+
+take_frame <- function(session) {
+  head <- session$head
+  bytes <- head$blob
+  data <- if (session$have > 0) do.call(c, session$parts) else raw()
+  rest <- session$have - bytes
+  if (rest > 0) {
+    session$parts <- list(data[seq(bytes + 1, bytes + rest)])
+    data <- data[seq_len(bytes)]
+  } else session$parts <- list()
+  session$have <- rest
+  session$head <- NULL
+  if (head$seq > 0) session$got <- head$seq
+  list(seq = head$seq, reply = head$reply, control = head$control, blob = data)
+}
+
+# ---- requests ----
+
+# Sends a request and waits for its final answer: list(control, parts). `more` gets the answers before it. Left by an
+# interrupt (or an error in `more`), it tells the bridge to forget the question. NULL when `seconds` are over.
+request <- function(session, control, blobs = list(), more = NULL, seconds = Inf) {
+  check_session(session)
+  suspendInterrupts({
+    if (length(blobs)) control$lengths <- vapply(blobs, function(blob) as.double(length(blob)), 0)
+    session$seq <- session$seq + 1
+    mine <- session$seq
+    session$request <- frame(mine, session$got, control, blobs)
+    answered <- FALSE
+    on.exit(if (!answered && session$open && control$op != "stop") stop_request(session, mine), add = TRUE)
+    if (is.null(session$con)) connect(session)
+    else tryCatch(write_frame(session, session$request), error = function(e) connect(session))
+    repeat {
+      answer <- tryCatch(read_frame(session, seconds), error = identity)
+      if (inherits(answer, "error")) {
+        connect(session)
+        next
+      }
+      if (is.null(answer)) return(NULL)
+      if (answer$reply == 0) {
+        if (!is.null(answer$control$note)) message("roost: ", answer$control$note)
+        next
+      }
+      if (answer$reply != mine) next
+      if (isTRUE(answer$control$more)) {
+        if (!is.null(more)) allowInterrupts(more(answer$control, answer$blob))
+        next
+      }
+      answered <- TRUE
+      session$request <- NULL
+      break
+    }
+  })
+  if (!isTRUE(answer$control$ok)) fail_by_bridge(answer$control$error)
+  answer
+}
+
+stop_request <- function(session, seq)
+  tryCatch(suspendInterrupts(request(session, list(op = "stop", seq = seq), seconds = stop_seconds)),
+           error = function(e) NULL)

@@ -1,0 +1,49 @@
+library(roost)
+if (!roost_available()) { cat("the program roost is not here: nothing is tested\n"); quit("no") }
+options(warn = 1)
+
+# Conditions of tasks: the same from a pool and from the sequential reference.
+pool <- pool_local(workers = 2)
+task <- function(x) {
+  if (x == 2) warning("careful")
+  if (x == 3) stop("boom")
+  if (x == 4) message("hello")
+  if (x == 5) cat("printed\n")
+  if (x == 6) stop(structure(class = c("mine", "error", "condition"), list(message = "rich", call = NULL, data = 1:3)))
+  x
+}
+for (where in list(pool, NULL)) {
+  seen <- character()
+  note <- function(text) seen <<- c(seen, text)
+  e <- NULL
+  output <- capture.output(withCallingHandlers(
+    e <- tryCatch(lbapply(where, 1:7, task), roost_task_error = identity),
+    warning = function(w) { note(paste(class(w)[1], w$task, conditionMessage(w$condition))); invokeRestart("muffleWarning") },
+    message = function(m) { note(conditionMessage(m)); invokeRestart("muffleMessage") }))
+  stopifnot(identical(output, "printed"), identical(seen, c("roost_task_warning 2 careful", "hello\n")))
+  stopifnot(inherits(e, "roost_task_error"), e$task == 3L, identical(e$tasks, c(3L, 6L)))
+  stopifnot(conditionMessage(e$condition) == "boom", identical(e$calls[length(e$calls)], "stop(\"boom\")"))
+  stopifnot(grepl("fun(x", e$calls[1], fixed = TRUE), identical(e$results[[7]], 7L), is.null(e$results[[3]]))
+  some <- suppressMessages(suppressWarnings({ capture.output(r <- lbapply(where, 1:7, task, partial = TRUE)); r }))
+  stopifnot(inherits(some[[3]], "roost_task_error"), inherits(some[[6]]$condition, "mine"))
+  stopifnot(identical(some[[6]]$condition$data, 1:3), identical(some[c(1, 2, 4, 5, 7)], list(1L, 2L, 4L, 5L, 7L)))
+}
+
+# Live conditions arrive while tasks run.
+live <- character()
+withCallingHandlers(
+  lbapply(pool, 1:2, function(i) message(structure(class = c("immediateCondition", "message", "condition"),
+                                                   list(message = paste("live", i), call = NULL)))),
+  message = function(m) { live <<- c(live, conditionMessage(m)); invokeRestart("muffleMessage") })
+stopifnot(setequal(live, c("live 1", "live 2")))
+
+# Odd ends.
+odd <- lbapply(pool, 1:6, function(i) switch(i,
+  stop(structure(class = c("odd", "condition"), list(message = "no error", call = NULL))), invokeRestart("abort"),
+  textConnection("x"), { f <- function(n) f(n + 1); f(1) }, { pkg <- "no.such.package"; library(pkg, character.only = TRUE) }, "fine"), partial = TRUE)
+for (i in 1:5) stopifnot(inherits(odd[[i]], "roost_task_error"))
+stopifnot(identical(odd[[6]], "fine"), grepl("connection", conditionMessage(odd[[3]])))
+missing <- tryCatch(lbapply(pool, 1, identity, packages = "no.such.package"), error = identity)
+stopifnot(inherits(missing, "roost_task_error"), grepl("no.such.package", conditionMessage(missing)))
+stopifnot(inherits(tryCatch(async_lapply(pool, 1, identity, durable = TRUE), error = identity), "roost_not_yet"))
+close(pool)

@@ -1,0 +1,36 @@
+library(roost)
+if (!roost_available()) { cat("the program roost is not here: nothing is tested\n"); quit("no") }
+options(warn = 1)
+
+# Interrupts: calls end at once, the pool goes on, nothing late arrives.
+if (.Platform$OS.type != "unix") quit("no")
+pool <- pool_local(workers = 2)
+interrupt_after <- function(seconds) system(sprintf("(sleep %g; kill -INT %d) >/dev/null 2>&1 &", seconds, Sys.getpid()))
+interrupted <- function(expr) { interrupt_after(0.5); tryCatch({ expr; FALSE }, interrupt = function(e) TRUE) }
+slow <- function(i) { Sys.sleep(0.3); i }
+for (k in 1:2) {
+  stopifnot(interrupted(lbapply(pool, 1:100, slow)))
+  stopifnot(identical(lbapply(pool, 1:3, identity), list(1L, 2L, 3L)))
+}
+job <- async_lapply(pool, 1:6, slow)
+stopifnot(interrupted(wait(job, progress = FALSE)))
+stopifnot(length(results(job, progress = FALSE)) == 6L)
+library(parallel)
+stopifnot(interrupted(parLapplyLB(pool, 1:100, slow, chunk.size = 1)))
+stopifnot(identical(clusterApply(pool, 1:3, function(x) -x), list(-1L, -2L, -3L)))
+stopifnot(interrupted(clusterApply(pool, 1:100, slow)))
+stopifnot(identical(clusterApplyLB(pool, 1:3, function(x) -x), list(-1L, -2L, -3L)))
+
+# A forked child cannot harm the pool.
+child <- mclapply(1:2, function(i) tryCatch(lbapply(pool, 1, identity), error = class), mc.cores = 2)
+stopifnot("roost_pool_error" %in% child[[1]], identical(lbapply(pool, 1:2, identity), list(1L, 2L)))
+
+# The connection may break at any time.
+session <- pool[[1]]$session
+for (k in 1:3) { try(close(session$con), silent = TRUE); stopifnot(identical(lbapply(pool, 1:2, identity), list(1L, 2L))) }
+
+# A killed bridge is an error that says so, at once.
+tools::pskill(session$bridge, 9L)
+Sys.sleep(0.5)
+e <- tryCatch(lbapply(pool, 1, identity), error = identity)
+stopifnot(inherits(e, "roost_pool_error"), grepl("lost", conditionMessage(e)))

@@ -1,0 +1,32 @@
+library(roost)
+if (!roost_available()) { cat("the program roost is not here: nothing is tested\n"); quit("no") }
+options(warn = 1)
+
+# Jobs.
+pool <- pool_local(workers = 2)
+job <- async_lapply(pool, c(a = 1, b = 2), function(x) { Sys.sleep(0.2); x * 2 }, label = "doubles")
+stopifnot(status(job) %in% c("waiting", "running", "ended"), identical(wait(job, timeout = 30, progress = FALSE), TRUE))
+stopifnot(status(job) == "ended", progress(job)[["done"]] == 2, identical(results(job), list(a = 2, b = 4)))
+stopifnot(identical(results(job), list(a = 2, b = 4)))
+
+slow <- async_lapply(pool, 1:200, function(i) Sys.sleep(0.2))
+stopifnot(!wait(slow, timeout = 0.2, progress = FALSE), slow$id %in% pool_jobs(pool)$id)
+again <- pool_attach(pool, slow$id)
+stopifnot(identical(again$n, 200L), status(again) %in% c("waiting", "running"))
+cancel(slow)
+stopifnot(wait(slow, timeout = 30, progress = FALSE))
+ends <- results(slow, partial = TRUE)
+stopifnot(inherits(ends[[200]], "roost_task_error"), ends[[200]]$state == "cancelled")
+
+local({ n <- 4; stopifnot(identical(results(async(n + 1, pool)), 5)) })
+failing <- async(stop("no"), pool)
+stopifnot(inherits(tryCatch(results(failing), error = identity)$condition, "simpleError"))
+
+got <- list()
+as_completed(async_lapply(pool, 1:20, function(i) if (i == 3) stop("three") else i),
+             function(outcome) got[[outcome$index]] <<- outcome)
+stopifnot(length(got) == 20L, inherits(got[[3]]$error, "roost_task_error"), identical(got[[20]]$value, 20L))
+following <- as_completed(async_lapply(pool, 1:2, identity))
+stopifnot(setequal(c(following()$value, following()$value), 1:2), is.null(following()))
+stopifnot(is.data.frame(pool_nodes(pool)), nrow(pool_nodes(pool)) >= 1)
+close(pool)
