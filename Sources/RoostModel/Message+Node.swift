@@ -59,6 +59,8 @@ public enum ServerToNode: Equatable, Sendable {
     case forgetSession(SessionID)
     /// Send (or stop sending) the output of running tasks.
     case watch(job: JobID, task: TaskIndex?, on: Bool)
+    /// Send this signal to the worker that is this process, if it is one of yours.
+    case killWorker(processID: Int32, signal: Int32)
     /// Take no more work, finish what runs, give back the rest, leave.
     case drain
     /// Stop at once, killing what runs.

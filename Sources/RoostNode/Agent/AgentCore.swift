@@ -160,6 +160,8 @@ package final class AgentCore {
             r?.signal(worker, signal)
         case .stream(let worker, let on):
             commands?.stream(worker, on: on)
+        case .signalWorker(let processID, let signal):
+            r?.signal(processID: processID, signal)
         case .reconnect:
             link?.close(RoostError(.lost, "nothing was heard from the server for too long"))
         case .leave(let reason):

@@ -388,6 +388,12 @@ final class RRuntime {
         }
     }
 
+    /// Sends a signal to a worker, and to no other process.
+    func signal(processID: Int32, _ signal: Int32) {
+        guard let token = workers.first(where: { $0.value.processID == processID })?.key, processID > 0 else { return }
+        reactor.signal(token: token, signal)
+    }
+
     /// A server that does not keep up makes tasks that print wait.
     func pauseOutput(isLinkFull: Bool) {
         for (token, worker) in workers where worker.run?.start.streams == true {

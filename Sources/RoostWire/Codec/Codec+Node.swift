@@ -118,6 +118,7 @@ extension ServerToNode: WireMessage {
         case .forget: .forget
         case .setup: .nodeSetup
         case .forgetSession: .forgetSession
+        case .killWorker: .killWorker
         case .watch: .watchTasks
         case .drain: .drain
         case .shutDown: .shutDown
@@ -134,7 +135,7 @@ extension ServerToNode: WireMessage {
         case .cancel(let attempts, _), .drop(let attempts): Self.lane(of: attempts)
         case .setup(let entry): .session(entry.session)
         case .forgetSession(let session): .session(session)
-        case .acknowledge, .drain, .shutDown, .heartbeat: .urgent
+        case .acknowledge, .killWorker, .drain, .shutDown, .heartbeat: .urgent
         }
     }
 
@@ -148,7 +149,9 @@ extension ServerToNode: WireMessage {
         case .job(let spec): spec.common.count
         case .grant(let run): run.arguments.byteCount + run.arguments.count
         case .setup(let entry): entry.payload.count
-        case .retract, .cancel, .acknowledge, .drop, .forget, .forgetSession, .watch, .drain, .shutDown, .heartbeat: 0
+        case .retract, .cancel, .acknowledge, .drop, .forget, .forgetSession, .watch, .killWorker, .drain, .shutDown,
+            .heartbeat:
+            0
         }
     }
 
@@ -170,6 +173,9 @@ extension ServerToNode: WireMessage {
         case .setup(let entry): entry.encode(into: &writer)
         case .forgetSession(let session): writer.fixed64(1, session.rawValue)
         case .watch(let job, let task, let on): Watch(job: job, task: task, on: on).encode(into: &writer)
+        case .killWorker(let processID, let signal):
+            writer.signed(1, processID)
+            writer.signed(2, signal)
         case .drain: break
         case .shutDown(let reason): writer.string(1, reason.prefixBytes(ProtobufReader.textBytes))
         case .heartbeat(let interval): writer.duration(1, interval)
@@ -206,6 +212,16 @@ extension ServerToNode: WireMessage {
         case .watchTasks:
             let watch = try Watch(&reader)
             return .watch(job: watch.job, task: watch.task, on: watch.on)
+        case .killWorker:
+            var (processID, signal): (Int32, Int32) = (0, 0)
+            while let field = try reader.next() {
+                switch field.number {
+                case 1: processID = try reader.signed(field)
+                case 2: signal = try reader.signed(field)
+                default: try reader.skip(field)
+                }
+            }
+            return .killWorker(processID: processID, signal: signal)
         case .drain:
             try reader.skipAll()
             return .drain
