@@ -106,7 +106,7 @@ extension Simulation {
             case .send(let message): say(message, node)
             case .start(let worker, let start): startWorker(worker, start, node)
             case .signal(let worker, let signal): self.signal(worker, signal, node)
-            case .stream: break
+            case .stream, .signalWorker: break
             case .reconnect:
                 note(21, node.ordinal, 0, "\(node.name) hears nothing, and connects anew")
                 guard let connection = node.connection else { break }
