@@ -89,7 +89,9 @@ extension BridgeServer {
         answer.control.set(
             "session",
             item: RItem.strings(
-                workers.map { $0.worker.session.rawValue == 0 ? nil : String(JobText.show(JobID(rawValue: $0.worker.session.rawValue)).prefix(8)) }))
+                workers.map {
+                    $0.worker.session.rawValue == 0 ? nil : String(JobText.show(JobID(rawValue: $0.worker.session.rawValue)).prefix(8))
+                }))
         answer.control.set("mine", item: RItem.logicals(workers.map { $0.worker.session == pool.session }))
         answer.control.set("seat", workers.map { $0.worker.seat == 0 ? nil : Double($0.worker.seat) })
         answer.control.set("state", workers.map { Self.word($0.worker.state) })
