@@ -16,7 +16,8 @@ watched <- function(f, job) {
   function(x) {
     node <- Sys.getenv("ROOST_NODE")
     started <- as.numeric(Sys.time())
-    cat(sprintf("%s\t%s\t%d\t%.6f\n", job, node, Sys.getpid(), started), file = notes, append = TRUE)
+    if (dir.exists(dirname(notes)))
+      cat(sprintf("%s\t%s\t%d\t%.6f\n", job, node, Sys.getpid(), started), file = notes, append = TRUE)
     value <- f(x)
     list(value = value, job = job, node = node, pid = Sys.getpid(), started = started, ended = as.numeric(Sys.time()))
   }
@@ -32,11 +33,16 @@ watch <- function(label, expr) {
   column <- function(name) unlist(lapply(jobs, function(tasks) lapply(tasks, `[[`, name)), use.names = FALSE)
   done <- data.frame(job = column("job"), node = column("node"), pid = column("pid"), started = column("started"),
                      ended = column("ended"), stringsAsFactors = FALSE)
-  noted <- read.delim(notes, header = FALSE, col.names = c("job", "node", "pid", "started"), colClasses = c(
-    "character", "character", "integer", "numeric"), na.strings = NULL)
+  noted <- read_notes(notes, c(job = "character", node = "character", pid = "integer", started = "numeric"))
   remark(nrow(done), " tasks in ", sprintf("%.1f", wall), " s")
   list(label = label, values = lapply(jobs, lapply, `[[`, "value"), attempts = add_lost(done, noted), began = began,
        wall = wall)
+}
+
+# A table without rows when nothing was noted, which read.delim() does not know.
+read_notes <- function(file, columns) {
+  if (!isTRUE(file.size(file) > 0)) return(as.data.frame(lapply(columns, vector, length = 0L), stringsAsFactors = FALSE))
+  read.delim(file, header = FALSE, col.names = names(columns), colClasses = unname(columns), na.strings = NULL)
 }
 
 # Attempts that were noted but gave no outcome. They ended when their worker noted the next one; the last of them when
@@ -54,11 +60,7 @@ add_lost <- function(done, noted) {
   rbind(done, lost[names(done)])
 }
 
-events <- function() {
-  file <- file.path(watch_dir, "events")
-  if (!file.exists(file)) return(data.frame(time = numeric(), kind = character(), node = character()))
-  read.delim(file, header = FALSE, col.names = c("time", "kind", "node"))
-}
+events <- function() read_notes(file.path(watch_dir, "events"), c(time = "numeric", kind = "character", node = "character"))
 
 death_of <- function(name) {
   seen <- events()
