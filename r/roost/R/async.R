@@ -93,9 +93,14 @@ fetch <- function(job, progress) {
 
 cancel <- function(job, tasks = NULL, kill = FALSE) {
   if (inherits(job, "Future")) return(cancel_future(job))
-  ask(job, "cancel", kill = isTRUE(kill), tasks = if (!is.null(tasks)) as.integer(tasks))
+  cancel_job(check_job(job), kill = isTRUE(kill), tasks = if (!is.null(tasks)) as.integer(tasks))
   invisible(job)
 }
+
+# The server no longer knows a job that has ended: there is nothing to cancel.
+cancel_job <- function(job, ...) tryCatch(ask(job, "cancel", ...), roost_pool_error = function(e) {
+  if (!identical(e$code, "notFound")) stop(e)
+})
 
 print.roost_job <- function(x, ...) {
   cat("Roost job ", x$id, ": ", count(x$n, "task"), "\n", sep = "")
