@@ -1,14 +1,16 @@
 # Jobs that run while the session goes on. A job is an environment: its results are fetched once.
 
 async_lapply <- function(pool, X, FUN, ..., seed = NULL, retries = 0L, timeout = NULL, export = NULL, packages = NULL,
-                         label = "", options = list(), priority = 0, durable = FALSE) {
+                         label = "", options = list(), priority = 0, cpus = 1, memory = NULL, labels = NULL,
+                         durable = FALSE) {
   refuse_durable(durable)
   FUN <- match.fun(FUN)
   args <- list(...)
   tasks <- as_tasks(X)
   needs <- find_needs(functions_of(FUN, args, tasks), export, packages, parent.frame())
   start_job(session_of(pool), tasks, FUN, args, needs, options,
-            policy(seed = first_seed(seed), retries = retries, timeout = timeout, label = label, priority = priority))
+            policy(seed = first_seed(seed), retries = retries, timeout = timeout, label = label, priority = priority,
+                   cpus = cpus, memory = memory, labels = labels))
 }
 
 async <- function(expr, pool = NULL, seed = NULL, export = NULL, packages = NULL, timeout = NULL, label = "",
@@ -28,7 +30,7 @@ refuse_durable <- function(durable) if (!identical(durable, FALSE))
        class = "roost_not_yet")
 
 start_job <- function(session, X, fun, args, needs, options, policy) {
-  answer <- submit(session, X, make_common(session, fun, args, needs, options), policy)$control
+  answer <- submit(session, X, make_common(session, fun, args, needs, options), c(policy, live = TRUE))$control
   new_job(session, answer$job, answer$n, names(X), owned = TRUE)
 }
 
@@ -68,7 +70,7 @@ wait <- function(job, timeout = Inf, progress = interactive()) {
   if (!is.null(check_job(job)$outcomes)) return(invisible(TRUE))
   bar <- progress_bar(progress, job$n)
   if (!is.null(bar)) on.exit(bar$end())
-  answer <- ask(job, "wait", timeout = as.double(timeout), progress = progress, more = watcher(bar))
+  answer <- ask(job, "wait", timeout = as.double(timeout), progress = !is.null(bar), more = watcher(bar))
   invisible(isTRUE(answer$control$ended))
 }
 
@@ -84,7 +86,7 @@ results <- function(job, partial = FALSE, simplify = FALSE, progress = interacti
 fetch <- function(job, progress) {
   bar <- progress_bar(progress, job$n)
   if (!is.null(bar)) on.exit(bar$end())
-  answer <- ask(job, "collect", wait = TRUE, progress = progress, forget = FALSE, more = watcher(bar))
+  answer <- ask(job, "collect", wait = TRUE, progress = !is.null(bar), forget = FALSE, more = watcher(bar))
   job$progress <- unlist(ask(job, "status")$control$progress)
   outcomes <- read_outcomes(answer)
   job$outcomes <- outcomes
@@ -93,9 +95,14 @@ fetch <- function(job, progress) {
 
 cancel <- function(job, tasks = NULL, kill = FALSE) {
   if (inherits(job, "Future")) return(cancel_future(job))
-  ask(job, "cancel", kill = isTRUE(kill), tasks = if (!is.null(tasks)) as.integer(tasks))
+  cancel_job(check_job(job), kill = isTRUE(kill), tasks = if (!is.null(tasks)) as.integer(tasks))
   invisible(job)
 }
+
+# The server no longer knows a job that has ended: there is nothing to cancel.
+cancel_job <- function(job, ...) tryCatch(ask(job, "cancel", ...), roost_pool_error = function(e) {
+  if (!identical(e$code, "notFound")) stop(e)
+})
 
 print.roost_job <- function(x, ...) {
   cat("Roost job ", x$id, ": ", count(x$n, "task"), "\n", sep = "")

@@ -11,7 +11,8 @@ registerDoRoost <- function(pool = NULL) {
 do_roost_info <- function(data, item) switch(item,
   workers = length(data$pool), name = "doRoost", version = utils::packageVersion("roost"), NULL)
 
-foreach_options <- c("seed", "retries", "timeout", "progress", "label", "export", "packages")
+foreach_options <- c("seed", "retries", "timeout", "progress", "label", "export", "packages", "cpus", "memory",
+                     "labels")
 
 do_roost <- function(obj, expr, envir, data) {
   if (!inherits(obj, "foreach")) fail("%dopar% needs a foreach object, not ", describe(obj), ".")
@@ -56,7 +57,8 @@ run_iterations <- function(session, obj, expr, envir, arguments, options) {
   seed <- if (is.null(options$seed)) NULL else first_seed(options$seed)
   apply_there(session, unname(arguments), fun, list(),
               policy(seed = seed, retries = or(options$retries, 0L), timeout = options$timeout,
-                     label = or(options$label, "foreach")),
+                     label = or(options$label, "foreach"), cpus = or(options$cpus, 1), memory = options$memory,
+                     labels = options$labels),
               list(globals = needs$globals, packages = packages), list(), isTRUE(options$progress))
 }
 

@@ -253,7 +253,7 @@ interrupt_on_backend <- function(backend, future, ...) {
 # An interrupt first, which lets the worker live; the node kills it when the task does not heed.
 interrupt_future <- function(future) {
   if (!future[["state"]] %in% "running" || !is.null(future[["result"]])) return(future)
-  tell_as_future_error(future, ask(future[["job"]], "cancel", kill = FALSE))
+  tell_as_future_error(future, cancel_job(future[["job"]]))
   strike_off(future)
   future[["state"]] <- "interrupted"
   future

@@ -1,14 +1,16 @@
 # lbapply: lapply on the pool, each element one task.
 
 lbapply <- function(pool, X, FUN, ..., seed = NULL, simplify = FALSE, partial = FALSE, retries = 0L, timeout = NULL,
-                    progress = interactive(), export = NULL, packages = NULL, label = "", options = list()) {
+                    progress = interactive(), export = NULL, packages = NULL, label = "", options = list(), cpus = 1,
+                    memory = NULL, labels = NULL) {
   FUN <- match.fun(FUN)
   args <- list(...)
   tasks <- as_tasks(X)
   state <- first_seed(seed)
   outcomes <- if (is.null(pool)) apply_here(tasks, FUN, args, state, packages, options)
   else apply_there(session_of(pool), tasks, FUN, args,
-                   policy(seed = state, retries = retries, timeout = timeout, label = label),
+                   policy(seed = state, retries = retries, timeout = timeout, label = label, cpus = cpus, memory = memory,
+                          labels = labels),
                    find_needs(functions_of(FUN, args, tasks), export, packages, parent.frame()), options, progress)
   values <- outcomes$values
   names(values) <- names(tasks)
@@ -27,7 +29,7 @@ apply_there <- function(session, X, fun, args, policy, needs, options, progress)
     if (!is.null(bar)) bar$end()
     if (!finished && !is.null(job)) cancel_quietly(session, job)
   })
-  answer <- run_job(session, X, common, policy, isTRUE(progress), watcher(bar, function(id) job <<- id))
+  answer <- run_job(session, X, common, policy, !is.null(bar), watcher(bar, function(id) job <<- id))
   finished <- TRUE
   outcomes <- read_outcomes(answer)
   relay(outcomes$details)

@@ -1,7 +1,12 @@
-# A progress bar for interactive sessions, on stderr; made when the first progress arrives.
+# Progress of a job: a bar on stderr for interactive sessions, and conditions of package progressr where it is loaded.
+# Both are made when the first progress arrives: short calls pay nothing.
 
 progress_bar <- function(show, n) {
-  if (!show) return(NULL)
+  bars <- c(if (isTRUE(show)) list(text_bar(n)), if (isNamespaceLoaded("progressr")) list(progressr_bar(n)))
+  if (length(bars)) list(update = function(done) for (bar in bars) bar$update(done), end = function() for (bar in bars) bar$end())
+}
+
+text_bar <- function(n) {
   bar <- NULL
   list(
     update = function(done) {
@@ -9,6 +14,19 @@ progress_bar <- function(show, n) {
       utils::setTxtProgressBar(bar, done)
     },
     end = function() if (!is.null(bar)) close(bar))
+}
+
+# The last step comes with the end, as progressr closes its bar with it.
+progressr_bar <- function(n) {
+  step <- NULL
+  last <- 0
+  list(
+    update = function(done) {
+      if (is.null(step)) step <<- progressr::progressor(steps = n, on_exit = FALSE, auto_finish = FALSE)
+      if (done > last) step(amount = done - last)
+      last <<- max(last, done)
+    },
+    end = function() if (!is.null(step)) step(type = "finish", amount = 0))
 }
 
 # What comes before the final answer: progress, and conditions that tasks signal while they run.

@@ -12,7 +12,15 @@ policy <- function(seed = NULL, retries = 0L, timeout = NULL, label = "", priori
        crash_limit = number(crash_limit, "crash_limit", 0),
        timeout = if (identical(timeout, Inf)) NULL else number(timeout, "timeout", 0), priority = as.double(priority),
        max_parallel = number(max_parallel, "max_parallel", 1), cpus = number(cpus, "cpus", 0),
-       memory = number(memory, "memory", 0), labels = labels)
+       memory = number(memory, "memory", 0), labels = label_texts(labels))
+}
+
+# c("disk=ssd") or c(disk = "ssd").
+label_texts <- function(labels) {
+  if (is.null(labels)) return(NULL)
+  texts <- if (is.null(names(labels))) as.character(labels) else paste0(names(labels), "=", labels)
+  if (!all(grepl("^[^=]+=", texts))) fail("`labels` must be texts \"key=value\", or values with names.")
+  texts
 }
 
 # As lapply() sees X.

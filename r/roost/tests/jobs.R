@@ -17,6 +17,10 @@ cancel(slow)
 stopifnot(wait(slow, timeout = 30, progress = FALSE))
 ends <- results(slow, partial = TRUE)
 stopifnot(inherits(ends[[200]], "roost_task_error"), ends[[200]]$state == "cancelled")
+cancel(slow)   # once more, when it has ended
+over <- async_lapply(pool, 1:2, identity)
+wait(over, progress = FALSE)
+stopifnot(identical(results(cancel(over)), list(1L, 2L)))
 
 local({ n <- 4; stopifnot(identical(results(async(n + 1, pool)), 5)) })
 failing <- async(stop("no"), pool)
