@@ -13,8 +13,11 @@ package struct ControlWriter {
         do { try joiner.append(item) } catch { preconditionFailure("what is made here is an item: \(error)") }
     }
 
-    package mutating func set(_ name: String, _ text: String) { set(name, item: RItem.strings([text])) }
-    package mutating func set(_ name: String, _ texts: [String]) { set(name, item: RItem.strings(texts)) }
+    package mutating func set(_ name: String, _ text: String) { set(name, [text]) }
+    /// R has no string with a NUL in it: last words of a process may.
+    package mutating func set(_ name: String, _ texts: [String]) {
+        set(name, item: RItem.strings(texts.map { text in text.utf8.contains(0) ? text.filter { $0 != "\0" } : text }))
+    }
     package mutating func set(_ name: String, _ flag: Bool) { set(name, item: RItem.logicals([flag])) }
     package mutating func set(_ name: String, _ number: Double?) { set(name, item: RItem.doubles([number])) }
     package mutating func set(_ name: String, _ numbers: [Double?]) { set(name, item: RItem.doubles(numbers)) }

@@ -81,7 +81,8 @@ extension JobOutcomes {
     private static func detail(
         _ item: ArraySlice<UInt8>?, printed: ArraySlice<UInt8>
     ) throws(RSerializationError) -> [UInt8] {
-        let text = RValue.string(RVector([.text(String(decoding: printed, as: UTF8.self))]))
+        // R has no string with a NUL in it.
+        let text = RValue.string(RVector([.text(String(decoding: printed.filter { $0 != 0 }, as: UTF8.self))]))
         guard let item else {
             let names = RValue.string(RVector([.text("output")]))
             return try RValue.list(RVector([text], meta: RMeta([RAttribute(.text("names"), names)]))).item()

@@ -92,7 +92,7 @@ struct BenchProcesses {
                 switch event {
                 case .started(_, let pid): return pid
                 case .couldNotStart(_, _, let message): throw RoostError(.io, message)
-                case .output, .frame, .framesBroken, .ended: continue
+                case .output, .frame, .framesBroken, .framesClosed, .ended: continue
                 }
             }
         }

@@ -159,7 +159,7 @@ package struct CommandRuntime {
     /// What the machine should hear of what a process did.
     mutating func nodeEvent(_ event: ProcessEvent) -> NodeEvent? {
         switch event {
-        case .started, .frame, .framesBroken:
+        case .started, .frame, .framesBroken, .framesClosed:
             return nil
         case .output(let token, let stream, let offset, let bytes):
             guard let running = running[token] else { return nil }

@@ -10,8 +10,10 @@ package enum ProcessEvent: Sendable {
     case output(token: UInt64, stream: OutputChunk.Stream, offset: UInt64, bytes: [UInt8])
     /// A worker that speaks in frames sent one. What it printed before has come as `output` before.
     case frame(token: UInt64, WorkerFrame)
-    /// The worker sent what is no frame, or closed its end. It is left running.
+    /// The worker sent what is no frame. It is left running.
     case framesBroken(token: UInt64, reason: String)
+    /// The worker's end of its frames is closed: it is about to end, or will never be heard again.
+    case framesClosed(token: UInt64)
     case ended(token: UInt64, ProcessEnd)
     /// The program never ran. `message` names what is missing, in words.
     case couldNotStart(token: UInt64, errno: Int32, message: String)
@@ -19,7 +21,7 @@ package enum ProcessEvent: Sendable {
     package var token: UInt64 {
         switch self {
         case .started(let token, _), .output(let token, _, _, _), .frame(let token, _), .framesBroken(let token, _),
-            .ended(let token, _), .couldNotStart(let token, _, _):
+            .framesClosed(let token), .ended(let token, _), .couldNotStart(let token, _, _):
             token
         }
     }

@@ -145,7 +145,11 @@ extension ReactorLoop {
             }
         }
         if count < 0 && (errno == EINTR || errno == EAGAIN) { return false }
-        return count > 0 || breakFrames(slot, "it closed its connection to the agent")
+        if count > 0 { return true }
+        // Most often it has just died; its end says how.
+        children[slot].frames?.closeInput()
+        events.append(.framesClosed(token: token))
+        return false
     }
 
     private func breakFrames(_ slot: Int, _ reason: String) -> Bool {

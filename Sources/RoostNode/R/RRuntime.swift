@@ -218,6 +218,12 @@ final class RRuntime {
         case .framesBroken(let token, let reason):
             workers[token]?.fault = reason
             reactor.signal(token: token, SIGKILL)
+        case .framesClosed(let token):
+            loop.assumeIsolated().scheduleTask(in: Self.calm) {
+                if self.workers[token] != nil, self.workers[token]?.isEnding == false {
+                    self.breakOff(token, "it closed its connection to the agent")
+                }
+            }
         case .couldNotStart(let token, _, let message):
             isBroken = true
             guard let worker = forget(token), let run = worker.run else { return }

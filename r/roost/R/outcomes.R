@@ -60,6 +60,8 @@ post_mortem <- function(all, task) {
 # One task's error: the original condition, its call and traceback, the task's index, and where it ran.
 task_error <- function(task, state, detail, post_mortem = NULL) {
   original <- detail$error
+  # What the pool interrupted it explains itself.
+  if (inherits(original, "roost_interrupted") && known(post_mortem$reason)) original <- NULL
   where <- if (known(post_mortem$node)) paste0(" on node ", post_mortem$node)
   text <- if (!is.null(original)) {
     paste0("task ", task, " failed", where, ": ", first_words(original))
