@@ -9,8 +9,10 @@ SWIFT ?= swift
 PREFIX ?= /usr/local
 # The seeds that `make simulate` plays.
 ROOST_SEEDS ?= 0..<5000
-# The rows that `make bench` measures: all, or some of tasks, embedded, map, idle, cold.
+# The rows that `make bench` measures: all, or some of tasks, embedded, map, idle, cold, r (all of R's), r-tiny, ….
 ROW ?= all
+# What `make demo` shows: r, or map.
+PART ?= r
 
 .PHONY: help setup build test check lint format demo bench simulate install clean
 
@@ -25,6 +27,7 @@ build: setup ## Build everything, optimised, tests included.
 
 test: build check ## Build, run all tests, check the format. What CI runs.
 	@scripts/test.sh
+	@scripts/test_r.sh
 
 check: ## Look for what the compiler does not forbid: formatting, leftovers.
 	@scripts/check.sh
@@ -32,10 +35,10 @@ check: ## Look for what the compiler does not forbid: formatting, leftovers.
 format: ## Format the sources in place.
 	$(SWIFT) format --in-place --recursive --parallel Sources Tests examples Package.swift
 
-demo: build ## Real work for about a minute: embedded, then a server with nodes, one of which is killed.
-	@scripts/demo.sh
+demo: build ## R at work for about a minute: embedded, then on nodes, one of which is killed. PART=map shows files.
+	@scripts/demo.sh $(PART)
 
-bench: build ## Measure against the bars and the peers; writes Benchmarks/RESULTS.md. ROW=map measures one row.
+bench: build ## Measure against the bars and the peers; writes Benchmarks/RESULTS.md. ROW=r measures R's.
 	@scripts/bench.sh $(ROW)
 
 simulate: build ## Play thousands of simulated pools with faults. ROOST_SEEDS='0..<5000' chooses the seeds.

@@ -1,6 +1,6 @@
 """Measures Roost against its bars and its peers; writes Benchmarks/RESULTS.md.
 
-    python3 scripts/bench.py [all | tasks | embedded | map | idle | cold] ...
+    python3 scripts/bench.py [all | tasks | embedded | map | idle | cold | r | r-tiny | r-alone | …] ...
 
 Figures of each row are kept in .bench/results.json, so that one row can be measured again alone. Processes are started
 one at a time, in directories of their own, and ended by pid.
@@ -18,6 +18,8 @@ import subprocess
 import sys
 import tempfile
 import time
+
+import bench_r
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 ROOST = os.environ.get("ROOST", str(ROOT / ".build/release/roost"))
@@ -216,8 +218,18 @@ def measure_cold(runs=40):
 
 ROWS = {
     "tasks": measure_tasks, "embedded": measure_embedded, "map": measure_map, "idle": measure_idle,
-    "cold": measure_cold,
+    "cold": measure_cold, **bench_r.ROWS,
 }
+
+
+def measure(name):
+    """R's rows need the package that belongs to the binary; scripts/bench.sh has installed it."""
+    if name not in bench_r.ROWS:
+        return ROWS[name]()
+    row = bench_r.ROWS[name](bench_r.run_script(ROOST, environment), ROUNDS)
+    for run in row["runs"]:
+        say(f"{name}: {run}")
+    return row
 
 
 # ---------------------------------------------------------------- the report
@@ -247,7 +259,7 @@ def machine():
 def commit():
     try:
         name = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, stdout=subprocess.PIPE).stdout.decode()
-        dirty = subprocess.run(["git", "status", "--porcelain", "--", "Sources", "Package.swift"], cwd=ROOT,
+        dirty = subprocess.run(["git", "status", "--porcelain", "--", "Sources", "r", "Package.swift"], cwd=ROOT,
                                stdout=subprocess.PIPE).stdout
         return name.strip() + (" and changes" if dirty.strip() else "")
     except OSError:
@@ -309,6 +321,7 @@ def render(rows):
         ratio = median(ms["roost"]) / median(ms["parallel"])
         report.add("cold `roost map -j2 echo ::: a`, ms", spread(ms["roost"], small), "–", True)
         report.add(f"… over GNU parallel's {spread(ms['parallel'], small)}", f"{ratio:.2f} ×", "≤ 0.5 ×", ratio <= 0.5)
+    bench_r.render(rows, report, spread, count, small)
 
     lines = [
         "# Results", "",
@@ -317,7 +330,8 @@ def render(rows):
         f"- Machine: {machine()}",
         f"- Swift: {version_of(['swift', '--version'])}",
         f"- Peers: {version_of(['parallel', '--version'])}; {version_of(['xargs', '--version'])}; "
-        f"HyperQueue {rows.get('map', {}).get('hyperqueue_version', 'not measured')}", "",
+        f"HyperQueue {rows.get('map', {}).get('hyperqueue_version', 'not measured')}",
+        f"- R: {bench_r.versions()}", "",
         "| Measure | Roost | Bar | Met |", "|---|---|---|---|", *report.lines, "",
         "## How", "",
     ]
@@ -341,9 +355,10 @@ def main():
     wanted = sys.argv[1:] or ["all"]
     if "all" in wanted:
         wanted = list(ROWS)
+    wanted = [row for name in wanted for row in (bench_r.ROWS if name == "r" else [name])]
     unknown = [name for name in wanted if name not in ROWS]
     if unknown:
-        raise SystemExit(f"bench: no such row: {' '.join(unknown)}; there are {' '.join(ROWS)}")
+        raise SystemExit(f"bench: no such row: {' '.join(unknown)}; there are {' '.join(ROWS)}, r for all of R's")
     if not shutil.which(ROOST):
         raise SystemExit(f"bench: {ROOST} is not there; run 'make build' first")
     rows = json.loads(STORE.read_text()) if STORE.exists() else {}
@@ -352,7 +367,7 @@ def main():
         load = os.getloadavg()[0]
         if load > 1:
             say(f"this machine is busy (load {load:.1f}): the figures will be worse, and more so for some than for others")
-        rows[name] = ROWS[name]()
+        rows[name] = measure(name)
         rows[name]["load"] = load
         rows[name]["date"] = datetime.date.today().isoformat()
         rows[name]["commit"] = commit()

@@ -29,6 +29,20 @@ for command in "${!packages[@]}"; do
     command -v "$command" >/dev/null || missing+=("${packages[$command]}")
 done
 if [[ ${1:-} == bench ]] && ! python3 -c 'import ensurepip, venv' 2>/dev/null; then missing+=(python3-venv); fi
+# What the R package is checked with: R's name for it → Debian's. Without R, all come with it.
+declare -A r_packages=(
+    [codetools]=r-cran-codetools [foreach]=r-cran-foreach [iterators]=r-cran-iterators [doRNG]=r-cran-dorng
+    [doParallel]=r-cran-doparallel [future]=r-cran-future [future.apply]=r-cran-future.apply
+    [parallelly]=r-cran-parallelly
+)
+if command -v Rscript >/dev/null; then
+    there=$(Rscript --vanilla -e 'cat(rownames(installed.packages()))' 2>/dev/null || true)
+else
+    there=
+fi
+for package in "${!r_packages[@]}"; do
+    [[ " $there " == *" $package "* ]] || missing+=("${r_packages[$package]}")
+done
 # The toolchain's own needs: a linker and the C library's headers.
 [[ -e /usr/include/stdio.h ]] || missing+=(libc6-dev)
 compgen -G '/usr/lib/gcc/*/*/libstdc++.*' >/dev/null || missing+=(libstdc++-12-dev)

@@ -58,6 +58,9 @@ public enum Limits {
     public static let clientGrace: Duration = .seconds(600)
     /// The least time between two heartbeats of one peer.
     public static let heartbeat: Duration = .seconds(3)
+    /// The least time between two heartbeats that tell of workers: of their coming and going, and of what they do.
+    public static let workersChanged: Duration = .milliseconds(50)
+    public static let workersTurned: Duration = .milliseconds(500)
     /// Heartbeats a second the server is willing to read from all nodes together; intervals stretch beyond.
     public static let heartbeatsPerSecond = 200
     /// A connection attempt, a TLS handshake, a hello: each ends within this.
@@ -78,6 +81,8 @@ public enum Limits {
     public static let endsPerSession = 1000
     public static let nameBytes = 256
     public static let labelsPerNode = 64
+    /// Workers that a node tells of; those beyond serve unseen.
+    public static let workersPerNode = 4096
     public static let namedResources = 64
 
     // MARK: Output

@@ -23,12 +23,18 @@ public struct NodeStatus: Hashable, Sendable {
     public var unacknowledged: UInt32
     /// One-minute load average, in thousandths.
     public var milliLoad: UInt32
+    /// Processes that outlive their tasks; at most ``Limits/workersPerNode`` of them.
+    public var workers: [WorkerSnapshot]
 
-    public init(queued: UInt32 = 0, running: UInt32 = 0, unacknowledged: UInt32 = 0, milliLoad: UInt32 = 0) {
+    public init(
+        queued: UInt32 = 0, running: UInt32 = 0, unacknowledged: UInt32 = 0, milliLoad: UInt32 = 0,
+        workers: [WorkerSnapshot] = []
+    ) {
         self.queued = queued
         self.running = running
         self.unacknowledged = unacknowledged
         self.milliLoad = milliLoad
+        self.workers = workers
     }
 }
 
@@ -53,6 +59,8 @@ public enum ServerToNode: Equatable, Sendable {
     case forgetSession(SessionID)
     /// Send (or stop sending) the output of running tasks.
     case watch(job: JobID, task: TaskIndex?, on: Bool)
+    /// Send this signal to the worker that is this process, if it is one of yours.
+    case killWorker(processID: Int32, signal: Int32)
     /// Take no more work, finish what runs, give back the rest, leave.
     case drain
     /// Stop at once, killing what runs.

@@ -11,6 +11,8 @@ public enum Query: Equatable, Sendable {
     case forget(JobSelector)
     case drainNode(name: String)
     case killNode(name: String)
+    /// Sends a signal to a worker that serves this user (an administrator: to any that is listed).
+    case killWorker(node: String, processID: Int32, signal: Int32)
     case createToken(role: Role, user: String, lifetime: Duration?, weight: UInt32)
     case listTokens
     case revokeToken(name: String)

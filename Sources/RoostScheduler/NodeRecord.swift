@@ -19,6 +19,8 @@ package struct NodeRecord {
     package var free: Resources
     package var shares: [Share] = []
     package var status = NodeStatus()
+    /// When the node said so.
+    package var statusAt = Instant.zero
     package var finished: UInt64 = 0
     /// Batches in a log that were not acknowledged to the node yet.
     package var heldSequences: Set<UInt64> = []
@@ -80,7 +82,9 @@ package struct NodeRecord {
     }
 
     package func snapshot(at now: Instant) -> NodeSnapshot {
-        NodeSnapshot(
+        var status = status
+        for worker in status.workers.indices { status.workers[worker].seconds += (now - statusAt).inSeconds }
+        return NodeSnapshot(
             id: hello.node, name: hello.name,
             state: suspectSince != nil || connection == nil ? .suspect : isDraining ? .draining : .connected,
             processID: hello.processID, peer: peer, platform: hello.platform, version: hello.version,

@@ -22,6 +22,10 @@ package enum Sabotage: String, Sendable, CaseIterable {
     case forgetFinished
     /// The crash limit is never reached.
     case forgetCrashes
+    /// A node is not sent the setup that a job needs.
+    case forgetSetup
+    /// A node is believed to have kept its setup when its agent was started again.
+    case trustOldSetup
     /// A cancelled job's tasks that wait are left waiting.
     case forgetWaitingOnCancel
 }

@@ -253,6 +253,7 @@ extension Scheduler {
             areRunning(slot, runs)
         case .heartbeat(let status):
             nodes[slot].status = status
+            nodes[slot].statusAt = now
             if let connection = nodes[slot].connection {
                 effects.send(.heartbeat(interval: heartbeatInterval), to: connection)
             }

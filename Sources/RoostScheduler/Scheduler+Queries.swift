@@ -13,7 +13,7 @@ extension Scheduler {
         to query: Query, _ session: SessionID, at now: Instant, into effects: inout Effects
     ) -> Reply {
         switch query {
-        case .pool: return .pool(snapshot(at: now))
+        case .pool: return .pool(veiled(snapshot(at: now), for: session))
         case .jobs: return .jobs(jobSnapshots(at: now))
         case .job(let selector):
             let slots = select(selector, session)
@@ -41,6 +41,8 @@ extension Scheduler {
             return order(.drain, toNode: name, session, into: &effects)
         case .killNode(let name):
             return order(.shutDown(reason: "an administrator asked for it"), toNode: name, session, into: &effects)
+        case .killWorker(let node, let processID, let signal):
+            return killWorker(processID, signal, on: node, session, into: &effects)
         case .createToken, .listTokens, .revokeToken, .stopServer:
             return .failed(RoostError(.internal, "this query is answered by the server's shell"))
         }
@@ -94,6 +96,38 @@ extension Scheduler {
                     .notFound, "no node named \(name) is connected", remedy: "'roost node list' shows the nodes."))
         }
         return .done(count: count)
+    }
+
+    /// Whom a worker serves may end it.
+    private func killWorker(
+        _ processID: Int32, _ signal: Int32, on name: String, _ session: SessionID, into effects: inout Effects
+    ) -> Reply {
+        guard (1...64).contains(signal) else { return .failed(RoostError(.usage, "\(signal) is the number of no signal")) }
+        var refusal: RoostError?
+        for slot in nodes.slots where nodes[slot].hello.name == name {
+            guard let connection = nodes[slot].connection,
+                let worker = nodes[slot].status.workers.first(where: { $0.processID == processID })
+            else { continue }
+            if mayUse(worker, session) {
+                effects.send(.killWorker(processID: processID, signal: signal), to: connection)
+                return .done(count: 1)
+            }
+            refusal = RoostError(
+                .refused, "worker \(processID) on node \(name) does not serve you",
+                remedy: "Use a token of the user whom it serves, or an admin's.")
+        }
+        return .failed(
+            refusal
+                ?? RoostError(
+                    .notFound, "no worker is process \(processID) on a node named \(name)",
+                    remedy: "'roost node show \(name)' lists the workers."))
+    }
+
+    private func mayUse(_ worker: WorkerSnapshot, _ session: SessionID) -> Bool {
+        guard let record = sessions[session] else { return false }
+        if record.role == .admin { return true }
+        guard record.role == .client, worker.session.rawValue != 0 else { return false }
+        return (setups[worker.session]?.user ?? sessions[worker.session]?.user) == record.user
     }
 
     // MARK: Changes
@@ -182,6 +216,19 @@ extension Scheduler {
             nodes: (0..<nodes.end).filter { nodes.isUsed($0) }.map { nodes[$0].snapshot(at: now) }
                 .sorted { ($0.name, $0.id) < ($1.name, $1.id) },
             jobs: jobSnapshots(at: now), counters: counters)
+    }
+
+    /// Who knows a session's whole name could take it; of others' sessions the half is shown that people are shown.
+    private func veiled(_ snapshot: PoolSnapshot, for session: SessionID) -> PoolSnapshot {
+        var snapshot = snapshot
+        for node in snapshot.nodes.indices {
+            for worker in snapshot.nodes[node].status.workers.indices {
+                let served = snapshot.nodes[node].status.workers[worker].session
+                if served == session { continue }
+                snapshot.nodes[node].status.workers[worker].session.rawValue = served.rawValue & ~0xFFFF_FFFF
+            }
+        }
+        return snapshot
     }
 
     private func jobSnapshots(at now: Instant) -> [JobSnapshot] {

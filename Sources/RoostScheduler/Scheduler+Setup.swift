@@ -99,7 +99,7 @@ extension Scheduler {
         guard spec.session.rawValue != 0, let record = setups[spec.session] else { return }
         let known = nodes[node].setups[spec.session] ?? 0
         nodes[node].setups[spec.session] = max(known, spec.setup)
-        guard known < spec.setup else { return }
+        guard known < spec.setup, configuration.sabotage != .forgetSetup else { return }
         for number in (known + 1)...spec.setup {
             let entry = SetupEntry(
                 session: spec.session, number: number, payload: record.entries[Int(number) - 1])
@@ -112,6 +112,9 @@ extension Scheduler {
         _ held: [SetupHeld], of node: Int, over connection: ConnectionID, into effects: inout Effects
     ) {
         nodes[node].setups.removeAll()
+        if configuration.sabotage == .trustOldSetup {
+            for (session, record) in setups { nodes[node].setups[session] = UInt32(record.entries.count) }
+        }
         for setup in held {
             if setups[setup.session] != nil {
                 nodes[node].setups[setup.session] = setup.count

@@ -197,7 +197,7 @@ private struct Office: Sendable {
                 return .failed(
                     RoostError(.refused, "only an administrator may do this", remedy: "Use a token of role admin."))
             }
-        case .pool, .jobs, .job, .explain, .cancel, .retry, .forget, .drainNode, .killNode:
+        case .pool, .jobs, .job, .explain, .cancel, .retry, .forget, .drainNode, .killNode, .killWorker:
             return nil
         }
         do throws(RoostError) {
@@ -214,7 +214,7 @@ private struct Office: Sendable {
             case .stopServer:
                 stop.yield("an administrator asked for it")
                 return .done(count: 1)
-            case .pool, .jobs, .job, .explain, .cancel, .retry, .forget, .drainNode, .killNode:
+            case .pool, .jobs, .job, .explain, .cancel, .retry, .forget, .drainNode, .killNode, .killWorker:
                 return nil
             }
         } catch {

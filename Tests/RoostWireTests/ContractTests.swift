@@ -33,6 +33,7 @@ import Testing
         case .nodeHeartbeat: "NodeStatus"
         case .draining, .nodeGoodbye, .shutDown: "Reason"
         case .grant: "Grant"
+        case .killWorker: "Signal"
         case .acknowledgeOutcomes: "Sequences"
         case .heartbeatInterval: "HeartbeatInterval"
         }

@@ -118,6 +118,7 @@ extension Dice {
             .cancel(selector(), tasks: many(3) { $0.range() }, kill: flag()),
             .retry(selector(), tasks: many(3) { $0.range() }, held: flag()), .forget(selector()),
             .drainNode(name: text()), .killNode(name: text()),
+            .killWorker(node: text(), processID: number(), signal: number()),
             .createToken(
                 role: Role.allCases[roll(0...3)], user: text(), lifetime: maybe { $0.duration() },
                 weight: UInt32(roll(1...9))),
@@ -138,7 +139,17 @@ extension Dice {
     }
 
     mutating func status() -> NodeStatus {
-        NodeStatus(queued: number(), running: number(), unacknowledged: number(), milliLoad: number())
+        NodeStatus(
+            queued: number(), running: number(), unacknowledged: number(), milliLoad: number(),
+            workers: many(3) { $0.worker() })
+    }
+
+    mutating func worker() -> WorkerSnapshot {
+        WorkerSnapshot(
+            processID: number(), session: SessionID(rawValue: flag() ? 0 : next()), seat: number(),
+            state: WorkerSnapshot.State.allCases[roll(0...3)],
+            task: maybe { TaskID(job: $0.job(), index: $0.number()) }, seconds: Double(roll(0...9)) / 7,
+            memoryBytes: number(), tasksDone: number())
     }
 
     mutating func jobSnapshot() -> JobSnapshot {
@@ -214,6 +225,7 @@ extension Dice {
             .acknowledge(many(6) { $0.number() }), .drop(many(4) { $0.attempts() }), .forget(job: job()),
             .watch(job: job(), task: maybe { $0.number() }, on: flag()), .drain, .shutDown(reason: text()),
             .heartbeat(interval: duration()), .setup(setup()), .forgetSession(SessionID(rawValue: next() | 1)),
+            .killWorker(processID: number(), signal: number()),
         ]
     }
 

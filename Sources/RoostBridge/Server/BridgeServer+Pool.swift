@@ -78,6 +78,52 @@ extension BridgeServer {
         return answer
     }
 
+    /// Workers of all nodes that are in contact.
+    func listWorkers() async throws(BridgeFailure) -> BridgeAnswer {
+        let nodes = try await snapshot().nodes.filter { $0.state == .connected || $0.state == .draining }
+        let workers = nodes.flatMap { node in node.status.workers.map { (node: node.name, worker: $0) } }
+        let now = Double(Clock.unixNanoseconds()) / 1e9
+        var answer = BridgeAnswer()
+        answer.control.set("node", workers.map(\.node))
+        answer.control.set("pid", integers: workers.map(\.worker.processID))
+        answer.control.set(
+            "session",
+            item: RItem.strings(
+                workers.map {
+                    $0.worker.session.rawValue == 0 ? nil : String(JobText.show(JobID(rawValue: $0.worker.session.rawValue)).prefix(8))
+                }))
+        answer.control.set("mine", item: RItem.logicals(workers.map { $0.worker.session == pool.session }))
+        answer.control.set("seat", workers.map { $0.worker.seat == 0 ? nil : Double($0.worker.seat) })
+        answer.control.set("state", workers.map { Self.word($0.worker.state) })
+        answer.control.set("job", item: RItem.strings(workers.map { $0.worker.task.map { JobText.show($0.job) } }))
+        answer.control.set("task", workers.map { $0.worker.task.map { Double($0.index) + 1 } })
+        answer.control.set("since", workers.map { now - $0.worker.seconds })
+        answer.control.set("memory", workers.map { $0.worker.memoryBytes == 0 ? nil : Double($0.worker.memoryBytes) })
+        answer.control.set("done", workers.map { Double($0.worker.tasksDone) })
+        return answer
+    }
+
+    private static func word(_ state: WorkerSnapshot.State) -> String {
+        switch state {
+        case .starting: "starting"
+        case .idle: "idle"
+        case .busy: "busy"
+        case .ending: "ending"
+        }
+    }
+
+    func killWorker(_ control: Control) async throws(BridgeFailure) -> BridgeAnswer {
+        guard let node = control.text("node") else { throw .usage("the request names no node") }
+        guard let pid = control.number("pid").flatMap({ Int32(exactly: $0) }), pid > 0 else {
+            throw .usage("'pid' is the number of a process")
+        }
+        guard let signal = Int32(exactly: control.number("signal") ?? 15) else {
+            throw .usage("'signal' is the number of a signal")
+        }
+        _ = try await ask(.killWorker(node: node, processID: pid, signal: signal))
+        return BridgeAnswer()
+    }
+
     func changeNode(_ control: Control, _ query: (String) -> Query) async throws(BridgeFailure) -> BridgeAnswer {
         guard let node = control.text("node") else { throw .usage("the request names no node") }
         guard case .done(let count) = try await ask(query(node)) else { throw Self.unexpected }

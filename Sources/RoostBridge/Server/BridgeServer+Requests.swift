@@ -23,6 +23,8 @@ extension BridgeServer {
         case "jobs": return try await listJobs()
         case "attach": return try await attach(control)
         case "nodes": return try await listNodes()
+        case "workers": return try await listWorkers()
+        case "kill_worker": return try await killWorker(control)
         case "drain": return try await changeNode(control) { .drainNode(name: $0) }
         case "kill_node": return try await changeNode(control) { .killNode(name: $0) }
         case "stop":

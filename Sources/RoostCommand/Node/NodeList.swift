@@ -60,8 +60,8 @@ struct NodeShow: AsyncParsableCommand {
     @OptionGroup var format: OutputOptions
 
     func run() async throws {
-        let all = try await pool.withPool { (pool) throws(RoostError) in try await pool.snapshot().nodes }
-        let found = all.filter { $0.name == node }
+        let all = try await pool.withPool { (pool) throws(RoostError) in try await pool.snapshot() }
+        let found = all.nodes.filter { $0.name == node }
         guard !found.isEmpty else {
             throw RoostError(.notFound, "no node is named \(node)", remedy: "'roost node list' shows the nodes.")
         }
@@ -73,7 +73,8 @@ struct NodeShow: AsyncParsableCommand {
                     json.endArray()
                 })
         }
-        Terminal.print(found.map(Self.text).joined(separator: "\n"))
+        let texts = found.map { Self.text($0) + WorkerTable.text($0.status.workers, jobs: all.jobs, width: Terminal.width) }
+        Terminal.print(texts.joined(separator: "\n"))
     }
 
     static func text(_ node: NodeSnapshot) -> String {

@@ -86,6 +86,10 @@ extension NodeSnapshot {
             json.member("finished", finished)
             json.member("connected_seconds", connectedSeconds)
             json.member("silent_seconds", silentSeconds)
+            json.key("workers")
+            json.beginArray()
+            for worker in status.workers { worker.write(to: &json) }
+            json.endArray()
         }
     }
 }

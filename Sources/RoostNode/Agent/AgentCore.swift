@@ -160,6 +160,8 @@ package final class AgentCore {
             r?.signal(worker, signal)
         case .stream(let worker, let on):
             commands?.stream(worker, on: on)
+        case .signalWorker(let processID, let signal):
+            r?.signal(processID: processID, signal)
         case .reconnect:
             link?.close(RoostError(.lost, "nothing was heard from the server for too long"))
         case .leave(let reason):
@@ -223,6 +225,9 @@ package final class AgentCore {
                 getloadavg(&load, 1)
                 self.machine.apply(
                     .loadMeasured(milliLoad: UInt32(load * 1000)), at: RoostModel::Clock.now(), into: &self.actions)
+            }
+            if let r = self.r {
+                self.machine.apply(.workersChanged(r.snapshots()), at: RoostModel::Clock.now(), into: &self.actions)
             }
             self.apply(.deadlinePassed)
         }

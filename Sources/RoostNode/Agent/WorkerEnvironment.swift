@@ -21,7 +21,7 @@ enum WorkerEnvironment {
     }
 
     /// Of R workers: an R that started this process must not tell another R where its own files are.
-    static func ofWorkers(_ spool: AgentConfiguration.Spool, inherited: [String]) -> CStringBlock {
+    static func ofWorkers(_ spool: AgentConfiguration.Spool, inherited: [String], node: String) -> CStringBlock {
         var variables: EnvironmentBlock
         switch spool {
         case .here: variables = .ofThisProcess()
@@ -31,6 +31,7 @@ enum WorkerEnvironment {
             variables.remove(name)
         }
         setThreads(1, in: &variables)
+        variables.set("ROOST_NODE", node)
         return variables.block
     }
 

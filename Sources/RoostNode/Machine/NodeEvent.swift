@@ -18,6 +18,8 @@ package enum NodeEvent: Sendable {
     /// A second SIGTERM: stop at once.
     case stopRequested(reason: String)
     case loadMeasured(milliLoad: UInt32)
+    /// The processes that outlive their tasks, as they are now.
+    case workersChanged([WorkerSnapshot])
     case deadlinePassed
 }
 
@@ -43,6 +45,8 @@ package enum NodeAction: Sendable {
     case start(worker: Int, WorkerStart)
     case signal(worker: Int, WorkerSignal)
     case stream(worker: Int, on: Bool)
+    /// Somebody wants this signal sent to a process, should it be a worker that outlives its tasks.
+    case signalWorker(processID: Int32, signal: Int32)
     /// Nothing was heard from the server for too long: connect anew.
     case reconnect
     /// All is done, or all is given up: end the agent.

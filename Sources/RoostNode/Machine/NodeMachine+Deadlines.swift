@@ -14,7 +14,7 @@ extension NodeMachine {
     /// Deadlines of running attempts are few: one pass over the workers finds the next.
     package var nextDeadline: Instant? {
         guard !hasLeft else { return nil }
-        var next = nextHeartbeat
+        var next = min(nextHeartbeat, report.dueAt)
         if isConnected { next = min(next, lastHeard + Limits.suspectAfter) }
         if let leaveBy { next = min(next, leaveBy) }
         for case let worker? in workers {
@@ -44,10 +44,7 @@ extension NodeMachine {
             }
         }
         if !longRunning.isEmpty { actions.append(.send(.running(longRunning))) }
-        if nextHeartbeat <= now {
-            nextHeartbeat = now + heartbeatInterval
-            actions.append(.send(.heartbeat(status)))
-        }
+        if min(nextHeartbeat, report.dueAt) <= now { sendHeartbeat(at: now, into: &actions) }
         if isConnected && lastHeard + Limits.suspectAfter <= now {
             lastHeard = now
             actions.append(.reconnect)
@@ -61,9 +58,28 @@ extension NodeMachine {
         return record.attempts.tasks.count > 1 ? .kill : .interrupt
     }
 
+    mutating func sendHeartbeat(at now: Instant, into actions: inout [NodeAction]) {
+        nextHeartbeat = now + heartbeatInterval
+        var status = status
+        status.workers = report.take(at: now)
+        actions.append(.send(.heartbeat(status)))
+    }
+
+    /// All but the workers.
     package var status: NodeStatus {
         NodeStatus(
             queued: UInt32(queue.tasks), running: UInt32(running), unacknowledged: UInt32(unacknowledged.count),
             milliLoad: milliLoad)
+    }
+
+    /// The workers are as they are; the server hears it at once if it matters, and soon if it might.
+    mutating func workersChanged(
+        _ workers: [WorkerSnapshot], seen: Instant, at now: Instant, into actions: inout [NodeAction]
+    ) {
+        report.workers = workers
+        report.seen = seen
+        guard isConnected else { return }
+        report.dueAt = report.due(at: now, heartbeat: heartbeatInterval)
+        if report.dueAt <= now { sendHeartbeat(at: now, into: &actions) }
     }
 }

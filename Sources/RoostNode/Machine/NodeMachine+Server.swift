@@ -31,6 +31,8 @@ extension NodeMachine {
             watchedJobs.remove(job)
         case .watch(let job, let task, let on):
             watch(job, task: task, on: on, into: &actions)
+        case .killWorker(let processID, let signal):
+            actions.append(.signalWorker(processID: processID, signal: signal))
         case .drain:
             if drainReason == nil { drainReason = "the server asked for it" }
         case .shutDown(let reason):

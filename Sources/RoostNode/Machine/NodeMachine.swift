@@ -26,6 +26,7 @@ package struct NodeMachine {
     var milliLoad: UInt32 = 0
     var heartbeatInterval: Duration
     var nextHeartbeat = Instant.never
+    var report = WorkerReport()
     var lastHeard = Instant.zero
     /// How much of sessions' setup logs is here.
     var setups: [SessionID: UInt32] = [:]
@@ -94,9 +95,12 @@ package struct NodeMachine {
             for worker in workers.indices { workers[worker]?.isReported = false }
             hasSaidDraining = false
             forgetUnusedJobs()
+            report.said = []
+            workersChanged(report.workers, seen: report.seen, at: now, into: &actions)
         case .disconnected:
             isConnected = false
             nextHeartbeat = .never
+            report.dueAt = .never
         case .serverSaid(let message):
             lastHeard = now
             serverSaid(message, at: now, into: &actions)
@@ -121,6 +125,8 @@ package struct NodeMachine {
             stop(reason: reason, into: &actions)
         case .loadMeasured(let load):
             milliLoad = load
+        case .workersChanged(let workers):
+            workersChanged(workers, seen: now, at: now, into: &actions)
         case .deadlinePassed:
             deadlinesPassed(at: now, into: &actions)
         }

@@ -43,6 +43,8 @@ final class RRuntime {
     private var programFile: MemoryFile?
     /// What the machine is to hear, in order.
     private var told: [NodeEvent] = []
+    /// Workers came, went, changed their session or ended something long.
+    private var haveWorkersChanged = false
     private let tell: ([NodeEvent]) -> Void
     private var isSpareDue = false
     /// The last start failed: no spares until one succeeds.
@@ -50,6 +52,8 @@ final class RRuntime {
 
     /// How long nothing may have begun before a spare is started: a start takes a CPU from those who work.
     private static let calm = TimeAmount.seconds(1)
+    /// How old what is known of a worker's memory may be.
+    private static let memoryAge = Duration.seconds(1)
 
     init(
         reactor: ProcessReactor, loop: any EventLoop, configuration: RConfiguration, node: String, slots: Int,
@@ -61,7 +65,7 @@ final class RRuntime {
         self.node = node
         self.spool = spool
         self.tell = tell
-        self.environment = WorkerEnvironment.ofWorkers(spool, inherited: environment)
+        self.environment = WorkerEnvironment.ofWorkers(spool, inherited: environment, node: node)
         shelf = WorkerShelf(slots: slots)
         for _ in 0..<configuration.prestarted { _ = try? startWorker() }
     }
@@ -76,8 +80,10 @@ final class RRuntime {
             let token = try worker(for: start.job.session)
             shelf.begin(token, start.job.session)
             tokens[slot] = token
+            if workers[token]?.session == nil { haveWorkersChanged = true }
             workers[token]?.session = start.job.session
             workers[token]?.run = RWorker.Run(slot: slot, start: start)
+            workers[token]?.since = RoostModel::Clock.now()
             advance(token)
             noteSpare()
             return nil
@@ -108,7 +114,7 @@ final class RRuntime {
             executable: configuration.program.executable, arguments: arguments, environment: environment,
             workingDirectory: directory, headBytes: 0, tailBytes: 4096, streamsOutput: true)
         request.framesProgram = programFile?.descriptor
-        workers[token] = RWorker(scratch: scratch)
+        workers[token] = RWorker(scratch: scratch, at: RoostModel::Clock.now())
         shelf.add(token)
         reactor.start(token: token, request)
         return token
@@ -186,7 +192,16 @@ final class RRuntime {
     private func ended(_ slot: Int, _ token: UInt64, _ end: WorkerEnd) {
         if tokens[slot] == token { tokens[slot] = nil }
         shelf.end(token)
+        turned(token)
         told.append(.workerEnded(worker: slot, end))
+    }
+
+    /// The worker has ended its batch.
+    private func turned(_ token: UInt64) {
+        let now = RoostModel::Clock.now()
+        guard let since = workers[token]?.since else { return }
+        if now - since >= NodeMachine.reportRunningAfter { haveWorkersChanged = true }
+        workers[token]?.since = now
     }
 
     // MARK: What processes did
@@ -195,6 +210,7 @@ final class RRuntime {
         switch event {
         case .started(let token, let pid):
             workers[token]?.processID = pid
+            haveWorkersChanged = true
         case .output(let token, let stream, _, let bytes):
             printed(token, stream, bytes)
         case .frame(let token, let frame):
@@ -217,10 +233,26 @@ final class RRuntime {
 
     /// Hands over what the machine should hear.
     func flush() {
+        if haveWorkersChanged {
+            haveWorkersChanged = false
+            told.append(.workersChanged(snapshots()))
+        }
         guard !told.isEmpty else { return }
         let events = told
         told.removeAll(keepingCapacity: true)
         tell(events)
+    }
+
+    /// The workers that are processes already, in the order of their starts.
+    func snapshots() -> [WorkerSnapshot] {
+        let now = RoostModel::Clock.now()
+        return workers.keys.sorted().compactMap { token in
+            guard let pid = workers[token]?.processID, pid > 0 else { return nil }
+            if workers[token]?.memory.map({ now - $0.at >= Self.memoryAge }) ?? true {
+                workers[token]?.memory = ResidentMemory.bytes(of: pid).map { ($0, now) }
+            }
+            return workers[token]?.snapshot(at: now)
+        }
     }
 
     private func printed(_ token: UInt64, _ stream: OutputChunk.Stream, _ bytes: [UInt8]) {
@@ -237,7 +269,9 @@ final class RRuntime {
         switch frame.kind {
         case RBatch.FromWorker.ready:
             isBroken = false
+            haveWorkersChanged = true
             workers[token]?.isReady = true
+            workers[token]?.since = RoostModel::Clock.now()
             advance(token)
         case RBatch.FromWorker.settled: settled(token, frame)
         case RBatch.FromWorker.condition: signalled(token, frame)
@@ -304,6 +338,7 @@ final class RRuntime {
             return breakOff(token, error.cause)
         }
         workers[token]?.run = nil
+        turned(token)
         workers[token]?.tasksDone += batch.count
         if tokens[run.slot] == token { tokens[run.slot] = nil }
         shelf.end(token)
@@ -330,13 +365,16 @@ final class RRuntime {
     /// Ends a worker that runs nothing.
     private func end(_ token: UInt64) {
         shelf.remove(token)
+        haveWorkersChanged = true
         workers[token]?.isEnding = true
+        workers[token]?.since = RoostModel::Clock.now()
         reactor.closeFrames(token: token)
     }
 
     private func forget(_ token: UInt64) -> RWorker? {
         shelf.remove(token)
         guard let worker = workers.removeValue(forKey: token) else { return nil }
+        haveWorkersChanged = true
         if let scratch = worker.scratch { DirectoryTree.remove(scratch) }
         return worker
     }
@@ -348,6 +386,12 @@ final class RRuntime {
         case .terminate: reactor.signal(token: token, SIGTERM)
         case .kill: reactor.signal(token: token, SIGKILL)
         }
+    }
+
+    /// Sends a signal to a worker, and to no other process.
+    func signal(processID: Int32, _ signal: Int32) {
+        guard let token = workers.first(where: { $0.value.processID == processID })?.key, processID > 0 else { return }
+        reactor.signal(token: token, signal)
     }
 
     /// A server that does not keep up makes tasks that print wait.

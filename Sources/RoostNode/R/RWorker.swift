@@ -18,12 +18,28 @@ struct RWorker {
     var awaited: Deque<Awaited> = []
     var run: Run?
     var tasksDone = 0
+    /// Since when it has been doing what it does.
+    var since: Instant
+    /// Resident, when last looked at.
+    var memory: (bytes: UInt64, at: Instant)?
     /// A directory of its own, to be removed after it.
     let scratch: String?
 
     enum Awaited { case setup(UInt32), job }
 
-    init(scratch: String?) { self.scratch = scratch }
+    init(scratch: String?, at now: Instant) {
+        self.scratch = scratch
+        since = now
+    }
+
+    /// As the pool is shown it.
+    func snapshot(at now: Instant) -> WorkerSnapshot {
+        WorkerSnapshot(
+            processID: processID, session: session ?? SessionID(rawValue: 0),
+            state: isEnding ? .ending : !isReady ? .starting : run == nil ? .idle : .busy,
+            task: run.map { TaskID(job: $0.start.job.id, index: $0.start.tasks.first) },
+            seconds: max(0, (now - since).inSeconds), memoryBytes: memory?.bytes ?? 0, tasksDone: UInt64(tasksDone))
+    }
 
     /// A batch in the worker's hands.
     struct Run {

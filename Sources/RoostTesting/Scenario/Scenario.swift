@@ -93,7 +93,7 @@ package struct Scenario {
             nodes[node].setups[entry.session] = entry.number
         case .forgetSession(let session):
             nodes[node].setups[session] = nil
-        case .job, .retract, .cancel, .acknowledge, .forget, .watch, .drain, .shutDown, .heartbeat: break
+        case .job, .retract, .cancel, .acknowledge, .forget, .watch, .killWorker, .drain, .shutDown, .heartbeat: break
         }
     }
 

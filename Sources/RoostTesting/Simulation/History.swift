@@ -31,7 +31,7 @@ final class History {
 
     /// A job as its program sees it.
     final class Job {
-        let plan: JobPlan
+        var plan: JobPlan
         let ordinal: Int
         let owner: Int
         /// Every attempt of each task, oldest first.
@@ -158,6 +158,9 @@ final class History {
         jobs.append(Job(plan: plan, ordinal: jobs.count, owner: owner))
         return jobs.count - 1
     }
+
+    /// The job was submitted behind so many entries of its session's setup.
+    func needsSetup(_ job: Int, _ entries: UInt32) { jobs[job].plan.spec.setup = entries }
 
     func job(_ id: JobID) -> Job? { jobOf[id].map { jobs[$0] } }
 

@@ -6,7 +6,7 @@ import RoostModel
 final class SimulatedClient {
     /// One job and how far the program is with it.
     final class Work {
-        let plan: JobPlan
+        var plan: JobPlan
         let job: Int
         var nextChunk = 0
         var appended = 0
@@ -33,6 +33,8 @@ final class SimulatedClient {
     let principal: Principal
     let session: SessionID
     var machine: ClientMachine?
+    /// Entries of its session's setup so far.
+    var setup: UInt32 = 0
     var connection: SimulatedConnection?
     var isDialling = false
     var isWelcome = false

@@ -22,6 +22,8 @@ final class SimulatedNode {
     let labels: [Label]
     var name: String { "node-\(ordinal)" }
     var machine: NodeMachine?
+    /// How many entries of each session's setup have arrived in this life, in their order.
+    var setups: [SessionID: UInt32] = [:]
     /// Counts the agent's lives: the incarnation.
     var life = 0
     var connection: SimulatedConnection?

@@ -187,6 +187,20 @@ extension Simulation {
         queue.schedule(.program(client: client.ordinal, work: index, .next), at: now)
     }
 
+    /// Half of the jobs belong to their client's session; some of these come after more of its setup. As the job's id
+    /// has it: nothing is drawn.
+    private func setUp(_ client: SimulatedClient, _ work: SimulatedClient.Work) {
+        let id = work.plan.spec.id.rawValue
+        guard id & 2 == 0 else { return }
+        for _ in 0..<(id >> 2 & 3) {
+            client.setup += 1
+            tell(client, .setup([UInt8(truncatingIfNeeded: client.setup)]))
+        }
+        work.plan.spec.session = client.session
+        work.plan.spec.setup = client.setup
+        history.needsSetup(work.job, client.setup)
+    }
+
     // MARK: What the program does
 
     func program(_ client: SimulatedClient, _ index: Int, _ step: ProgramStep) {
@@ -200,6 +214,7 @@ extension Simulation {
                 "client-\(client.ordinal) submits job \(work.job): \(work.plan.arguments.count) \(work.plan.spec.runtime.rawValue) tasks, \(work.plan.spec.retention), \(work.plan.order), id \(show(id))"
             )
             read(client, work, isOwner: true)
+            setUp(client, work)
             tell(client, .submit(work.plan.spec, order: work.plan.order))
             appendNext(client, index, work)
             if let after = work.plan.abandonsAfter {

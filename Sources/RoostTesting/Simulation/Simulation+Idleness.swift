@@ -35,7 +35,8 @@ extension Simulation {
     /// A task that has no outcome and that nobody has, as the server must know. Where a limit, a cancellation or the
     /// memory for outcomes may hold it back, none.
     private func waitingTask(of job: History.Job) -> TaskIndex? {
-        guard job.number != nil, job.rounds == 0, job.plan.spec.policy.maxParallel == nil,
+        // Setup may be on its way.
+        guard job.number != nil, job.rounds == 0, job.plan.spec.setup == 0, job.plan.spec.policy.maxParallel == nil,
             history.isSurelyOpen(job, clientNeeds: { clients[$0].isAlive && !clients[$0].hasLeft }, at: now)
         else { return nil }
         let isFresh = job.instance == 0 && configuration.undeliveredBytes == Limits.undeliveredBytes

@@ -23,6 +23,7 @@ extension Simulation {
         node.life += 1
         note(20, node.ordinal, node.life, "\(node.name) starts, life \(node.life)")
         node.machine = NodeMachine(identity: node.identity(), sabotage: options.nodeSabotage)
+        node.setups = [:]
         node.backoff = Limits.reconnectFirst
         node.isDialling = false
         history.nodeStarted(node.ordinal)
@@ -63,9 +64,19 @@ extension Simulation {
             node.welcomed = now
             tell(node, .connected(welcome))
         case .toNode(let message):
+            setUp(node, message)
             tell(node, .serverSaid(message))
         case .nodeHello, .clientHello, .fromNode, .fromClient, .toClient, .end:
             preconditionFailure("a node hears what is said to nodes")
+        }
+    }
+
+    private func setUp(_ node: SimulatedNode, _ message: ServerToNode) {
+        switch message {
+        case .setup(let entry) where entry.number == (node.setups[entry.session] ?? 0) + 1:
+            node.setups[entry.session] = entry.number
+        case .forgetSession(let session): node.setups[session] = nil
+        default: break
         }
     }
 
@@ -106,7 +117,7 @@ extension Simulation {
             case .send(let message): say(message, node)
             case .start(let worker, let start): startWorker(worker, start, node)
             case .signal(let worker, let signal): self.signal(worker, signal, node)
-            case .stream: break
+            case .stream, .signalWorker: break
             case .reconnect:
                 note(21, node.ordinal, 0, "\(node.name) hears nothing, and connects anew")
                 guard let connection = node.connection else { break }
@@ -151,6 +162,9 @@ extension Simulation {
         let attempts = history.started(node.ordinal, facts, at: now)
         guard let job = history.job(start.job.id), history.broken == nil else { return }
         for index in attempts { checkSuperseded(index, node) }
+        if start.job.setup > node.setups[start.job.session] ?? 0 {
+            history.fail(.setup, "\(node.name) runs job \(job.ordinal) without its session's setup")
+        }
         node.inUse.add(start.job.request)
         if let shortage = node.offer.shortage(for: node.inUse) {
             history.fail(.overCommitted, "\(node.name) \(shortage)")

@@ -156,7 +156,7 @@ extension Simulation {
                 node, sequences, clientNeeds: { clients[$0].isAlive && !clients[$0].hasLeft }, at: now)
         case .drop(let runs): history.toldToDrop(node, runs)
         case .drain, .shutDown: history.drainedLife[node] = connection.life
-        case .job, .retract, .cancel, .forget, .setup, .forgetSession, .watch, .heartbeat: break
+        case .job, .retract, .cancel, .forget, .setup, .forgetSession, .watch, .killWorker, .heartbeat: break
         }
     }
 

@@ -76,6 +76,7 @@ extension Simulation {
         case .watch(let job, _, let on): "watch \(show(job)) \(on)"
         case .setup(let entry): "setup \(entry.number) of session \(entry.session.rawValue)"
         case .forgetSession(let session): "forget session \(session.rawValue)"
+        case .killWorker(let processID, let signal): "send signal \(signal) to worker \(processID)"
         case .drain: "drain"
         case .shutDown: "shut down"
         case .heartbeat: "heartbeat"

@@ -42,6 +42,7 @@ package enum Rule: String, Sendable {
     case twoAttempts = "no two attempts of a task are current at a time"
     case fencing = "attempts are numbered upwards"
     case argument = "a task gets its own argument"
+    case setup = "a task runs where its session's setup is"
     case runsAgain = "what is done, and safe, is not done again"
     case notGranted = "a worker runs what was granted, once"
     case gaveBack = "what was given back was not started, and will not be"

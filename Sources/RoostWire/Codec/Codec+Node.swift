@@ -86,6 +86,7 @@ extension NodeStatus {
         writer.varint(2, running)
         writer.varint(3, unacknowledged)
         writer.varint(4, milliLoad)
+        for worker in workers { writer.nested(5) { worker.encode(into: &$0) } }
     }
 
     init(_ reader: inout ProtobufReader) throws(WireFault) {
@@ -96,6 +97,9 @@ extension NodeStatus {
             case 2: running = try reader.unsigned(field)
             case 3: unacknowledged = try reader.unsigned(field)
             case 4: milliLoad = try reader.unsigned(field)
+            case 5:
+                guard workers.count < Limits.workersPerNode else { throw .tooLong(field: 5) }
+                workers.append(try reader.nested(field, WorkerSnapshot.init))
             default: try reader.skip(field)
             }
         }
@@ -114,6 +118,7 @@ extension ServerToNode: WireMessage {
         case .forget: .forget
         case .setup: .nodeSetup
         case .forgetSession: .forgetSession
+        case .killWorker: .killWorker
         case .watch: .watchTasks
         case .drain: .drain
         case .shutDown: .shutDown
@@ -130,7 +135,7 @@ extension ServerToNode: WireMessage {
         case .cancel(let attempts, _), .drop(let attempts): Self.lane(of: attempts)
         case .setup(let entry): .session(entry.session)
         case .forgetSession(let session): .session(session)
-        case .acknowledge, .drain, .shutDown, .heartbeat: .urgent
+        case .acknowledge, .killWorker, .drain, .shutDown, .heartbeat: .urgent
         }
     }
 
@@ -144,7 +149,9 @@ extension ServerToNode: WireMessage {
         case .job(let spec): spec.common.count
         case .grant(let run): run.arguments.byteCount + run.arguments.count
         case .setup(let entry): entry.payload.count
-        case .retract, .cancel, .acknowledge, .drop, .forget, .forgetSession, .watch, .drain, .shutDown, .heartbeat: 0
+        case .retract, .cancel, .acknowledge, .drop, .forget, .forgetSession, .watch, .killWorker, .drain, .shutDown,
+            .heartbeat:
+            0
         }
     }
 
@@ -166,6 +173,9 @@ extension ServerToNode: WireMessage {
         case .setup(let entry): entry.encode(into: &writer)
         case .forgetSession(let session): writer.fixed64(1, session.rawValue)
         case .watch(let job, let task, let on): Watch(job: job, task: task, on: on).encode(into: &writer)
+        case .killWorker(let processID, let signal):
+            writer.signed(1, processID)
+            writer.signed(2, signal)
         case .drain: break
         case .shutDown(let reason): writer.string(1, reason.prefixBytes(ProtobufReader.textBytes))
         case .heartbeat(let interval): writer.duration(1, interval)
@@ -202,6 +212,16 @@ extension ServerToNode: WireMessage {
         case .watchTasks:
             let watch = try Watch(&reader)
             return .watch(job: watch.job, task: watch.task, on: watch.on)
+        case .killWorker:
+            var (processID, signal): (Int32, Int32) = (0, 0)
+            while let field = try reader.next() {
+                switch field.number {
+                case 1: processID = try reader.signed(field)
+                case 2: signal = try reader.signed(field)
+                default: try reader.skip(field)
+                }
+            }
+            return .killWorker(processID: processID, signal: signal)
         case .drain:
             try reader.skipAll()
             return .drain

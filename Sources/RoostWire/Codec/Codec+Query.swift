@@ -1,6 +1,6 @@
 import RoostModel
 
-/// Queries: the id is field 1, each kind of query one of the fields 2 to 14.
+/// Queries: the id is field 1, each kind of query one of the fields 2 to 15.
 extension Query {
     func encode(into writer: inout ProtobufWriter) {
         switch self {
@@ -29,6 +29,12 @@ extension Query {
         case .listTokens: writer.nested(12) { _ in }
         case .revokeToken(let name): writer.stringElement(13, name)
         case .stopServer: writer.nested(14) { _ in }
+        case .killWorker(let node, let processID, let signal):
+            writer.nested(15) {
+                $0.string(1, node.asName)
+                $0.signed(2, processID)
+                $0.signed(3, signal)
+            }
         }
     }
 
@@ -55,6 +61,7 @@ extension Query {
             case 12: query = try reader.empty(field, .listTokens)
             case 13: query = .revokeToken(name: try reader.name(field))
             case 14: query = try reader.empty(field, .stopServer)
+            case 15: query = try reader.nested(field, killWorker)
             default: try reader.skip(field)
             }
         }
@@ -73,6 +80,20 @@ extension Query {
             }
         }
         return .explain(selector, task: task)
+    }
+
+    private static func killWorker(_ reader: inout ProtobufReader) throws(WireFault) -> Query {
+        var node = ""
+        var (processID, signal): (Int32, Int32) = (0, 0)
+        while let field = try reader.next() {
+            switch field.number {
+            case 1: node = try reader.name(field)
+            case 2: processID = try reader.signed(field)
+            case 3: signal = try reader.signed(field)
+            default: try reader.skip(field)
+            }
+        }
+        return .killWorker(node: node, processID: processID, signal: signal)
     }
 
     private static func createToken(_ reader: inout ProtobufReader) throws(WireFault) -> Query {

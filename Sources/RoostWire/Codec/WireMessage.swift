@@ -82,6 +82,7 @@ package enum MessageNumber: UInt16, CaseIterable, Sendable {
     case heartbeatInterval = 107
     case nodeSetup = 108
     case forgetSession = 109
+    case killWorker = 110
 
     package var name: String { "\(self)" }
 }
