@@ -284,7 +284,7 @@ add_count <- function(backend, what) {
 
 # ---- registering ----
 
-is_modern <- function() utils::packageVersion("future") >= "1.40.0"
+is_modern <- function() numeric_version(getNamespaceVersion("future")) >= "1.40.0"
 
 register_future <- function(...) {
   future <- asNamespace("future")

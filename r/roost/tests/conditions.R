@@ -36,6 +36,11 @@ withCallingHandlers(
                                                    list(message = paste("live", i), call = NULL)))),
   message = function(m) { live <<- c(live, conditionMessage(m)); invokeRestart("muffleMessage") })
 stopifnot(setequal(live, c("live 1", "live 2")))
+bare <- 0
+withCallingHandlers(lbapply(pool, 1, function(i) {
+  signalCondition(structure(class = c("immediateCondition", "condition"), list(message = "nobody can muffle it", call = NULL)))
+}), immediateCondition = function(c) bare <<- bare + 1)
+stopifnot(bare == 1)
 
 # Odd ends.
 odd <- lbapply(pool, 1:6, function(i) switch(i,

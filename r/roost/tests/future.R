@@ -73,6 +73,14 @@ stopifnot(identical(there, here))
 set.seed(2); before <- .Random.seed; value(future(1)); stopifnot(identical(.Random.seed, before))
 stopifnot(inherits(tryCatch(value(future(rnorm(1))), warning = identity), "RngFutureWarning"))
 
+# A worker that dies once is not noticed.
+flag <- tempfile()
+again <- future({
+  if (!file.exists(flag)) { file.create(flag); tools::pskill(Sys.getpid(), 9L); Sys.sleep(5) }
+  "again"
+})
+stopifnot(identical(value(again), "again"))
+
 # What can go wrong.
 e <- caught(value(future(tools::pskill(Sys.getpid(), 9L), label = "deadly")))
 stopifnot(inherits(e, "FutureError"), grepl("deadly.*R process", conditionMessage(e)), e$task_error$state == "held",
@@ -95,10 +103,9 @@ stopifnot(inherits(caught(plan(roost, pool = pool, timeout = "soon")), "roost_er
 
 # The pool's secret does not travel.
 plan(roost, pool = pool)
-f <- future(1, lazy = TRUE)
-f <- future(sys.calls())
-calls <- serialize(value(f), NULL, ascii = TRUE)
-stopifnot(!grepl(pool[[1]]$session$secret, rawToChar(calls), fixed = TRUE))
+f <- future(1)
+travels <- rawToChar(serialize(roost:::future_payload(f), NULL, ascii = TRUE))
+stopifnot(identical(value(f), 1), !grepl(pool[[1]]$session$secret, travels, fixed = TRUE))
 
 # future.apply
 if (requireNamespace("future.apply", quietly = TRUE)) {
