@@ -18,6 +18,9 @@ public struct JobOptions: Sendable {
     /// Whether cancelling the Swift task that waits for the job, or reads its results, cancels the job too.
     public var isCancelledWithReader = false
 
+    /// The seat of this session whose worker runs the tasks; 0: any worker.
+    package var seat: UInt32 = 0
+
     public init() {}
 }
 

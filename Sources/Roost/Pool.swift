@@ -165,6 +165,7 @@ public final class Pool: Sendable {
         if runtime.keepsWorkers {
             spec.session = session
             spec.setup = setupCount.withLock { $0 }
+            spec.seat = options.seat
         }
         let sink = JobSink(job: spec.id)
         let order = options.order

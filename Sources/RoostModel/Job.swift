@@ -80,6 +80,11 @@ public struct JobSpec: Equatable, Sendable {
     public var session = SessionID(rawValue: 0)
     /// How many entries of the session's setup log are in force.
     public var setup: UInt32 = 0
+    /// The seat of the session whose worker runs its tasks, one after the other; 0: any worker does.
+    ///
+    /// A seat is bound to a node at its first grant, and there to a worker at its first task. Numbers are the client's to
+    /// give: a new number is a new seat.
+    public var seat: UInt32 = 0
 
     public init(
         id: JobID, name: String = "", runtime: RuntimeName, common: [UInt8] = [], request: Resources = .oneCPU,

@@ -26,6 +26,8 @@ public enum Limits {
     /// The most entries of one session's setup log, and the most bytes of all of them (8 GiB).
     public static let setupEntries: UInt32 = 100_000
     public static let setupBytes = 8 << 30
+    /// The most seats that one session ever has.
+    public static let seatsPerSession = 65_536
 
     // MARK: Scheduling
 

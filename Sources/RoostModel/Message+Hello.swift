@@ -64,11 +64,14 @@ public struct NodeHello: Equatable, Sendable {
     public var inventory: [InventoryRun]
     /// What it has of sessions' setup logs.
     public var setups: [SetupHeld]
+    /// Seats that were given a worker there, whether or not it lives.
+    public var seats: [SeatHeld]
 
     public init(
         node: NodeID, incarnation: Incarnation, name: String, processID: Int32 = 0, offer: Resources,
         labels: [Label] = [], runtimes: [RuntimeName] = [.command, .digest], platform: String = "",
-        version: String = "", inventory: [InventoryRun] = [], setups: [SetupHeld] = []
+        version: String = "", inventory: [InventoryRun] = [], setups: [SetupHeld] = [],
+        seats: [SeatHeld] = []
     ) {
         self.node = node
         self.incarnation = incarnation
@@ -81,6 +84,7 @@ public struct NodeHello: Equatable, Sendable {
         self.version = version
         self.inventory = inventory
         self.setups = setups
+        self.seats = seats
     }
 }
 

@@ -19,6 +19,13 @@ public struct SetupHeld: Hashable, Sendable {
     public init(session: SessionID, count: UInt32) { self.session = session; self.count = count }
 }
 
+/// A seat of a session for which somebody has, or had, a worker.
+public struct SeatHeld: Hashable, Sendable {
+    public var session: SessionID
+    public var seat: UInt32
+    public init(session: SessionID, seat: UInt32) { self.session = session; self.seat = seat }
+}
+
 /// Something a task signalled while it runs (progress, a condition that cannot wait for the outcome), in the form of
 /// its runtime. Sent to whoever sees the job's output; lost with a connection.
 public struct TaskCondition: Hashable, Sendable {

@@ -30,6 +30,8 @@ package struct NodeRecord {
     package var jobsKnown: Set<Int> = []
     /// How much of sessions' setup logs the node has, or has been sent.
     package var setups: [SessionID: UInt32] = [:]
+    /// Seats it said it has, or had, when it connected: of sessions that this server may not have met.
+    package var seats: [SessionID: Set<UInt32>] = [:]
     /// Sessions its workers were last started for.
     package var stays: [Stay] = []
     /// Whether it may take more work than when it was last looked at.

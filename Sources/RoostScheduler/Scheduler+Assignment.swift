@@ -11,6 +11,7 @@ extension Scheduler {
     /// and could use the lane: otherwise a long job of short tasks would keep its lanes for ever.
     mutating func assign(at now: Instant, into effects: inout Effects) {
         guard !hungryNodes.isEmpty else { return }
+        bindSeats()
         let poolSlots = self.poolSlots
         var round = hungryNodes
         hungryNodes.removeAll(keepingCapacity: true)
@@ -34,6 +35,13 @@ extension Scheduler {
         jobs[job].grantable(undeliveredBytes: configuration.undeliveredBytes) > 0 && isSetUp(job)
     }
 
+    /// Whether the node can run the job's tasks; those of a seat only where it is, and not before it is anywhere.
+    private func mayRun(_ job: Int, on node: Int) -> Bool {
+        let spec = jobs[job].spec
+        guard nodes[node].obstacle(for: spec) == nil else { return false }
+        return spec.seat == 0 || seat(of: spec)?.life == nodes[node].life
+    }
+
     /// CPUs of all nodes that take work.
     var poolSlots: Int {
         var milliCPUs: Int64 = 0
@@ -53,7 +61,7 @@ extension Scheduler {
         var best: Candidate?
         for user in usersByLoad() {
             for job in users[user].ranked where isRunnable(job) {
-                guard nodes[node].obstacle(for: jobs[job].spec) == nil else { continue }
+                guard mayRun(job, on: node) else { continue }
                 let candidate = self.candidate(job, user, node, poolSlots: poolSlots)
                 if candidate.room > 0 {
                     best = candidate
@@ -75,7 +83,7 @@ extension Scheduler {
         for stay in nodes[node].stays where stay.until > now {
             guard let user = setups[stay.session]?.user else { continue }
             for job in users[user].ranked where jobs[job].spec.session == stay.session && isRunnable(job) {
-                guard nodes[node].obstacle(for: jobs[job].spec) == nil else { continue }
+                guard mayRun(job, on: node) else { continue }
                 let candidate = self.candidate(job, user, node, poolSlots: poolSlots)
                 if candidate.room > 0, !candidate.needsLane || mayTakeLane(stay, on: node) { return candidate }
             }
@@ -86,7 +94,7 @@ extension Scheduler {
     /// Whether the node is kept free for the job. One node is enough for a job; others take what fits.
     private mutating func reserve(_ node: Int, for job: Int) -> Bool {
         if let reserved = jobs[job].reservation, reserved != node, nodes.isUsed(reserved),
-            nodes[reserved].isAvailable, nodes[reserved].obstacle(for: jobs[job].spec) == nil
+            nodes[reserved].isAvailable, mayRun(job, on: reserved)
         {
             return false
         }
@@ -115,6 +123,10 @@ extension Scheduler {
         if lanes > 0, granted * 2 <= lanes * depth, granted < lanes * depth {
             return Candidate(
                 job: job, user: user, room: min(limit, lanes * depth - granted), needsLane: false, isSaturated: false)
+        }
+        // A seat's tasks run one after the other: more room would stand empty.
+        if lanes > 0, jobs[job].spec.seat != 0 {
+            return Candidate(job: job, user: user, room: 0, needsLane: false, isSaturated: true)
         }
         if nodes[node].free.fits(jobs[job].spec.request, atMost: 1) > 0, granted >= lanes {
             return Candidate(job: job, user: user, room: min(limit, depth), needsLane: true, isSaturated: false)
@@ -224,7 +236,7 @@ extension Scheduler {
 
     private func hasRoomElsewhere(_ job: Int, than node: Int) -> Bool {
         for slot in 0..<nodes.end where slot != node && nodes.isUsed(slot) && nodes[slot].isAvailable {
-            if nodes[slot].obstacle(for: jobs[job].spec) == nil,
+            if mayRun(job, on: slot),
                 nodes[slot].free.fits(jobs[job].spec.request, atMost: 1) > 0
             {
                 return true

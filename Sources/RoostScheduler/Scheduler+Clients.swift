@@ -204,6 +204,10 @@ extension Scheduler {
             effects.send(.refused(job: spec.id, error), to: connection)
             return
         }
+        if let error = obstacle(toSeatOf: spec) {
+            effects.send(.refused(job: spec.id, error), to: connection)
+            return
+        }
         guard users[record.user].ranked.count < Limits.jobsPerUser else {
             let error = RoostError(
                 .limit, "user \(users[record.user].name) has \(Limits.jobsPerUser) jobs already",
@@ -225,6 +229,7 @@ extension Scheduler {
                 numbersBefore: forgottenNumbers[spec.id] ?? 0))
         jobSlots[spec.id] = slot
         jobNeedsSession(spec, user: user)
+        if spec.seat != 0 && seat(of: spec) == nil { unseatedJobs.append(spec.id) }
         effects.notices.append(.jobOpened(number: nextJobNumber, user: users[user].name))
         nextJobNumber += 1
         sessions[session]?.jobs.insert(spec.id)
@@ -278,6 +283,7 @@ extension Scheduler {
         jobs[slot].tasks.append(payloads, finished: ascending(finished, from: have, count: UInt32(payloads.count)))
         noteProgress(slot, at: now)
         if wasIdle { noteAllHungry() }
+        failIfSeatIsDead(slot, at: now)
     }
 
     /// The ranges that lie within the new tasks, in order, none overlapping another: whatever a client sent.
@@ -339,15 +345,19 @@ extension Scheduler {
         noteNews(slot)
     }
 
-    /// Records `cancelled` for every task that waits.
-    mutating func endWaiting(_ slot: Int) {
+    /// Records an outcome, `cancelled` by default, for every task that waits.
+    mutating func endWaiting(
+        _ slot: Int, _ code: OutcomeCode = OutcomeCode(.cancelled, .neverRan), _ evidence: PostMortem? = nil
+    ) {
         for task in jobs[slot].tasks.drainReturned() {
-            recordWithoutNode(slot, TaskRange(first: task, count: 1), .init(.cancelled, .neverRan), nil)
+            if let evidence { jobs[slot].keepEvidence(evidence, task: task) }
+            recordWithoutNode(slot, TaskRange(first: task, count: 1), code, evidence)
         }
         while true {
             let tasks = jobs[slot].tasks.takeNeverGranted(atMost: 65_536)
             guard tasks.count > 0 else { break }
-            recordWithoutNode(slot, tasks, .init(.cancelled, .neverRan), nil)
+            if let evidence { jobs[slot].keepEvidence(evidence, task: tasks.first) }
+            recordWithoutNode(slot, tasks, code, evidence)
         }
     }
 

@@ -28,7 +28,7 @@ extension Scheduler {
         nodeSlots[hello.node] = slot
         owners[connection] = .node(slot)
         nodes[slot].hello.inventory = []
-        takeSetups(hello.setups, of: slot, over: connection, into: &effects)
+        takeSessions(hello, of: slot, at: now, into: &effects)
         dropUnknown(hello.inventory, connection, into: &effects)
         watchSilence(slot, at: now)
         noteHungry(slot)
@@ -52,7 +52,7 @@ extension Scheduler {
         nodes[slot].suspectSince = nil
         nodes[slot].owedAcknowledgements.removeAll()
         nodes[slot].jobsKnown.removeAll()
-        takeSetups(hello.setups, of: slot, over: connection, into: &effects)
+        takeSessions(hello, of: slot, at: now, into: &effects)
         for share in nodes[slot].shares.indices { nodes[slot].shares[share].isRetracting = false }
         watchSilence(slot, at: now)
         reconcile(slot, hello.inventory, connection, at: now, into: &effects)
@@ -202,10 +202,12 @@ extension Scheduler {
         }
         counters.nodesLost += 1
         effects.notices.append(.nodeLost(name: nodes[slot].hello.name, reason: reason, tasks: tasks))
-        removeNode(slot, RoostError(.lost, "the server gave this node up: \(reason)"), into: &effects)
+        removeNode(slot, RoostError(.lost, "the server gave this node up: \(reason)"), at: now, into: &effects)
     }
 
-    private mutating func removeNode(_ slot: Int, _ reason: RoostError, into effects: inout Effects) {
+    private mutating func removeNode(
+        _ slot: Int, _ reason: RoostError, at now: Instant, into effects: inout Effects
+    ) {
         if let connection = nodes[slot].connection {
             owners[connection] = nil
             effects.close(connection, reason)
@@ -217,6 +219,7 @@ extension Scheduler {
         nodes.remove(slot)
         hungryNodes.removeAll { $0 == slot }
         nodesOwed.removeAll { $0 == slot }
+        failDeadSeats(at: now)
     }
 
     /// The node's attempts of one job are over; only what was known to run is charged.
@@ -313,7 +316,7 @@ extension Scheduler {
             removeShare(of: share.job, from: slot)
         }
         effects.notices.append(.nodeLeft(name: nodes[slot].hello.name, reason: reason))
-        removeNode(slot, RoostError(.lost, "goodbye"), into: &effects)
+        removeNode(slot, RoostError(.lost, "goodbye"), at: now, into: &effects)
     }
 
     private func forward(_ chunk: OutputChunk, into effects: inout Effects) {
@@ -335,6 +338,8 @@ extension Scheduler {
         releaseOne(job, node: node)
         if jobs[job].isCancelled || jobs[job].cancelRequested.contains(task) {
             recordWithoutNode(job, TaskRange(first: task, count: 1), .init(.cancelled, .neverRan), nil)
+        } else if let evidence = deadSeat(of: job) {
+            recordWithoutNode(job, TaskRange(first: task, count: 1), Self.deadSeatCode, evidence)
         } else if wasIdle {
             noteAllHungry()
         }

@@ -200,6 +200,7 @@ extension Scheduler {
         noteAllHungry()
         noteProgress(slot, at: now)
         noteNews(slot)
+        failIfSeatIsDead(slot, at: now)
         return count
     }
 
@@ -319,7 +320,7 @@ extension Scheduler {
     private func explain(_ slot: Int, node: Int) -> ExplainedNode {
         let record = nodes[node]
         let name = record.hello.name
-        if let obstacle = record.obstacle(for: jobs[slot].spec) {
+        if let obstacle = obstacle(slot, on: node) {
             return ExplainedNode(node: name, canRun: false, reason: obstacle)
         }
         if record.connection == nil || record.suspectSince != nil {

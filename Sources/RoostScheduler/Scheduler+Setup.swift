@@ -7,6 +7,10 @@ package struct SetupRecord {
     package var bytes = 0
     /// Jobs of the session that are not forgotten.
     package var jobs = 0
+    /// Where its seats are.
+    package var seats: [UInt32: Seat] = [:]
+    /// How many of them are on a node, by the node's life.
+    package var seatsOnNodes: [UInt64: Int] = [:]
 }
 
 /// Setup: exports and expressions that are in force on every worker which runs a task submitted after them.
@@ -83,14 +87,17 @@ extension Scheduler {
 
     /// Once neither the session nor a job of it is left, nodes end the workers that served it.
     mutating func forgetSetupIfUnused(_ session: SessionID, into effects: inout Effects) {
-        guard sessions[session] == nil, let record = setups[session], record.jobs == 0 else { return }
+        guard sessions[session] == nil, setups[session]?.jobs ?? 0 == 0 else { return }
         setups[session] = nil
-        for slot in 0..<nodes.end where nodes.isUsed(slot) {
-            nodes[slot].stays.removeAll { $0.session == session }
-            guard nodes[slot].setups.removeValue(forKey: session) != nil, let connection = nodes[slot].connection
-            else { continue }
-            effects.send(.forgetSession(session), to: connection)
-        }
+        for slot in 0..<nodes.end where nodes.isUsed(slot) { forgetSession(session, on: slot, into: &effects) }
+    }
+
+    private mutating func forgetSession(_ session: SessionID, on slot: Int, into effects: inout Effects) {
+        nodes[slot].stays.removeAll { $0.session == session }
+        let hadSetup = nodes[slot].setups.removeValue(forKey: session) != nil
+        let hadSeats = nodes[slot].seats.removeValue(forKey: session) != nil
+        guard hadSetup || hadSeats, let connection = nodes[slot].connection else { return }
+        effects.send(.forgetSession(session), to: connection)
     }
 
     /// Sends the node what it lacks of the job's setup.
@@ -107,21 +114,36 @@ extension Scheduler {
         }
     }
 
-    /// What a node that connects has of setups: it is believed as far as the sessions still exist.
-    mutating func takeSetups(
-        _ held: [SetupHeld], of node: Int, over connection: ConnectionID, into effects: inout Effects
-    ) {
+    /// What a node that connects has of sessions: it is believed as far as they still exist, or may come back.
+    mutating func takeSessions(_ hello: NodeHello, of node: Int, at now: Instant, into effects: inout Effects) {
         nodes[node].setups.removeAll()
         if configuration.sabotage == .trustOldSetup {
             for (session, record) in setups { nodes[node].setups[session] = UInt32(record.entries.count) }
         }
-        for setup in held {
-            if setups[setup.session] != nil {
-                nodes[node].setups[setup.session] = setup.count
-            } else {
-                effects.send(.forgetSession(setup.session), to: connection)
-            }
+        nodes[node].seats.removeAll()
+        for setup in hello.setups { nodes[node].setups[setup.session] = setup.count }
+        for seat in hello.seats { nodes[node].seats[seat.session, default: []].insert(seat.seat) }
+        // After a restart, nodes may be back before their clients: what they keep for them is given time to be asked for.
+        let patience = started + configuration.clientGrace
+        guard configuration.epoch > 1, now < patience else { return forgetStrangers(on: node, into: &effects) }
+        if !areStrangersWatched && !strangers(on: node).isEmpty {
+            areStrangersWatched = true
+            schedule(.strangers, at: patience)
         }
+    }
+
+    /// Sessions that the node serves and the server has not met.
+    private func strangers(on node: Int) -> [SessionID] {
+        Set(nodes[node].setups.keys).union(nodes[node].seats.keys).filter { setups[$0] == nil && sessions[$0] == nil }
+            .sorted { $0.rawValue < $1.rawValue }
+    }
+
+    private mutating func forgetStrangers(on node: Int, into effects: inout Effects) {
+        for session in strangers(on: node) { forgetSession(session, on: node, into: &effects) }
+    }
+
+    mutating func forgetStrangers(into effects: inout Effects) {
+        for slot in 0..<nodes.end where nodes.isUsed(slot) { forgetStrangers(on: slot, into: &effects) }
     }
 
     // MARK: Staying

@@ -51,6 +51,9 @@ package struct Scheduler {
     var userSlots: [String: Int] = [:]
     var sessions: [SessionID: SessionRecord] = [:]
     var setups: [SessionID: SetupRecord] = [:]
+    /// Jobs whose seat is bound to no node yet, the oldest first.
+    var unseatedJobs: [JobID] = []
+    var areStrangersWatched = false
     var owners: [ConnectionID: Owner] = [:]
     var deadlines = Heap<Deadline>()
     var nextJobNumber: UInt32 = 1
@@ -142,6 +145,7 @@ package struct Scheduler {
             case progress
             case retract
             case memory
+            case strangers
         }
 
         var at: Instant
@@ -174,6 +178,7 @@ package struct Scheduler {
                 sendProgress(into: &effects)
             case .memory:
                 memoryChecked(at: now)
+            case .strangers: forgetStrangers(into: &effects)
             case .retract:
                 isRetractScheduled = false
                 retractForIdleNodes(at: now, into: &effects)

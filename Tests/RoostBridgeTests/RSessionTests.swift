@@ -77,6 +77,67 @@ struct RSessionTests {
             """)
     }
 
+    @Test("workers are seen, while they are busy too, and can be killed; their task is tried again")
+    func workers() throws {
+        try play(
+            """
+            pids <- unlist(values(run(b, 1:2, function(x) { Sys.sleep(0.3); Sys.getpid() })))
+            w <- workers(b)
+            stopifnot(all(pids %in% w$pid), all(w$mine[w$pid %in% pids]), is.na(w$seat))
+            stopifnot(all(w$memory[w$mine] > 1e7), all(abs(w$since - as.numeric(Sys.time())) < 100), nchar(w$session[w$mine]) == 8)
+            parts <- list(S(1), common(function(x) Sys.sleep(1000)))
+            job <- ask(b, list(op = "submit", crash_limit = 1), parts[[1]], parts[[2]])$control$job
+            busy <- until({ w <- workers(b); which(w$state == "busy" & w$job %in% job) })
+            stopifnot(w$task[busy] == 1, w$mine[busy])
+            stopifnot(ask(b, list(op = "kill_worker", node = w$node[busy], pid = w$pid[busy]))$control$ok)
+            f <- ask(b, list(op = "collect", job = job))
+            stopifnot(f$control$state == as.raw(3), grepl("signal 15", f$control$post_mortems$reason))
+            pid <- w$pid[busy]
+            until(if (!(pid %in% workers(b)$pid)) TRUE)
+            e <- ask(b, list(op = "kill_worker", node = w$node[busy], pid = Sys.getpid()))$control
+            stopifnot(!e$ok, e$error$code == "notFound")
+            """)
+    }
+
+    @Test("a seat is one worker, whoever else uses it; when that has died, its tasks say so, and a new seat has another")
+    func seats() throws {
+        try play(
+            """
+            pid <- function(seat) unlist(values(run(b, 1, function(x) Sys.getpid(), seat = seat)))
+            first <- c(pid(1), pid(2), pid(3))
+            stopifnot(!anyDuplicated(first), identical(c(pid(1), pid(2), pid(3)), first))
+            w <- workers(b)
+            stopifnot(identical(w$pid[match(1:3, w$seat)], first))
+            invisible(run(b, 1, function(x) assign("left", 7, globalenv()), seat = 2))
+            stopifnot(all(unlist(values(run(b, 1:40, function(x) { Sys.sleep(0.01); Sys.getpid() }))) %in% w$pid))
+            stopifnot(identical(values(run(b, 1:3, function(x) left + x, seat = 2)), list(8, 9, 10)))
+            # Two jobs of one seat, and a task that keeps its worker busy.
+            slow <- ask(b, list(op = "submit", seat = 1), S(1), common(function(x) { Sys.sleep(0.5); Sys.getpid() }))$control$job
+            stopifnot(pid(1) == first[1])
+            stopifnot(identical(values(ask(b, list(op = "collect", job = slow))), list(first[1])))
+            # One waits behind a task that never ends: it can be cancelled, and the worker lives on.
+            hangs <- ask(b, list(op = "submit", seat = 1), S(1), common(function(x) Sys.sleep(1000)))$control$job
+            until(if (any(workers(b)$job %in% hangs)) TRUE)
+            waits <- ask(b, list(op = "submit", seat = 1), S(1:2), common(identity))$control$job
+            for (job in c(waits, hangs)) {
+              stopifnot(ask(b, list(op = "cancel", job = job))$control$ok)
+              stopifnot(all(ask(b, list(op = "collect", job = job))$control$state == as.raw(2)))
+            }
+            stopifnot(pid(1) == first[1])
+            # Death
+            w <- workers(b); i <- match(2, w$seat)
+            stopifnot(ask(b, list(op = "kill_worker", node = w$node[i], pid = w$pid[i], signal = 9))$control$ok)
+            f <- until({ f <- run(b, 1:2, function(x) left, seat = 2); if (all(f$control$state == as.raw(1))) f })
+            reason <- f$control$post_mortems$reason
+            cat(reason[1], "\n")
+            stopifnot(grepl(paste0("^the worker of seat 2 [(]pid ", first[2], " on node .*[)] has ended: killed by signal 9 .*cloneNode"), reason))
+            stopifnot(pid(1) == first[1], pid(3) == first[3], !(pid(4) %in% first))
+            # quit() in a seat's own task: it is tried again, and then says where its worker went.
+            f <- run(b, 1, function(x) quit("no", 3), seat = 3)
+            stopifnot(f$control$state == as.raw(1), grepl("seat 3 .* has ended: exit status 3", f$control$post_mortems$reason))
+            """)
+    }
+
     @Test("much of it: many small elements, and a few large ones")
     func much() throws {
         try play(
@@ -124,6 +185,10 @@ struct RSessionTests {
           f }
         part <- function(f, i) { n <- f$control$lengths; e <- cumsum(n); unserialize(f$blob[(e[i] - n[i] + 1):e[i]]) }
         values <- function(f) part(f, 1)
+        workers <- function(b) ask(b, list(op = "workers"))$control
+        until <- function(value) { value <- substitute(value); from <- parent.frame(); end <- Sys.time() + 60
+          repeat { v <- eval(value, from); if (length(v)) return(invisible(v))
+            if (Sys.time() > end) stop("waited in vain for ", deparse(value)[1]); Sys.sleep(0.02) } }
         details <- function(f) part(f, 2)
         """#
 }

@@ -330,6 +330,26 @@ import Testing
         #expect(bench.outcomes.map(\.code) == [OutcomeCode(.cancelled, .cancelled)])
     }
 
+    @Test func aNodeRemembersTheSeatsThatHadWorkersHere() {
+        var bench = Bench()
+        let session = SessionID(rawValue: 5)
+        bench.grant(0..<1) { ($0.runtime, $0.session, $0.seat) = (.r, session, 3) }
+        #expect(bench.machine.hello.seats == [SeatHeld(session: session, seat: 3)])
+        bench.tell(.workerEnded(worker: 0, WorkerEnd(end: .crashed, payload: [])))
+        #expect(bench.machine.hello.seats == [SeatHeld(session: session, seat: 3)], "whether or not they live")
+        bench.tell(.serverSaid(.forgetSession(session)))
+        #expect(bench.machine.hello.seats.isEmpty)
+    }
+
+    @Test func droppingATaskSparesAWorkerThatHears() {
+        var bench = Bench()
+        bench.grant(0..<1) { $0.runtime = .r }
+        bench.tell(.serverSaid(.drop([Self.attempts(0..<1)])))
+        #expect(bench.signals == [.interrupt])
+        bench.pass(.seconds(11))
+        #expect(bench.signals == [.terminate, .kill])
+    }
+
     @Test func aTaskWaitsForItsSessionsSetup() {
         var bench = Bench()
         bench.grant(0..<1) { ($0.runtime, $0.session, $0.setup) = (.r, SessionID(rawValue: 5), 2) }

@@ -47,6 +47,7 @@ extension Dice {
             streamsOutput: flag())
         spec.session = SessionID(rawValue: flag() ? 0 : next())
         spec.setup = UInt32(roll(0...300))
+        spec.seat = flag() ? 0 : number()
         return spec
     }
 
@@ -249,7 +250,8 @@ extension Dice {
                     runtimes: many(3) { RuntimeName(rawValue: $0.text()) }, platform: text(), version: text(),
                     inventory: many(5) {
                         InventoryRun(attempts: $0.attempts(), state: InventoryRun.State.allCases[$0.roll(0...2)])
-                    }, setups: many(3) { $0.held() })),
+                    }, setups: many(3) { $0.held() },
+                    seats: many(3) { SeatHeld(session: SessionID(rawValue: $0.next()), seat: $0.number()) })),
             .guardReport(GuardReport(node: NodeID(rawValue: next()), incarnation: Incarnation(rawValue: next()))),
         ]
     }

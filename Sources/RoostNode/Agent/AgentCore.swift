@@ -158,6 +158,8 @@ package final class AgentCore {
         case .signal(let worker, let signal):
             commands?.signal(worker, signal)
             r?.signal(worker, signal)
+            r?.flush()
+            settleSoon()
         case .stream(let worker, let on):
             commands?.stream(worker, on: on)
         case .signalWorker(let processID, let signal):

@@ -54,7 +54,7 @@ extension NodeMachine {
     /// How a task that overruns its time is asked to end. A worker that outlives its tasks may survive an interrupt;
     /// one with a batch does not, or the rest of the batch would take as long again.
     private func stopSignal(_ record: Worker) -> WorkerSignal {
-        guard jobs[record.job]?.runtime.keepsWorkers == true else { return .terminate }
+        guard record.keepsWorkers else { return .terminate }
         return record.attempts.tasks.count > 1 ? .kill : .interrupt
     }
 

@@ -20,11 +20,12 @@ extension NodeMachine {
             }
         case .drop(let runs):
             guard sabotage != .ignoreDrop else { return }
-            for run in runs { drop(run, into: &actions) }
+            for run in runs { drop(run, at: now, into: &actions) }
         case .setup(let entry):
             setups[entry.session] = max(setups[entry.session] ?? 0, entry.number)
         case .forgetSession(let session):
             setups[session] = nil
+            seats[session] = nil
         case .forget(let job):
             jobs[job] = nil
             meanNanoseconds[job] = nil
@@ -90,12 +91,17 @@ extension NodeMachine {
             && worker.attempts.epoch == run.epoch && run.tasks.first <= tasks.first && run.tasks.end >= tasks.end
     }
 
-    mutating func drop(_ run: AttemptRun, into actions: inout [NodeAction]) {
+    mutating func drop(_ run: AttemptRun, at now: Instant, into actions: inout [NodeAction]) {
         _ = queue.remove(run)
         for worker in workers.indices {
             guard let record = workers[worker], matches(record, run), !record.isDropped else { continue }
             workers[worker]?.isDropped = true
-            actions.append(.signal(worker: worker, .kill))
+            // A worker that outlives its tasks may be a seat's: it is only killed if it does not hear.
+            if record.keepsWorkers {
+                beginStop(worker, with: .interrupt, at: now, into: &actions)
+            } else {
+                actions.append(.signal(worker: worker, .kill))
+            }
         }
     }
 

@@ -44,10 +44,12 @@ extension NodeMachine {
     ) {
         let attempts = run.attempts
         let worker = Worker(
-            job: spec.id, request: spec.request, attempts: attempts, arguments: run.arguments, started: now, timeout: spec.policy.timeout,
+            job: spec.id, request: spec.request, keepsWorkers: spec.runtime.keepsWorkers, attempts: attempts, arguments: run.arguments,
+            started: now, timeout: spec.policy.timeout,
             timeoutAt: spec.policy.timeout.map { now + $0 } ?? .never, grace: spec.policy.killGrace)
         free.subtract(spec.request)
         running += 1
+        if spec.seat != 0 { seats[spec.session, default: []].insert(spec.seat) }
         let slot = workers.firstIndex { $0 == nil } ?? workers.count
         if slot == workers.count { workers.append(worker) } else { workers[slot] = worker }
         let isWatched =

@@ -30,6 +30,8 @@ package struct NodeMachine {
     var lastHeard = Instant.zero
     /// How much of sessions' setup logs is here.
     var setups: [SessionID: UInt32] = [:]
+    /// Seats that were given a worker here.
+    var seats: [SessionID: Set<UInt32>] = [:]
     /// Mean run time of the tasks of jobs that run in batches, in nanoseconds.
     var meanNanoseconds: [JobID: Double] = [:]
     var watches: Set<TaskID> = []
@@ -40,6 +42,8 @@ package struct NodeMachine {
     struct Worker {
         var job: JobID
         var request: Resources
+        /// Whether the process outlives its tasks.
+        var keepsWorkers: Bool
         var attempts: AttemptRun
         /// To run its tasks again, one by one, should one of them end the worker.
         var arguments: PayloadSlice
@@ -171,6 +175,9 @@ package struct NodeMachine {
         }
         hello.inventory = inventory
         hello.setups = setups.sorted { $0.key.rawValue < $1.key.rawValue }.map { SetupHeld(session: $0.key, count: $0.value) }
+        for (session, numbers) in seats.sorted(by: { $0.key.rawValue < $1.key.rawValue }) {
+            hello.seats += numbers.sorted().map { SeatHeld(session: session, seat: $0) }
+        }
         return hello
     }
 }

@@ -36,6 +36,7 @@ final class RRuntime {
     private let spool: AgentConfiguration.Spool
     private let setups = SetupStore()
     private var shelf: WorkerShelf
+    private var seats = SeatTable()
     private var workers: [UInt64: RWorker] = [:]
     /// Processes by the machine's number of the worker that runs there.
     private var tokens: [Int: UInt64] = [:]
@@ -76,29 +77,72 @@ final class RRuntime {
 
     /// Has the batch run; an end at once when that cannot even be tried.
     func start(_ slot: Int, _ start: WorkerStart) -> WorkerEnd? {
+        let run = RWorker.Run(slot: slot, start: start)
         do throws(RoostError) {
-            let token = try worker(for: start.job.session)
-            shelf.begin(token, start.job.session)
+            let token: UInt64
+            if start.job.seat == 0 {
+                token = try worker(shelf.choose(for: start.job.session))
+            } else {
+                let seat = SeatHeld(session: start.job.session, seat: start.job.seat)
+                switch seats[seat] {
+                case .taken(let owner): token = owner
+                case .ended(let reason): return failure(of: run, reason)
+                case nil:
+                    token = try worker(shelf.chooseForSeat(of: seat.session))
+                    bind(token, to: seat)
+                }
+            }
             tokens[slot] = token
-            if workers[token]?.session == nil { haveWorkersChanged = true }
-            workers[token]?.session = start.job.session
-            workers[token]?.run = RWorker.Run(slot: slot, start: start)
-            workers[token]?.since = RoostModel::Clock.now()
-            advance(token)
-            noteSpare()
+            if workers[token]?.run == nil { begin(run, on: token) } else { workers[token]?.waiting.append(run) }
             return nil
         } catch {
             return WorkerEnd(end: .couldNotStart, payload: [], postMortem: PostMortem(reason: error.description, node: node))
         }
     }
 
-    private func worker(for session: SessionID) throws(RoostError) -> UInt64 {
-        switch shelf.choose(for: session) {
+    private func failure(of run: RWorker.Run, _ reason: String) -> WorkerEnd {
+        let evidence = PostMortem(reason: reason, node: node, attempt: run.start.attempt)
+        return WorkerEnd(end: .failed, payload: [], postMortem: evidence)
+    }
+
+    private func worker(_ choice: WorkerShelf.Choice) throws(RoostError) -> UInt64 {
+        switch choice {
         case .use(let token): return token
         case .start(let ending):
             if let ending { end(ending) }
             return try startWorker()
         }
+    }
+
+    private func begin(_ run: RWorker.Run, on token: UInt64) {
+        let session = run.start.job.session
+        shelf.begin(token, session)
+        if workers[token]?.session == nil { haveWorkersChanged = true }
+        workers[token]?.session = session
+        workers[token]?.run = run
+        workers[token]?.since = RoostModel::Clock.now()
+        advance(token)
+        noteSpare()
+    }
+
+    // MARK: Seats
+
+    private func bind(_ token: UInt64, to seat: SeatHeld) {
+        seats[seat] = .taken(by: token)
+        shelf.bind(token, to: seat.seat)
+        workers[token]?.seat = seat.seat
+        haveWorkersChanged = true
+    }
+
+    /// The worker goes, and with it what its seat's tasks left there. They are told so, those that wait and those to come.
+    private func vacate(_ worker: RWorker, _ token: UInt64, because reason: String) {
+        guard worker.seat != 0, let session = worker.session else { return }
+        let words =
+            "the worker of seat \(worker.seat) (pid \(worker.processID) on node \(node)) has ended: \(reason); cloneNode() gives the seat another"
+        let seat = SeatHeld(session: session, seat: worker.seat)
+        // A process that never was a worker leaves nothing behind: the seat may have another.
+        if seats[seat] == .taken(by: token) { seats[seat] = worker.isReady ? .ended(words) : nil }
+        for run in worker.waiting { ended(run.slot, token, failure(of: run, words)) }
     }
 
     private func startWorker() throws(RoostError) -> UInt64 {
@@ -154,7 +198,6 @@ final class RRuntime {
     private func advance(_ token: UInt64) {
         guard var worker = workers[token], worker.isReady, let run = worker.run, !run.isRunning else { return }
         guard worker.awaited.isEmpty else { return }
-        defer { workers[token] = worker }
         let job = run.start.job
         if worker.setup < job.setup {
             for number in (worker.setup + 1)...job.setup {
@@ -168,6 +211,7 @@ final class RRuntime {
                 }
                 worker.awaited.append(.setup(number))
             }
+            workers[token] = worker
             return
         }
         let known = worker.jobs.handle(of: job)
@@ -180,12 +224,13 @@ final class RRuntime {
             let frame = try RBatch.frame(run.start, handle: handle)
             worker.run?.isRunning = true
             worker.run?.began = RoostModel::Clock.now()
+            workers[token] = worker
             reactor.send(token: token, frame)
         } catch {
             worker.run = nil
-            ended(
-                run.slot, token,
-                WorkerEnd(end: .failed, payload: [], postMortem: PostMortem(reason: error.description, node: node)))
+            workers[token] = worker
+            ended(run.slot, token, failure(of: run, error.description))
+            beginNext(token)
         }
     }
 
@@ -194,6 +239,12 @@ final class RRuntime {
         shelf.end(token)
         turned(token)
         told.append(.workerEnded(worker: slot, end))
+    }
+
+    /// The worker is free: its seat's next batch.
+    private func beginNext(_ token: UInt64) {
+        guard workers[token]?.isEnding == false, let next = workers[token]?.waiting.popFirst() else { return }
+        begin(next, on: token)
     }
 
     /// The worker has ended its batch.
@@ -226,14 +277,15 @@ final class RRuntime {
             }
         case .couldNotStart(let token, _, let message):
             isBroken = true
-            guard let worker = forget(token), let run = worker.run else { return }
-            ended(
-                run.slot, token,
-                WorkerEnd(end: .couldNotStart, payload: [], postMortem: PostMortem(reason: message, node: node)))
+            guard let worker = forget(token) else { return }
+            let end = WorkerEnd(end: .couldNotStart, payload: [], postMortem: PostMortem(reason: message, node: node))
+            if let run = worker.run { ended(run.slot, token, end) }
+            vacate(worker, token, because: message)
         case .ended(let token, let end):
             guard let worker = forget(token) else { return }
             if !worker.isReady { isBroken = true }
             if let run = worker.run { ended(run.slot, token, worker.workerEnd(end, node: node)) }
+            vacate(worker, token, because: worker.words(end))
         }
     }
 
@@ -277,6 +329,7 @@ final class RRuntime {
             isBroken = false
             haveWorkersChanged = true
             workers[token]?.isReady = true
+            workers[token]?.memory = nil
             workers[token]?.since = RoostModel::Clock.now()
             advance(token)
         case RBatch.FromWorker.settled: settled(token, frame)
@@ -320,6 +373,10 @@ final class RRuntime {
                 postMortem: PostMortem(
                     reason: "the session's setup (entry \(number)) failed on this node: \(fault)", node: node,
                     attempt: run.start.attempt)))
+        if let worker = workers[token] {
+            vacate(worker, token, because: "entry \(number) of the session's setup failed there: \(fault)")
+            workers[token]?.waiting.removeAll()
+        }
         end(token)
     }
 
@@ -349,12 +406,13 @@ final class RRuntime {
         if tokens[run.slot] == token { tokens[run.slot] = nil }
         shelf.end(token)
         told.append(.batchEnded(worker: run.slot, batch))
-        if isUsedUp(token) { end(token) }
+        if isUsedUp(token) { end(token) } else { beginNext(token) }
         noteSpare()
     }
 
     private func isUsedUp(_ token: UInt64) -> Bool {
-        guard let worker = workers[token] else { return false }
+        // What a seat's worker holds is what the seat is for.
+        guard let worker = workers[token], worker.seat == 0 else { return false }
         if let most = configuration.maxTasks, worker.tasksDone >= most { return true }
         guard let most = configuration.maxMemoryBytes, worker.processID > 0 else { return false }
         return ResidentMemory.bytes(of: worker.processID).map { $0 > most } ?? false
@@ -387,6 +445,16 @@ final class RRuntime {
 
     func signal(_ slot: Int, _ signal: WorkerSignal) {
         guard let token = tokens[slot] else { return }
+        if let position = workers[token]?.waiting.firstIndex(where: { $0.slot == slot }) {
+            // It only waits: whoever runs there is not meant.
+            tokens[slot] = nil
+            if let run = workers[token]?.waiting.remove(at: position) {
+                var end = failure(of: run, "it waited for the worker of seat \(run.start.job.seat)")
+                end.end = .cancelled
+                told.append(.workerEnded(worker: slot, end))
+            }
+            return
+        }
         switch signal {
         case .interrupt: reactor.signal(token: token, SIGINT)
         case .terminate: reactor.signal(token: token, SIGTERM)
@@ -422,6 +490,7 @@ final class RRuntime {
     /// The session is over: its workers end. One that still runs something was told to drop it.
     func forget(_ session: SessionID) {
         setups.forget(session)
+        seats.forget(session)
         for token in shelf.workers(of: session) {
             if workers[token]?.run != nil { reactor.signal(token: token, SIGKILL) } else { end(token) }
         }

@@ -17,6 +17,10 @@ struct RWorker {
     /// What it was sent that it answers, in order.
     var awaited: Deque<Awaited> = []
     var run: Run?
+    /// The seat that is bound to it; 0: none.
+    var seat: UInt32 = 0
+    /// What its seat is to run next.
+    var waiting: Deque<Run> = []
     var tasksDone = 0
     /// Since when it has been doing what it does.
     var since: Instant
@@ -35,7 +39,7 @@ struct RWorker {
     /// As the pool is shown it.
     func snapshot(at now: Instant) -> WorkerSnapshot {
         WorkerSnapshot(
-            processID: processID, session: session ?? SessionID(rawValue: 0),
+            processID: processID, session: session ?? SessionID(rawValue: 0), seat: seat,
             state: isEnding ? .ending : !isReady ? .starting : run == nil ? .idle : .busy,
             task: run.map { TaskID(job: $0.start.job.id, index: $0.start.tasks.first) },
             seconds: max(0, (now - since).inSeconds), memoryBytes: memory?.bytes ?? 0, tasksDone: UInt64(tasksDone))
@@ -61,6 +65,17 @@ struct RWorker {
 
         mutating func advance(_ stream: OutputChunk.Stream, by count: Int) {
             if stream == .stdout { stdoutBytes += UInt64(count) } else { stderrBytes += UInt64(count) }
+        }
+    }
+
+    /// How it ended, after "the worker has ended:".
+    func words(_ end: ProcessEnd) -> String {
+        if let fault { return fault }
+        switch end.exit {
+        case .exited(let status): return "exit status \(status)"
+        case .signalled(let signal, _):
+            if end.outOfMemoryKilled == true { return "killed by the kernel for want of memory" }
+            return "killed by signal \(signal) (\(SignalName.of(signal)))"
         }
     }
 

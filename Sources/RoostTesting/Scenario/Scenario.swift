@@ -130,14 +130,14 @@ package struct Scenario {
     /// A node joins the pool.
     package mutating func join(
         _ name: String, cpus: Int = 1, offer: Resources? = nil, labels: [Label] = [],
-        runtimes: [RuntimeName] = [.command, .digest]
+        runtimes: [RuntimeName] = [.command, .digest], seats: [SeatHeld] = []
     ) -> Int {
         let node = nodes.count
         nodes.append(
             Node(
                 hello: NodeHello(
                     node: NodeID(rawValue: UInt64(node + 1)), incarnation: Incarnation(rawValue: 1), name: name,
-                    offer: offer ?? .cpus(cpus), labels: labels, runtimes: runtimes)))
+                    offer: offer ?? .cpus(cpus), labels: labels, runtimes: runtimes, seats: seats)))
         connect(node: node, inventory: [])
         return node
     }

@@ -83,6 +83,7 @@ extension NodeHello {
         writer.string(9, version.asName)
         for run in inventory { writer.nested(10) { run.encode(into: &$0) } }
         for held in setups { writer.nested(11) { held.encode(into: &$0) } }
+        for held in seats { writer.nested(12) { held.encode(into: &$0) } }
     }
 
     init(_ reader: inout ProtobufReader) throws(WireFault) {
@@ -106,6 +107,7 @@ extension NodeHello {
             case 9: version = try reader.name(field)
             case 10: inventory.append(try reader.nested(field, InventoryRun.init))
             case 11: setups.append(try reader.nested(field, SetupHeld.init))
+            case 12: seats.append(try reader.nested(field, SeatHeld.init))
             default: try reader.skip(field)
             }
         }

@@ -13,6 +13,7 @@ extension JobSpec {
         writer.bool(9, streamsOutput)
         writer.fixed64(10, session.rawValue)
         writer.varint(11, setup)
+        writer.varint(12, seat)
     }
 
     init(_ reader: inout ProtobufReader) throws(WireFault) {
@@ -33,6 +34,7 @@ extension JobSpec {
             case 9: streamsOutput = try reader.bool(field)
             case 10: session = SessionID(rawValue: try reader.fixed64(field))
             case 11: setup = try reader.unsigned(field)
+            case 12: seat = try reader.unsigned(field)
             default: try reader.skip(field)
             }
         }

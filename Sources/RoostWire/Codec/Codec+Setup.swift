@@ -55,6 +55,24 @@ extension SetupHeld {
     }
 }
 
+extension SeatHeld {
+    func encode(into writer: inout ProtobufWriter) {
+        writer.fixed64(1, session.rawValue)
+        writer.varint(2, seat)
+    }
+
+    init(_ reader: inout ProtobufReader) throws(WireFault) {
+        self.init(session: SessionID(rawValue: 0), seat: 0)
+        while let field = try reader.next() {
+            switch field.number {
+            case 1: session = SessionID(rawValue: try reader.fixed64(field))
+            case 2: seat = try reader.unsigned(field)
+            default: try reader.skip(field)
+            }
+        }
+    }
+}
+
 extension TaskCondition {
     func encode(into writer: inout ProtobufWriter) {
         writer.jobID(1, job)

@@ -1,0 +1,100 @@
+package import RoostModel
+
+/// Where a seat is: on a node, for as long as this agent of it is in the pool.
+package struct Seat {
+    package var node: NodeID
+    package var life: UInt64
+    /// For people.
+    package var name: String
+}
+
+/// Seats: places of a session, each bound to one worker, so that what a task leaves there the next one finds.
+///
+///     no seat yet ──first grant──▶ node ──node lost, or left──▶ dead: its tasks fail, in words
+///
+/// The server knows the node; the worker only its node knows, and that it has died. So the tasks of such a seat are
+/// granted to the node like others, and fail there.
+extension Scheduler {
+    func seat(of spec: JobSpec) -> Seat? { spec.seat == 0 ? nil : setups[spec.session]?.seats[spec.seat] }
+
+    /// Why the node cannot run tasks of the job, however empty it is.
+    func obstacle(_ job: Int, on node: Int) -> String? {
+        if let obstacle = nodes[node].obstacle(for: jobs[job].spec) { return obstacle }
+        guard let seat = seat(of: jobs[job].spec), seat.life != nodes[node].life else { return nil }
+        return "is not the node of seat \(jobs[job].spec.seat): that is \(seat.name)"
+    }
+
+    /// Why this job cannot have the seat it asks for; nil: it can.
+    func obstacle(toSeatOf spec: JobSpec) -> RoostError? {
+        guard spec.seat != 0 else { return nil }
+        guard spec.session.rawValue != 0, spec.runtime.keepsWorkers else {
+            return RoostError(.usage, "a seat is a worker of a session: runtime '\(spec.runtime.rawValue)' has none")
+        }
+        guard let record = setups[spec.session], record.seats[spec.seat] == nil else { return nil }
+        guard record.seats.count < Limits.seatsPerSession else {
+            return RoostError(
+                .limit, "this session has had \(Limits.seatsPerSession) seats", remedy: "Open a new session.")
+        }
+        return nil
+    }
+
+    /// Gives seats to jobs that wait for one.
+    mutating func bindSeats() {
+        guard !unseatedJobs.isEmpty else { return }
+        let waiting = unseatedJobs
+        unseatedJobs.removeAll()
+        for id in waiting {
+            guard let job = jobSlots[id], seat(of: jobs[job].spec) == nil else { continue }
+            guard isRunnable(job), let node = nodeForSeat(of: jobs[job].spec) else {
+                unseatedJobs.append(id)
+                continue
+            }
+            let spec = jobs[job].spec
+            setups[spec.session]?.seats[spec.seat] = Seat(
+                node: nodes[node].hello.node, life: nodes[node].life, name: nodes[node].hello.name)
+            setups[spec.session]?.seatsOnNodes[nodes[node].life, default: 0] += 1
+            noteHungry(node)
+        }
+    }
+
+    /// The node that says it has the seat; else one with a slot that no seat of this session has, and room for a task; else
+    /// the one with the fewest of its seats for each slot.
+    private func nodeForSeat(of spec: JobSpec) -> Int? {
+        var best: (rank: (Int, Double), node: Int)?
+        for node in 0..<nodes.end where nodes.isUsed(node) {
+            if nodes[node].seats[spec.session]?.contains(spec.seat) == true { return node }
+            guard nodes[node].isAvailable, nodes[node].obstacle(for: spec) == nil else { continue }
+            let seats = setups[spec.session]?.seatsOnNodes[nodes[node].life] ?? 0
+            let slots = max(1, Int(nodes[node].hello.offer.milliCPUs / 1000))
+            let hasRoom = seats < slots && nodes[node].free.fits(spec.request, atMost: 1) > 0
+            let rank = (hasRoom ? 0 : 1, Double(seats) / Double(slots))
+            if best.map({ rank < $0.rank }) ?? true { best = (rank, node) }
+        }
+        return best?.node
+    }
+
+    /// What to tell of tasks whose seat is dead; nil: it is not.
+    func deadSeat(of job: Int) -> PostMortem? {
+        guard let seat = seat(of: jobs[job].spec) else { return nil }
+        if let slot = nodeSlots[seat.node], nodes[slot].life == seat.life { return nil }
+        return PostMortem(
+            reason:
+                "the worker of seat \(jobs[job].spec.seat) has ended: its node \(seat.name) is not in the pool any more; cloneNode() gives the seat another",
+            node: seat.name)
+    }
+
+    static let deadSeatCode = OutcomeCode(.failed, .nodeLost)
+
+    /// What waits for a dead seat fails at once.
+    mutating func failIfSeatIsDead(_ job: Int, at now: Instant) {
+        guard jobs[job].spec.seat != 0, let evidence = deadSeat(of: job) else { return }
+        endWaiting(job, Self.deadSeatCode, evidence)
+        noteProgress(job, at: now)
+        noteNews(job)
+    }
+
+    /// A node has left for good.
+    mutating func failDeadSeats(at now: Instant) {
+        for job in 0..<jobs.end where jobs.isUsed(job) { failIfSeatIsDead(job, at: now) }
+    }
+}

@@ -1,0 +1,135 @@
+import RoostModel
+import RoostScheduler
+import RoostTesting
+import Testing
+
+/// What the worker of a seat was left with is there for the seat's next task, or the task fails and says why.
+@Suite struct SeatTests {
+    private static func submit(
+        _ pool: inout Scenario, _ client: Int, seat: UInt32, tasks: Int = 1, session: SessionID? = nil
+    ) -> JobID {
+        let session = session ?? pool.session(client)
+        return pool.submit(client, tasks: tasks) { ($0.runtime, $0.session, $0.seat) = (.r, session, seat) }
+    }
+
+    /// The nodes that hold tasks of the job.
+    private static func places(_ pool: Scenario, _ job: JobID, _ nodes: [Int]) -> [Int] {
+        nodes.filter { !pool.tasks($0, job).isEmpty }
+    }
+
+    @Test func seatsSpreadOverSlotsAndStay() {
+        var pool = Scenario()
+        let a = pool.join("a", cpus: 1, runtimes: [.r])
+        let b = pool.join("b", cpus: 3, runtimes: [.r])
+        let ann = pool.connect("ann")
+        var first: [Int] = []
+        for seat in 1...4 {
+            let job = Self.submit(&pool, ann, seat: UInt32(seat))
+            first += Self.places(pool, job, [a, b])
+            for node in [a, b] { pool.end(node, job, pool.tasks(node, job)) }
+        }
+        #expect(first.sorted() == [a, b, b, b], "as many as there are slots")
+        for seat in 1...4 {
+            let job = Self.submit(&pool, ann, seat: UInt32(seat))
+            #expect(Self.places(pool, job, [a, b]) == [first[seat - 1]])
+            for node in [a, b] { pool.end(node, job, pool.tasks(node, job)) }
+        }
+    }
+
+    @Test func theTasksOfASeatRunOneAfterTheOther() {
+        var pool = Scenario()
+        let a = pool.join("a", cpus: 4, runtimes: [.r])
+        let b = pool.join("b", cpus: 4, runtimes: [.r])
+        let ann = pool.connect("ann")
+        let job = Self.submit(&pool, ann, seat: 1, tasks: 3)
+        #expect(pool.tasks(a, job) == [0])
+        #expect(pool.tasks(b, job).isEmpty)
+        pool.end(a, job, [0])
+        #expect(pool.tasks(a, job) == [1])
+    }
+
+    @Test func aSeatWaitsForItsNode() {
+        var pool = Scenario()
+        let a = pool.join("a", runtimes: [.r])
+        let b = pool.join("b", runtimes: [.r])
+        let ann = pool.connect("ann")
+        let first = Self.submit(&pool, ann, seat: 1)
+        pool.end(a, first, [0])
+        let other = pool.submit(ann, tasks: 2) { ($0.runtime, $0.request) = (.r, .cpus(1)) }
+        #expect(pool.tasks(a, other).count == 1 && pool.tasks(b, other).count == 1)
+        let second = Self.submit(&pool, ann, seat: 1)
+        pool.end(b, other, pool.tasks(b, other))
+        #expect(Self.places(pool, second, [a, b]).isEmpty)
+        guard case .explanation(let lines)? = pool.ask(ann, .explain(.id(second), task: nil)) else {
+            Issue.record("no explanation")
+            return
+        }
+        #expect(lines.last?.reason == "is not the node of seat 1: that is a")
+        pool.end(a, other, pool.tasks(a, other))
+        #expect(pool.tasks(a, second) == [0])
+    }
+
+    @Test func whenItsNodeIsLostItsTasksFailAtOnceAndANewSeatDoesNot() {
+        var pool = Scenario()
+        let a = pool.join("a", cpus: 2, runtimes: [.r])
+        let ann = pool.connect("ann")
+        let job = Self.submit(&pool, ann, seat: 1, tasks: 3)
+        #expect(pool.tasks(a, job) == [0])
+        let b = pool.join("b", cpus: 2, runtimes: [.r])
+        pool.reportDead(a)
+        let outcomes = pool.outcomes(ann, job)
+        #expect(outcomes.map(\.task).sorted() == [0, 1, 2])
+        #expect(outcomes.allSatisfy { $0.code == OutcomeCode(.failed, .nodeLost) })
+        #expect(outcomes.allSatisfy { $0.postMortem?.reason.hasPrefix("the worker of seat 1 has ended: its node a") == true })
+        let later = Self.submit(&pool, ann, seat: 1)
+        #expect(pool.outcomes(ann, later).map(\.code.kind) == [.failed])
+        let fresh = Self.submit(&pool, ann, seat: 2)
+        #expect(pool.tasks(b, fresh) == [0])
+    }
+
+    @Test func anAgentThatWasStartedAgainHasNoSeats() {
+        var pool = Scenario()
+        let a = pool.join("a", runtimes: [.r])
+        let ann = pool.connect("ann")
+        let first = Self.submit(&pool, ann, seat: 1)
+        pool.end(a, first, [0])
+        pool.cut(a)
+        pool.comeBack(a)
+        let second = Self.submit(&pool, ann, seat: 1)
+        #expect(pool.tasks(a, second) == [0], "the same agent has its workers still")
+        pool.end(a, second, [0])
+        pool.restart(a)
+        let third = Self.submit(&pool, ann, seat: 1)
+        #expect(pool.outcomes(ann, third).map(\.code.kind) == [.failed])
+    }
+
+    @Test func aRestartedServerLearnsSeatsFromTheirNodes() {
+        var pool = Scenario { $0.epoch = 2 }
+        let session = SessionID(rawValue: 1)
+        _ = pool.join("a", cpus: 4, runtimes: [.r])
+        let b = pool.join("b", runtimes: [.r], seats: [SeatHeld(session: session, seat: 7)])
+        #expect(!pool.told(node: b).contains(.forgetSession(session)), "its client may come back")
+        let ann = pool.connect("ann")
+        #expect(pool.session(ann) == session)
+        let job = Self.submit(&pool, ann, seat: 7)
+        #expect(pool.tasks(b, job) == [0])
+    }
+
+    @Test func whatNobodyComesBackForIsForgotten() {
+        var pool = Scenario { ($0.epoch, $0.clientGrace) = (2, .seconds(60)) }
+        let session = SessionID(rawValue: 99)
+        let a = pool.join("a", runtimes: [.r], seats: [SeatHeld(session: session, seat: 7)])
+        pool.pass(.seconds(59))
+        #expect(!pool.told(node: a).contains(.forgetSession(session)))
+        pool.pass(.seconds(2))
+        #expect(pool.told(node: a).contains(.forgetSession(session)))
+    }
+
+    @Test func onlyRuntimesThatKeepWorkersHaveSeats() {
+        var pool = Scenario()
+        let ann = pool.connect("ann")
+        _ = pool.submit(ann, tasks: 1) { $0.seat = 1 }
+        let refusals = pool.told(client: ann).compactMap { if case .refused(_, let error) = $0 { error.code } else { nil } }
+        #expect(refusals.first == .usage)
+    }
+}
