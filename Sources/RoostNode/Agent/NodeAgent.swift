@@ -60,9 +60,10 @@ package final class NodeAgent: Sendable {
                             environment: configuration.environment, tell: $0)
                     }
                 }
-                return NIOLoopBound(core, eventLoop: loop)
+                let bound = NIOLoopBound(core, eventLoop: loop)
+                relay.open(bound)
+                return bound
             }.get()
-            relay.open(core)
             return NodeAgent(core, loop, log, cuts, left, guardLine)
         } catch {
             throw RoostError(.internal, "the agent's event loop does not run", cause: "\(error)")
@@ -197,14 +198,36 @@ package final class NodeAgent: Sendable {
 /// Brings what processes did from the reactor's thread to the agent's event loop.
 private final class ProcessRelay: Sendable {
     private let loop: any EventLoop
-    private let core = Mutex<NIOLoopBound<AgentCore>?>(nil)
+    private let state = Mutex<State>(.closed([]))
+
+    private enum State: Sendable {
+        /// What happened before there was anybody to tell: workers are started together with the agent.
+        case closed([ProcessEvent])
+        case open(NIOLoopBound<AgentCore>)
+    }
 
     init(loop: any EventLoop) { self.loop = loop }
 
-    func open(_ core: NIOLoopBound<AgentCore>) { self.core.withLock { $0 = core } }
+    /// On the event loop.
+    func open(_ core: NIOLoopBound<AgentCore>) {
+        let early = state.withLock { state in
+            defer { state = .open(core) }
+            if case .closed(let events) = state { return events }
+            return []
+        }
+        if !early.isEmpty { core.value.processesDid(early) }
+    }
 
     func pass(_ events: [ProcessEvent]) {
-        guard let core = core.withLock({ $0 }) else { return }
+        let core: NIOLoopBound<AgentCore>? = state.withLock { state in
+            switch state {
+            case .open(let core): return core
+            case .closed(let early):
+                state = .closed(early + events)
+                return nil
+            }
+        }
+        guard let core else { return }
         if loop.inEventLoop { return core.value.processesDid(events) }
         loop.execute { core.value.processesDid(events) }
     }
