@@ -10,7 +10,7 @@ broadcast <- function(session, seat, work, verb) {
     else set_up(session, list(kind = "assign", names = assigned$name, values = list(assigned$value)))
     session$broadcast <- list(verb = verb$env, id = id)
   }
-  if (is.null(assigned)) send_task(session, seat, work, verb, id = session$broadcast$id)
+  if (is.null(assigned)) send_task(session, seat, work, verb, id = session$broadcast$id, bound = TRUE)
   else arrive(session, seat, NULL, TRUE, work$tag)
 }
 

@@ -1,7 +1,7 @@
 # The pool as a cluster of package parallel: what its verbs send to a seat becomes a task of an open job.
 #
 #   clusterApply, parLapply, … ─ sendData(seat) ─▶ append a task     recvData(seat), recvOneData(cluster) ◀─ next outcome
-#   clusterExport, clusterEvalQ, clusterCall ────▶ a setup entry, then (but for exports) a task per seat for its value
+#   clusterExport, clusterEvalQ, clusterCall ────▶ a setup entry, then (but for exports) a task per seat, on its own worker
 #   clusterSetRNGStream ─────────────────────────▶ the seat's state, kept here; it goes with the seat's tasks and comes back
 
 sendData_roost_seat <- function(node, data) {
@@ -14,9 +14,12 @@ sendData_roost_seat <- function(node, data) {
   state <- stream_assigned(work)
   if (!is.null(state)) assign_stream(session, node$seat, state, work$tag)
   else if (identical(verb$name, "clusterCall") && length(verb$env$cl) == session$size) broadcast(session, node$seat, work, verb)
-  else send_task(session, node$seat, work, verb)
+  else send_task(session, node$seat, work, verb, bound = !verb$name %in% spread_verbs)
   invisible()
 }
+
+# Verbs whose tasks any worker may run; what others send to a seat runs on its own.
+spread_verbs <- c("staticClusterApply", "dynamicClusterApply")
 
 recvData_roost_seat <- function(node) {
   session <- node$session
@@ -77,11 +80,16 @@ seat_task <- function(x) {
   do.call(x$fun, x$args, quote = TRUE)
 }
 
-send_task <- function(session, seat, work, verb, id = NULL) {
+send_task <- function(session, seat, work, verb, id = NULL, bound = FALSE) {
   seed <- task_state(session, seat, work$tag, verb)
-  job <- open_job(session, seeded = !is.null(seed))
-  x <- list(fun = work$fun, args = work$args, seed = seed, id = id)
-  request(session, list(op = "append", job = job$id), list(stream(list(x))))
+  x <- list(list(fun = work$fun, args = work$args, seed = seed, id = id))
+  if (bound) {
+    job <- new_cluster_job(session, seeded = !is.null(seed), x, seat)
+    session$served <- union(session$served, seat)
+  } else {
+    job <- open_job(session, seeded = !is.null(seed))
+    request(session, list(op = "append", job = job$id), list(stream(x)))
+  }
   job$sent <- job$sent + 1L
   job$outstanding[[as.character(job$sent)]] <- list(seat = seat, tag = work$tag, verb = verb$env,
                                                     keep = !is.null(seed) && is.null(work$tag))
@@ -90,14 +98,20 @@ send_task <- function(session, seat, work, verb, id = NULL) {
 # One open job serves call after call, until setup or seeds change: a job carries the number of setup in force.
 open_job <- function(session, seeded) {
   for (job in session$open_jobs)
-    if (job$setup == session$setup && job$seeded == seeded) return(job)
+    if (!job$bound && job$setup == session$setup && job$seeded == seeded) return(job)
   close_idle_jobs(session)
+  new_cluster_job(session, seeded)
+}
+
+# A job that takes more tasks; or, of a seat, one task that runs on its worker.
+new_cluster_job <- function(session, seeded, X = list(), seat = NULL) {
   task <- seat_task
   environment(task) <- baseenv()
   common <- list(fun = task, args = list(), globals = list(), packages = character(), options = list(), return_seed = seeded)
-  answer <- submit(session, list(), common, policy(label = "parallel"), open = TRUE)
+  answer <- submit(session, X, common, c(policy(label = "parallel"), list(seat = seat)), open = is.null(seat))
   job <- new.env(parent = emptyenv())
   job$id <- answer$control$job
+  job$bound <- !is.null(seat)
   job$setup <- session$setup
   job$seeded <- seeded
   job$sent <- 0L
@@ -122,6 +136,10 @@ receive_outcomes <- function(session, seats) {
   answer <- request(session, list(op = "next", job = job$id, cursor = job$cursor, max = outcomes_max, timeout = Inf))
   job$cursor <- answer$control$cursor
   for (outcome in split_outcomes(answer)) deliver(session, job, outcome)
+  if (job$bound && !length(job$outstanding)) {
+    session$open_jobs <- Filter(function(other) !identical(other, job), session$open_jobs)
+    session$garbage <- c(session$garbage, job$id)
+  }
   finished <- TRUE
 }
 

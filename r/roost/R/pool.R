@@ -45,7 +45,7 @@ start_pool <- function(arguments, length, settings, url = NULL, environment = ch
   size <- if (is.null(length)) max(1L, as.integer(facts$slots)) else as.integer(length)
   if (is.na(size) || size < 1L) fail("`length` must be a number, 1 or more.")
   session$size <- size
-  session$seats <- vector("list", size)
+  session$last_seat <- size
   latest$session <- session
   make_pool(session, seq_len(size))
 }
@@ -55,8 +55,7 @@ latest <- new.env(parent = emptyenv())
 session_label <- function() paste0(Sys.info()[["user"]], "@", Sys.info()[["nodename"]], ":", Sys.getpid())
 
 make_pool <- function(session, seats) structure(
-  lapply(seats, function(seat) structure(list(session = session, seat = seat), class = "roost_seat")),
-  class = c("roost_cluster", "cluster"))
+  lapply(seats, new_seat, session = session), class = c("roost_cluster", "cluster"))
 
 session_of <- function(pool) {
   if (is.null(pool)) {
@@ -82,11 +81,6 @@ print.roost_cluster <- function(x, ...) {
   state <- if (session$pid != Sys.getpid()) "of another process" else if (!session$open) "closed" else
     paste0(count(facts$nodes, "node"), ", ", count(facts$slots, "slot"), " when it was opened")
   cat("Roost pool (", facts$pool, "): ", count(length(x), "seat"), "; ", state, "\n", sep = "")
-  invisible(x)
-}
-
-print.roost_seat <- function(x, ...) {
-  cat("Seat ", x$seat, " of a Roost pool (", x$session$facts$pool, ")\n", sep = "")
   invisible(x)
 }
 

@@ -8,6 +8,8 @@
   registerS3method("closeNode", "roost_seat", closeNode_roost_seat, envir = parallel)
   registerS3method("recvOneData", "roost_cluster", recvOneData_roost_cluster, envir = parallel)
   registerS3method("stopCluster", "roost_cluster", stopCluster_roost_cluster, envir = parallel)
+  if (isNamespaceLoaded("parallelly")) register_parallelly()
+  setHook(packageEvent("parallelly", "onLoad"), register_parallelly)
   if (isNamespaceLoaded("future")) register_future()
   setHook(packageEvent("future", "onLoad"), register_future)
 }

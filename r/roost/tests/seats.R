@@ -1,0 +1,48 @@
+library(roost)
+if (!roost_available()) { cat("the program roost is not here: nothing is tested\n"); quit("no") }
+options(warn = 1)
+
+library(parallel)
+pool <- pool_local(workers = 2)
+stopifnot(all(isNodeAlive(pool)))
+print(pool[[1]])
+
+# One value per seat, on its own worker.
+pids <- unlist(clusterCall(pool, Sys.getpid))
+stopifnot(!anyDuplicated(pids), identical(unlist(clusterEvalQ(pool, Sys.getpid())), pids))
+stopifnot(identical(clusterCall(pool[2], Sys.getpid), list(pids[2])))
+invisible(clusterCall(pool[1], function() assign("left", "here", globalenv())))
+stopifnot(identical(clusterCall(pool[1], function() left), list("here")))
+stopifnot(all(unlist(clusterApply(pool, 1:10, function(i) Sys.getpid())) %in% pool_workers(pool)$pid))
+
+workers <- pool_workers(pool)
+stopifnot(identical(workers$pid[match(1:2, workers$seat)], pids), all(workers$mine[workers$pid %in% pids]),
+          inherits(workers$since, "POSIXct"))
+stopifnot(grepl(paste0("worker ", pids[1], " on node "), capture.output(print(pool[[1]]))))
+
+# Alive is also who is busy.
+job <- async_lapply(pool, 1:2, function(i) Sys.sleep(0.5))
+stopifnot(identical(isNodeAlive(pool), c(TRUE, TRUE)))
+invisible(results(job))
+
+# A seat that is killed is dead, and says so; the others go on, and so do the verbs.
+stopifnot(isTRUE(killNode(pool[[1]])), identical(isNodeAlive(pool), c(FALSE, TRUE)), !killNode(pool[[1]]))
+stopifnot(grepl("has ended", capture.output(print(pool[[1]]))))
+error <- tryCatch(clusterCall(pool, Sys.getpid), error = conditionMessage)
+stopifnot(grepl(paste0("seat 1 .pid ", pids[1], " on node .* has ended: killed by signal 15"), error), grepl("cloneNode", error))
+stopifnot(identical(parLapply(pool, 1:4, identity), as.list(1:4)), identical(clusterCall(pool[2], Sys.getpid), list(pids[2])))
+pool[[1]] <- cloneNode(pool[[1]])
+again <- unlist(clusterCall(pool, Sys.getpid))
+stopifnot(again[2] == pids[2], again[1] != pids[1], all(isNodeAlive(pool)), length(pool) == 2L)
+
+# The numbers of makeCluster(2), from seats' own workers.
+other <- makePSOCKcluster(2)
+clusterSetRNGStream(other, 5); clusterSetRNGStream(pool, 5)
+for (i in 1:2) stopifnot(identical(clusterCall(other, rnorm, 2), clusterCall(pool, rnorm, 2)))
+stopCluster(other)
+
+if (requireNamespace("parallelly", quietly = TRUE)) {
+  stopifnot(identical(parallelly::isNodeAlive(pool), c(TRUE, TRUE)), parallelly::killNode(pool[[2]]), !isNodeAlive(pool[[2]]))
+}
+stopCluster(pool)
+stopifnot(!isNodeAlive(pool[[1]]))
