@@ -14,7 +14,7 @@ sendData_roost_seat <- function(node, data) {
   state <- stream_assigned(work)
   if (!is.null(state)) assign_stream(session, node$seat, state, work$tag)
   else if (identical(verb$name, "clusterCall") && length(verb$env$cl) == session$size) broadcast(session, node$seat, work, verb)
-  else send_task(session, node$seat, work, verb, bound = !verb$name %in% spread_verbs)
+  else send_task(session, node$seat, work, verb, bound = !isTRUE(verb$name %in% spread_verbs))
   invisible()
 }
 
