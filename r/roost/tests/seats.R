@@ -5,6 +5,8 @@ options(warn = 1)
 library(parallel)
 pool <- pool_local(workers = 2)
 stopifnot(all(isNodeAlive(pool)))
+fresh <- cloneNode(pool[[1]])
+stopifnot(killNode(fresh), !isNodeAlive(fresh))
 print(pool[[1]])
 
 # One value per seat, on its own worker.
