@@ -14,10 +14,10 @@ ROW ?= all
 # What `make demo` shows: r, or map.
 PART ?= r
 
-.PHONY: help setup build test check lint format demo bench simulate install clean
+.PHONY: help setup build test check lint format demo bench simulate install install-r clean
 
 help: ## Show this list.
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
 setup: ## Install what is missing: Debian packages only, nothing when all is there.
 	@scripts/setup.sh
@@ -46,6 +46,11 @@ simulate: build ## Play thousands of simulated pools with faults. ROOST_SEEDS='0
 
 install: build ## Install the binary below PREFIX (default /usr/local).
 	install -D -m 0755 .build/release/roost $(DESTDIR)$(PREFIX)/bin/roost
+
+install-r: setup ## Install the R package, with its vignettes, in R's first library (R_LIBS chooses another).
+	@work=$$(mktemp -d); trap 'rm -rf "$$work"' EXIT; \
+	    scripts/build_r.sh "$$work" >"$$work/log" 2>&1 && R CMD INSTALL --no-test-load "$$work"/roost_*.tar.gz >>"$$work/log" 2>&1 \
+	    || { cat "$$work/log" >&2; exit 1; }; grep '^\* installing to library' "$$work/log" | tail -n 1
 
 clean: ## Remove everything that was built or measured here.
 	rm -rf .build .bench

@@ -13,14 +13,9 @@ export ROOST_BIN=$root/.build/release/roost
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 log=$root/.build/r-check.log
-mkdir "$work/library"
-export R_LIBS=$work/library${R_LIBS:+:$R_LIBS}
 cd "$work"
 {
-    # The package's vignettes are built by the package itself, so it has to be there first.
-    R CMD INSTALL --no-docs --library="$work/library" "$root/r/roost" \
-        && R CMD build "$root/r/roost" \
-        && rm -r "$work/library/roost" \
+    "$root/scripts/build_r.sh" . \
         && _R_CHECK_FORCE_SUGGESTS_=false timeout --kill-after=30 "${ROOST_TEST_SECONDS:-1200}" \
             R CMD check --no-manual roost_*.tar.gz
 } >"$log" 2>&1 || { tail -n 60 "$log" >&2; fail "failed; the whole log is in $log"; }

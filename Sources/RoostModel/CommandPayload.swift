@@ -97,6 +97,11 @@ public struct CapturedOutput: Hashable, Sendable {
 
     /// Bytes between head and tail that were not kept.
     public var omittedBytes: UInt64 { totalBytes - UInt64(head.count) - UInt64(tail.count) }
+
+    /// The whole stream, or its beginning and end with a line between them that says what is missing.
+    package var shown: [UInt8] {
+        omittedBytes == 0 ? head + tail : head + Array("\n[… \(omittedBytes) bytes not kept …]\n".utf8) + tail
+    }
 }
 
 /// A piece of a running task's output.

@@ -55,6 +55,16 @@ struct MapCommandTests {
         #expect(got == expected)
     }
 
+    @Test("A descriptor that the caller's shell opened is open in tasks")
+    func inheritsDescriptors() throws {
+        let programs = Programs()
+        _ = try #require(programs.directory).write("old", bytes("read through it\n"))
+        for program in ["\(ShellQuoting.word(Programs.roost)) map", "\(try #require(Oracle.path)) --will-cite"] {
+            #expect(try programs.shell("\(program) cat ::: /dev/fd/9 9<old >out 2>err") == 0)
+            #expect(programs.directory?.read("out").map(text) == "read through it\n")
+        }
+    }
+
     @Test("Files of --results are the same, and where they were")
     func results() throws {
         let arguments = ["--results", "out", "echo {}; echo e{} >&2", ":::", "a/b", "c d", ":::", "1", "2"]

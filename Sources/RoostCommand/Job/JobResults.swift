@@ -37,10 +37,3 @@ struct JobResults: AsyncParsableCommand {
         }
     }
 }
-
-extension RoostModel::CapturedOutput {
-    /// The whole stream, or its beginning and end with a line between them that says what is missing.
-    var shown: [UInt8] {
-        omittedBytes == 0 ? head + tail : head + Array("\n[… \(omittedBytes) bytes not kept …]\n".utf8) + tail
-    }
-}

@@ -1,3 +1,4 @@
+import Glibc
 package import RoostModel
 
 /// How a node's agent is to run. Reading it from flags is the command line's business.
@@ -28,6 +29,22 @@ package struct AgentConfiguration: Sendable {
     package enum Spool: Sendable {
         case here(String)
         case freshUnder(String)
+
+        /// The directory of one process, and, when it is a fresh one, what to remove after it.
+        /// - Throws: `.io`.
+        func directory(_ name: @autoclosure () -> String) throws(RoostError) -> (path: String, scratch: String?) {
+            switch self {
+            case .here(let path): return (path, nil)
+            case .freshUnder(let path):
+                let scratch = "\(path)/\(name())"
+                guard mkdir(scratch, 0o700) == 0 else {
+                    throw RoostError(
+                        .io, "cannot make the directory \(scratch) for a worker",
+                        remedy: "Give the node another --state directory.", cause: String(cString: strerror(errno)))
+                }
+                return (scratch, scratch)
+            }
+        }
     }
 
     package init(node: NodeID, name: String, offer: Resources, spool: Spool, environment: [String]) {

@@ -44,7 +44,10 @@ package struct CommandRuntime {
             let argument = try CommandArgument(payload: start.arguments[0])
             let token = nextToken
             nextToken += 1
-            let (directory, scratch) = try workingDirectory(common.common, token: token)
+            let (directory, scratch) =
+                if let named = common.common.workingDirectory { (named, nil as String?) } else {
+                    try spool.directory("task-\(getpid())-\(token)")
+                }
             var arguments = CStringBlock()
             var executable: String?
             switch argument {
@@ -61,6 +64,8 @@ package struct CommandRuntime {
                 executable: executable, arguments: arguments, environment: environment(common, worker, start),
                 workingDirectory: directory)
             request.memoryLimitBytes = start.job.request.memoryBytes > 0 ? UInt64(start.job.request.memoryBytes) : nil
+            // What the caller's shell put there on purpose: `roost map diff <(zcat old.gz) ::: …`.
+            if case .here = spool { request.inheritsDescriptors = true }
             request.headBytes = common.common.outputHeadBytes
             request.tailBytes = common.common.outputTailBytes
             request.streamsLargeOutput = start.job.streamsOutput
@@ -99,23 +104,6 @@ package struct CommandRuntime {
         environment.append("ROOST_ATTEMPT=\(start.attempt)")
         environment.append("ROOST_SLOT=\(worker + 1)")
         return environment
-    }
-
-    private func workingDirectory(
-        _ common: CommandCommon, token: UInt64
-    ) throws(RoostError) -> (path: String, scratch: String?) {
-        if let named = common.workingDirectory { return (named, nil) }
-        switch spool {
-        case .here(let path): return (path, nil)
-        case .freshUnder(let path):
-            let scratch = "\(path)/task-\(getpid())-\(token)"
-            guard mkdir(scratch, 0o700) == 0 else {
-                throw RoostError(
-                    .io, "cannot make the task's directory \(scratch)", remedy: "Give the node another --state directory.",
-                    cause: String(cString: strerror(errno)))
-            }
-            return (scratch, scratch)
-        }
     }
 
     // MARK: Steering
@@ -190,43 +178,22 @@ package struct CommandRuntime {
             userMicroseconds: end.userMicroseconds, systemMicroseconds: end.systemMicroseconds,
             peakMemoryBytes: end.peakMemoryBytes ?? 0, stdout: end.stdout, stderr: end.stderr, slot: UInt32(running.worker + 1))
         let run = UInt64(max(0, end.runNanoseconds))
+        var evidence = PostMortem(of: end)
+        let kind: AttemptEnd
         switch end.exit {
         case .exited(0):
             result.exitStatus = 0
             return WorkerEnd(end: .succeeded, payload: result.payload, runNanoseconds: run)
         case .exited(let status):
             result.exitStatus = status
-            let evidence = evidence("exit status \(status)", end, exitStatus: status)
-            return WorkerEnd(end: .failed, payload: result.payload, postMortem: evidence, runNanoseconds: run)
-        case .signalled(let signal, let dumped):
+            kind = .failed
+        case .signalled(let signal, _):
             result.signal = signal
             let isMemory = end.outOfMemoryKilled == true && memoryLimit > 0
-            var reason = "killed by signal \(signal) (\(SignalName.of(signal)))\(dumped ? ", core dumped" : "")"
-            if end.outOfMemoryKilled == true {
-                reason = isMemory ? "went over its memory limit of \(memoryLimit >> 20) MiB" : "killed by the kernel for want of memory"
-            }
-            let evidence = evidence(reason, end, signal: signal)
-            return WorkerEnd(
-                end: isMemory ? .memoryExceeded : .crashed, payload: result.payload, postMortem: evidence,
-                runNanoseconds: run)
+            if isMemory { evidence.reason = "went over its memory limit of \(memoryLimit >> 20) MiB" }
+            kind = isMemory ? .memoryExceeded : .crashed
         }
-    }
-
-    private static func evidence(
-        _ reason: String, _ end: ProcessEnd, signal: Int32? = nil, exitStatus: Int32? = nil
-    ) -> PostMortem {
-        PostMortem(
-            reason: reason, signal: signal, exitStatus: exitStatus, peakMemoryBytes: end.peakMemoryBytes,
-            outOfMemoryKilled: end.outOfMemoryKilled, lastOutput: LastLines.of(end.stderr, else: end.stdout))
-    }
-}
-
-/// The last lines of what a command printed: of its errors, or, when it printed none, of its output.
-enum LastLines {
-    static func of(_ stderr: CapturedOutput, else stdout: CapturedOutput) -> String {
-        let shown = stderr.totalBytes > 0 ? stderr : stdout
-        let bytes = shown.tail.isEmpty ? shown.head : shown.tail
-        return String(decoding: bytes.suffix(Limits.postMortemOutputBytes), as: UTF8.self)
+        return WorkerEnd(end: kind, payload: result.payload, postMortem: evidence, runNanoseconds: run)
     }
 }
 
@@ -248,18 +215,6 @@ enum SlotMarker {
         }
         return result
     }
-}
-
-/// Signals by name.
-enum SignalName {
-    private static let names: [Int32: String] = [
-        SIGHUP: "SIGHUP", SIGINT: "SIGINT", SIGQUIT: "SIGQUIT", SIGILL: "SIGILL", SIGTRAP: "SIGTRAP",
-        SIGABRT: "SIGABRT", SIGBUS: "SIGBUS", SIGFPE: "SIGFPE", SIGKILL: "SIGKILL", SIGUSR1: "SIGUSR1",
-        SIGSEGV: "SIGSEGV", SIGUSR2: "SIGUSR2", SIGPIPE: "SIGPIPE", SIGALRM: "SIGALRM", SIGTERM: "SIGTERM",
-        SIGXCPU: "SIGXCPU", SIGXFSZ: "SIGXFSZ", SIGSYS: "SIGSYS",
-    ]
-
-    static func of(_ signal: Int32) -> String { names[signal] ?? "signal \(signal)" }
 }
 
 /// Removes what a command left in its directory.

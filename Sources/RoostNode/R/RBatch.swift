@@ -4,7 +4,7 @@ import RoostModel
 /// Tasks on their way into a worker and back.
 enum RBatch {
     /// Kinds of frames, both ways; docs/r-worker.md.
-    enum ToWorker { static let (job, run, forget, setup, jobFile, setupFile) = (1, 2, 3, 4, 5, 6) }
+    enum ToWorker { static let (job, run, forget, setup, setupFile) = (1, 2, 3, 4, 5) }
     enum FromWorker { static let (ready, done, condition, settled) = (1, 2, 3, 4) }
 
     /// The frame that has a worker run these tasks: what they need, and the list of their arguments.
@@ -24,7 +24,6 @@ enum RBatch {
             var control = RJoiner()
             try control.append(RItem.integers([handle]))
             try control.append(seeds.count == 6 * start.arguments.count ? RItem.integers(seeds) : RItem.null)
-            try control.append(RItem.integers([Int32(clamping: start.tasks.first) &+ 1]))
             try control.append(RItem.logicals([start.streams]))
             return WorkerFrame(kind: ToWorker.run, first: try control.finish(), second: try elements.finish())
         } catch {
@@ -116,13 +115,5 @@ enum RBatch {
         func detail(of position: Int) -> ArraySlice<UInt8>? { index[position].map { items[$0] } }
         /// The error in words; nil: the task succeeded.
         func reason(of position: Int) -> String? { reasons[position] }
-    }
-}
-
-extension CapturedOutput {
-    /// The kept bytes, with a line where some were left out.
-    var shown: [UInt8] {
-        let left = totalBytes - UInt64(head.count + tail.count)
-        return left == 0 ? head + tail : head + Array("\n[… \(left) bytes left out …]\n".utf8) + tail
     }
 }

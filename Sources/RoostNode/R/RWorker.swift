@@ -68,35 +68,36 @@ struct RWorker {
         }
     }
 
-    /// How it ended, after "the worker has ended:".
-    func words(_ end: ProcessEnd) -> String {
-        if let fault { return fault }
-        switch end.exit {
-        case .exited(let status): return "exit status \(status)"
-        case .signalled(let signal, _):
-            if end.outOfMemoryKilled == true { return "killed by the kernel for want of memory" }
-            return "killed by signal \(signal) (\(SignalName.of(signal)))"
-        }
+    /// What the worker needs next for the batch it has.
+    mutating func nextStep() -> Step {
+        guard isReady, let run, !run.isRunning, awaited.isEmpty else { return .none }
+        let job = run.start.job
+        if setup < job.setup { return .setup((setup + 1)...job.setup) }
+        return jobs.handle(of: job).map { .batch(handle: $0) } ?? .jobThenBatch
     }
+
+    enum Step {
+        case none
+        /// These entries of its session's setup.
+        case setup(ClosedRange<UInt32>)
+        case jobThenBatch
+        /// The job is known there by this number.
+        case batch(handle: Int32)
+    }
+
+    /// How it ended, after "the worker has ended:".
+    func words(_ end: ProcessEnd) -> String { fault ?? end.words }
 
     /// What its death means for the batch it had.
     func workerEnd(_ end: ProcessEnd, node: String) -> WorkerEnd {
-        let lastOutput = LastLines.of(end.stderr, else: end.stdout)
-        var evidence = PostMortem(
-            reason: "", node: node, attempt: run?.start.attempt ?? 0, peakMemoryBytes: end.peakMemoryBytes,
-            outOfMemoryKilled: end.outOfMemoryKilled, lastOutput: lastOutput)
-        switch end.exit {
-        case .exited(let status):
-            evidence.exitStatus = status
-            evidence.reason = "the R process ended with exit status \(status)"
-            if isReady { evidence.reason += ": the task called quit(), or R gave up" }
-        case .signalled(let signal, let dumped):
-            evidence.signal = signal
-            evidence.reason =
-                "the R process was killed by signal \(signal) (\(SignalName.of(signal)))\(dumped ? ", core dumped" : "")"
-            if end.outOfMemoryKilled == true { evidence.reason = "the R process was killed by the kernel for want of memory" }
+        var evidence = PostMortem(of: end, node: node, attempt: run?.start.attempt ?? 0)
+        if let fault {
+            evidence.reason = "the R process was ended: \(fault)"
+        } else if case .exited = end.exit {
+            evidence.reason = "the R process ended with \(end.words)\(isReady ? ": the task called quit(), or R gave up" : "")"
+        } else {
+            evidence.reason = "the R process was \(end.words)"
         }
-        if let fault { evidence.reason = "the R process was ended: \(fault)" }
         guard isReady else {
             evidence.reason = "R did not start: \(evidence.reason)"
             return WorkerEnd(end: .couldNotStart, payload: [], postMortem: evidence)

@@ -9,7 +9,7 @@ import RoostModel
 final class SetupStore {
     private var sessions: [SessionID: [Entry]] = [:]
 
-    enum Entry {
+    private enum Entry {
         case bytes([UInt8])
         case file(MemoryFile)
     }
@@ -23,9 +23,15 @@ final class SetupStore {
         sessions[entry.session, default: []].append(kept)
     }
 
-    func entry(_ number: UInt32, of session: SessionID) -> Entry? {
-        guard let entries = sessions[session], number >= 1, Int(number) <= entries.count else { return nil }
-        return entries[Int(number) - 1]
+    /// What gives a worker entry `number`, which was added: the machine starts a task when its setup is here.
+    func frame(_ number: UInt32, of session: SessionID) -> WorkerFrame {
+        guard let entries = sessions[session], number >= 1, Int(number) <= entries.count else {
+            preconditionFailure("setup entry \(number) is not on this node")
+        }
+        switch entries[Int(number) - 1] {
+        case .bytes(let bytes): return RBatch.control(RBatch.ToWorker.setup, Int32(number), second: bytes)
+        case .file(let file): return RBatch.control(RBatch.ToWorker.setupFile, Int32(number), path: file.path)
+        }
     }
 
     func forget(_ session: SessionID) { sessions[session] = nil }

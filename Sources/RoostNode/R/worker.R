@@ -87,7 +87,6 @@ receive <- function() {
     take(data, unserialize(second)),
     forget(data[[1L]]),
     done(data[[1L]], attempt(set_up(unserialize(second)))),
-    done(data[[1L]], attempt(add_job(data[[1L]], from_file(data[[2L]])))),
     done(data[[1L]], attempt(set_up(from_file(data[[2L]])))),
     stop("frame of unknown kind ", header[1L]))
 }
@@ -194,7 +193,7 @@ take <- function(data, elements) {
   n <<- length(X)
   values <<- vector("list", n)
   details <<- NULL
-  live <<- isTRUE(data[[4L]])
+  live <<- isTRUE(data[[3L]])
   start <<- 1L
   job <<- jobs[[handle]]
   if (is.null(job)) job <<- simpleError("this worker does not know the task's job")
