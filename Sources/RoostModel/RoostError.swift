@@ -3,7 +3,8 @@ public struct RoostError: Error, Hashable, Sendable, CustomStringConvertible {
     /// What kind of error it is, for programs. More kinds may come.
     public struct Code: Hashable, Sendable, CustomStringConvertible {
         private enum Kind: String, Hashable {
-            case usage, unreachable, refused, limit, notFound, conflict, io, protocolViolation, cancelled, lost, `internal`
+            case usage, unreachable, refused, limit, notFound, conflict, io, damaged, protocolViolation, cancelled, lost
+            case `internal`
         }
         private var kind: Kind
         private init(_ kind: Kind) { self.kind = kind }
@@ -22,6 +23,8 @@ public struct RoostError: Error, Hashable, Sendable, CustomStringConvertible {
         public static let conflict = Code(.conflict)
         /// A file, a disk or a process could not be used.
         public static let io = Code(.io)
+        /// What was read from a disk is not what was written there.
+        public static let damaged = Code(.damaged)
         /// The peer sent something it must not send.
         public static let protocolViolation = Code(.protocolViolation)
         /// Somebody asked for it to stop.
