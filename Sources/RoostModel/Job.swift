@@ -18,8 +18,8 @@ public struct RuntimeName: Hashable, Sendable {
 public enum Retention: UInt8, Sendable, CaseIterable {
     /// The client's: outcomes leave the server when the client has acknowledged them.
     case attached = 0
-    /// The server's memory, until the job is forgotten: any client of the user may read it, again and again.
-    case kept = 1
+    /// The server's disk, until the job is forgotten: any client of the user may read it, again and again.
+    case durable = 1
 }
 
 /// When to stop a whole job early, in GNU parallel's terms.
@@ -54,6 +54,10 @@ public struct JobPolicy: Hashable, Sendable {
     public var priority: Int32 = 0
     /// How long an attempt stays granted to a node that is out of contact. Default 5 minutes.
     public var lease: Duration = Limits.lease
+    /// Whether a node that is out of contact ends the attempt before its lease does, so that no two attempts run at once.
+    public var isStrict = false
+    /// How long a durable job is kept after its end; nil: as long as the server keeps any.
+    public var keep: Duration?
     /// Time between SIGINT, SIGTERM and SIGKILL when an attempt is stopped. Default 5 s.
     public var killGrace: Duration = .seconds(5)
 
@@ -76,6 +80,9 @@ public struct JobSpec: Equatable, Sendable {
     public var retention: Retention
     /// Whether output is sent to the submitting client while tasks run.
     public var streamsOutput: Bool
+    /// The epoch of the server that was sent the job first; 0: none was. A server of a later epoch lets its tasks wait for the
+    /// nodes that may still run them. No part of what makes two submissions the same.
+    public var firstEpoch: Epoch = 0
     /// Whose setup its workers run first; a worker that outlives a task serves one session. 0: it needs none.
     public var session = SessionID(rawValue: 0)
     /// How many entries of the session's setup log are in force.

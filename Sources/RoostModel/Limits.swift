@@ -58,6 +58,10 @@ public enum Limits {
     public static let lease: Duration = .seconds(300)
     /// How long an attached job waits for its client.
     public static let clientGrace: Duration = .seconds(600)
+    /// How long after a server's start granted tasks wait for the nodes that had them.
+    public static let recoveryWindow: Duration = .seconds(60)
+    /// Payload bytes of durable jobs' outcomes that a server keeps in memory beside its disk.
+    public static let cachedOutcomeBytes = 64 << 20
     /// The least time between two heartbeats of one peer.
     public static let heartbeat: Duration = .seconds(3)
     /// The least time between two heartbeats that tell of workers: of their coming and going, and of what they do.
@@ -75,8 +79,8 @@ public enum Limits {
 
     public static let connections = 20_000
     public static let jobsPerUser = 100_000
-    /// Ended jobs the server keeps in its memory for each user.
-    public static let keptJobsPerUser = 1000
+    /// How long a durable job is kept after its end, unless the server or the job says otherwise.
+    public static let keep: Duration = .seconds(30 * 86_400)
     /// Jobs forgotten while unfinished of which the server remembers how far their attempts were numbered.
     public static let forgottenJobs = 100_000
     /// Ends of attached jobs that the server remembers for each session, should they be asked for again.

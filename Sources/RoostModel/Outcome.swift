@@ -124,6 +124,16 @@ public struct OutcomeBatch: Equatable, Sendable {
 
     public var count: Int { payloads.count }
 
+    /// The task whose outcome stands at `position`.
+    public func task(at position: Int) -> TaskIndex {
+        var left = position
+        for run in tasks {
+            if left < Int(run.count) { return run.first + TaskIndex(left) }
+            left -= Int(run.count)
+        }
+        preconditionFailure("a position of the batch")
+    }
+
     public func attempt(at position: Int) -> UInt32 { attempts.isEmpty ? 1 : attempts[position] }
     public func code(at position: Int) -> OutcomeCode { codes.isEmpty ? .succeeded : codes[position] }
     public func postMortem(at position: Int) -> PostMortem? {

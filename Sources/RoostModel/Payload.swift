@@ -18,6 +18,12 @@ public struct PayloadArray: Sendable, Equatable {
         self.ends = ends
     }
 
+    /// So many payloads of no bytes.
+    package init(empty count: Int) {
+        bytes = []
+        ends = Array(repeating: 0, count: count)
+    }
+
     public init(_ payloads: some Sequence<[UInt8]>) {
         self.init()
         for payload in payloads { append(payload) }

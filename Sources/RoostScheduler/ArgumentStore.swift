@@ -1,6 +1,6 @@
 package import RoostModel
 
-/// The arguments of a job's tasks, as they came: chunk after chunk, each freed when all its tasks have ended.
+/// The arguments of a job's tasks, as they came: chunk after chunk, each freed when none of its tasks will run again.
 ///
 ///     chunks   [0 ..< 1024)  [1024 ..< 2048)  [2048 ..< 2100)  …
 package struct ArgumentStore {
@@ -8,7 +8,7 @@ package struct ArgumentStore {
         package var first: TaskIndex
         package var payloads: PayloadArray
         package var count: UInt32
-        /// Tasks of this chunk without an outcome.
+        /// Tasks of this chunk that may run, or run again.
         package var open: UInt32
     }
 
@@ -43,15 +43,14 @@ package struct ArgumentStore {
         return chunk.payloads.slice(from..<min(from + Int(tasks.count), Int(chunk.count)))
     }
 
-    /// These tasks have ended (or, with `reopened`, have not after all); a chunk without open tasks is freed
-    /// unless `keeping`.
-    package mutating func ended(_ tasks: TaskRange, keeping: Bool) {
+    /// These tasks will not run again; a chunk of which none will is freed.
+    package mutating func ended(_ tasks: TaskRange) {
         var next = tasks.first
         var index = position(of: next)
         while next < tasks.end {
             let here = min(tasks.end, chunks[index].first + chunks[index].count) - next
             chunks[index].open -= here
-            if chunks[index].open == 0 && !keeping {
+            if chunks[index].open == 0 {
                 byteCount -= chunks[index].payloads.bytes.count
                 chunks[index].payloads = PayloadArray()
             }
@@ -59,6 +58,4 @@ package struct ArgumentStore {
             index += 1
         }
     }
-
-    package mutating func reopened(_ task: TaskIndex) { chunks[position(of: task)].open += 1 }
 }

@@ -11,19 +11,48 @@ package enum Event: Sendable {
     case disconnected(ConnectionID)
     /// The instant that `nextDeadline` named has come.
     case deadlinePassed
+    /// The first so many writes that this scheduler asked for are on disk.
+    case committed(UInt64)
 }
 
-/// What the shell has to do, in this order: close, then send.
+/// What the shell has to do, in this order: close, send, hand the writes to the store; send what depends on them when they,
+/// and all before them, are on disk.
 package struct Effects {
     package var toNodes: [Letter<ServerToNode>] = []
     package var toClients: [Letter<ServerToClient>] = []
     package var closes: [Closing] = []
     package var notices: [Notice] = []
+    package var writes: [StoreWrite] = []
+    /// Letters that leave when every write so far is on disk.
+    package var afterWrites = Letters()
+
+    package struct Letters {
+        package var toNodes: [Letter<ServerToNode>] = []
+        package var toClients: [Letter<ServerToClient>] = []
+
+        package init() {}
+
+        package var isEmpty: Bool { toNodes.isEmpty && toClients.isEmpty }
+
+        package mutating func append(_ other: Letters) {
+            toNodes += other.toNodes
+            toClients += other.toClients
+        }
+    }
 
     /// A message and whom it is for.
     package struct Letter<Message> {
         package var connection: ConnectionID
         package var message: Message
+        /// Where the payloads of the outcomes in it are, when they are not in it.
+        package var stored: StoredPayloads?
+    }
+
+    /// Payloads of an entry of a job's outcome log, in the store; those at these positions.
+    package struct StoredPayloads: Hashable, Sendable {
+        package var job: JobID
+        package var sequence: UInt64
+        package var positions: [Range<Int>]
     }
 
     /// A connection to end, and what to tell the peer.
@@ -38,8 +67,10 @@ package struct Effects {
         toNodes.append(Letter(connection: connection, message: message))
     }
 
-    package mutating func send(_ message: ServerToClient, to connection: ConnectionID) {
-        toClients.append(Letter(connection: connection, message: message))
+    package mutating func send(
+        _ message: ServerToClient, to connection: ConnectionID, stored: StoredPayloads? = nil
+    ) {
+        toClients.append(Letter(connection: connection, message: message, stored: stored))
     }
 
     package mutating func close(_ connection: ConnectionID, _ reason: RoostError) {
@@ -51,6 +82,8 @@ package struct Effects {
         toClients.removeAll(keepingCapacity: true)
         closes.removeAll(keepingCapacity: true)
         notices.removeAll(keepingCapacity: true)
+        writes.removeAll(keepingCapacity: true)
+        afterWrites = Letters()
     }
 }
 
@@ -65,4 +98,7 @@ package enum Notice: Hashable, Sendable {
     case jobEnded(number: UInt32, JobProgress)
     case taskHeld(number: UInt32, task: TaskIndex, reason: String)
     case sessionLost(description: String, jobs: Int)
+    case jobRestored(number: UInt32, tasks: UInt32, done: UInt32)
+    case jobDamaged(number: UInt32, reason: String)
+    case recovered(waited: Duration, nodesMissing: Int)
 }

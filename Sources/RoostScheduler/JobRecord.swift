@@ -3,6 +3,8 @@ package import RoostModel
 /// A job as the scheduler knows it.
 package struct JobRecord {
     package var spec: JobSpec
+    /// The server's disk keeps it.
+    package let isDurable: Bool
     /// For people; counted from 1 at the server's start.
     package var number: UInt32
     package var user: Int
@@ -37,18 +39,39 @@ package struct JobRecord {
     package var hadRounds = false
     /// Evidence of abnormal ends by task, for `job show`; the first of them.
     package var evidence: [TaskIndex: [PostMortem]] = [:]
+    /// As the store knows it.
+    package var writtenStanding = JobStanding()
+    /// Why it cannot be served: its record on disk is not what was written there.
+    package var damage: RoostError?
+    /// When a durable job that has ended is forgotten.
+    package var keptUntil: Instant?
+    /// Its tasks wait until the nodes that may still run them are back.
+    package var awaitsNodes = false
     /// Tasks somebody asked to cancel while they were granted.
     package var cancelRequested: Set<TaskIndex> = []
 
     package init(
-        spec: JobSpec, number: UInt32, user: Int, session: SessionID, submitted: Instant, numbersBefore: UInt32 = 0
+        spec: JobSpec, number: UInt32, user: Int, session: SessionID, submitted: Instant, epoch: Epoch,
+        numbersBefore: UInt32 = 0
     ) {
         self.spec = spec
+        isDurable = spec.retention == .durable
         self.number = number
         self.user = user
         self.session = session
         self.submitted = submitted
-        tasks = TaskTable(job: spec.id, numbersBefore: numbersBefore)
+        tasks = TaskTable(job: spec.id, epoch: epoch, numbersBefore: numbersBefore)
+    }
+
+    /// How it stands as a whole.
+    package var standing: JobStanding {
+        var standing = JobStanding()
+        standing.isClosed = tasks.progress.isClosed
+        standing.isCancelled = isCancelled
+        standing.isStopped = isStopped
+        standing.isKilled = isKilled
+        standing.isEnded = isEnded
+        return standing
     }
 
     package var isEnded: Bool { tasks.progress.isEnded }
@@ -58,7 +81,7 @@ package struct JobRecord {
     /// When its client leaves too many outcome bytes here, only tasks that were granted before go on: a reader in
     /// order may wait for one of them while later outcomes fill the room.
     package func grantable(undeliveredBytes: Int) -> Int {
-        guard !isCancelled else { return 0 }
+        guard !isCancelled, !awaitsNodes, damage == nil else { return 0 }
         let isPaused = tasks.log.byteCount > undeliveredBytes && spec.retention == .attached
         let ready = isPaused ? tasks.returnedCount : tasks.readyCount
         guard let most = spec.policy.maxParallel else { return ready }

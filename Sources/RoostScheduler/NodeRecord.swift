@@ -26,6 +26,12 @@ package struct NodeRecord {
     package var heldSequences: Set<UInt64> = []
     /// Acknowledgements to send with the next settlement.
     package var owedAcknowledgements: [UInt64] = []
+    /// Those that have to wait for the store.
+    package var owedAfterWrites: [UInt64] = []
+    /// Not met yet in this epoch: the store says that it had tasks when the server ended. Until when they wait for it.
+    package var awaitedUntil: Instant?
+    /// What it brought of attached jobs that this server has not met: attempts, and outcomes that are not acknowledged.
+    package var claims: [JobID: Claim] = [:]
     /// Jobs whose specification the node has been sent.
     package var jobsKnown: Set<Int> = []
     /// How much of sessions' setup logs the node has, or has been sent.
@@ -47,6 +53,14 @@ package struct NodeRecord {
         package var lanes: Int
         /// Whether a retract is on its way.
         package var isRetracting = false
+        /// It came with the node from an earlier epoch: the node may have more granted than its lanes say.
+        package var isInherited = false
+    }
+
+    /// What a node has of a job of an earlier epoch whose client has not brought it yet.
+    package struct Claim {
+        package var runs: [InventoryRun] = []
+        package var batches: [(sequence: UInt64, batch: OutcomeBatch)] = []
     }
 
     /// Lanes that serve one session and, until then, go on doing so while it has work.
@@ -117,8 +131,6 @@ package struct UserRecord {
     package var weight: Double = 1
     /// Jobs that are not over, in order of rank: higher priority first, then older.
     package var ranked: [Int] = []
-    /// Ended jobs that the server keeps, the oldest first.
-    package var ended: [JobID] = []
     /// CPUs (in thousandths) that lanes of this user's jobs hold.
     package var milliCPUs: Int64 = 0
     /// Breaks ties: who was served longest ago goes first.

@@ -14,6 +14,8 @@ package struct OutcomeLog {
         package var origin: Origin?
         /// Tasks whose owner has not acknowledged them.
         package var open: UInt32
+        /// The payloads are in the store only.
+        package var isStored = false
     }
 
     /// Where a batch came from.
@@ -41,6 +43,20 @@ package struct OutcomeLog {
         byteCount += batch.payloads.bytes.count
         entries.append(Entry(batch: batch, origin: origin, open: UInt32(batch.count)))
         return end - 1
+    }
+
+    /// Appends a batch whose payloads are in the store.
+    package mutating func append(stored batch: OutcomeBatch) {
+        entries.append(Entry(batch: batch, origin: nil, open: 0, isStored: true))
+    }
+
+    /// The batch's payloads can be read from the store.
+    package mutating func dropPayloads(of sequence: UInt64) {
+        guard sequence >= base, sequence < end, !entries[Int(sequence - base)].isStored else { return }
+        let position = Int(sequence - base)
+        byteCount -= entries[position].batch.payloads.bytes.count
+        entries[position].batch.payloads = PayloadArray(empty: entries[position].batch.count)
+        entries[position].isStored = true
     }
 
     /// `count` more tasks of the batch are acknowledged; the origin, when that was the last of them.

@@ -26,6 +26,14 @@ package enum Sabotage: String, Sendable, CaseIterable {
     case forgetSetup
     /// A node is believed to have kept its setup when its agent was started again.
     case trustOldSetup
+    /// What depends on a write is said before it is on disk.
+    case acknowledgeBeforeCommit
+    /// After a restart a recorded outcome is not found again.
+    case forgetStoredOutcome
+    /// How often a task has killed its workers is not written.
+    case forgetCrashCounts
+    /// What nodes still have of attached jobs after a restart is dropped.
+    case dropClaims
     /// A cancelled job's tasks that wait are left waiting.
     case forgetWaitingOnCancel
 }

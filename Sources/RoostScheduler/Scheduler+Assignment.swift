@@ -162,6 +162,7 @@ extension Scheduler {
             }
             left -= Int(run.attempts.tasks.count)
             taken += Int(run.attempts.tasks.count)
+            write(job, .granted(run.attempts, nodes[node].hello.node))
             effects.send(.grant(run), to: connection)
         }
         guard taken > 0 else { return false }

@@ -169,6 +169,8 @@ extension Scheduler {
     ) {
         // What the policy asks for is bounded before anything is compared: the same submission is the same job.
         var spec = spec
+        let isResent = spec.firstEpoch != 0 && spec.firstEpoch < configuration.epoch
+        spec.firstEpoch = 0
         spec.policy.retries = min(spec.policy.retries, Limits.attemptsPerTask)
         spec.policy.crashLimit = min(max(spec.policy.crashLimit, 1), Limits.attemptsPerTask)
         if jobSlots[spec.id] != nil {
@@ -200,6 +202,10 @@ extension Scheduler {
             effects.send(.refused(job: spec.id, error), to: connection)
             return
         }
+        if let error = obstacle(toKeeping: spec) {
+            effects.send(.refused(job: spec.id, error), to: connection)
+            return
+        }
         if let error = obstacle(toSetupOf: spec, for: record.user) {
             effects.send(.refused(job: spec.id, error), to: connection)
             return
@@ -215,25 +221,46 @@ extension Scheduler {
             effects.send(.refused(job: spec.id, error), to: connection)
             return
         }
-        open(spec, session: session, user: record.user, at: now, into: &effects)
-        let number = nextJobNumber - 1
+        let slot = open(spec, session: session, user: record.user, at: now, into: &effects)
+        if isResent && recovery != nil && !jobs[slot].isDurable { jobs[slot].awaitsNodes = true }
+        let number = jobs[slot].number
         effects.send(.submitted(job: spec.id, number: number, tasks: 0), to: connection)
     }
 
     private mutating func open(
         _ spec: JobSpec, session: SessionID, user: Int, at now: Instant, into effects: inout Effects
-    ) {
+    ) -> Int {
         let slot = jobs.insert(
             JobRecord(
                 spec: spec, number: nextJobNumber, user: user, session: session, submitted: now,
-                numbersBefore: forgottenNumbers[spec.id] ?? 0))
+                epoch: configuration.epoch, numbersBefore: forgottenNumbers[spec.id] ?? 0))
         jobSlots[spec.id] = slot
+        if jobs[slot].isDurable {
+            durableJobs.insert(spec.id)
+            write(.opened(spec, number: nextJobNumber, user: users[user].name))
+        }
         jobNeedsSession(spec, user: user)
         if spec.seat != 0 && seat(of: spec) == nil { unseatedJobs.append(spec.id) }
         effects.notices.append(.jobOpened(number: nextJobNumber, user: users[user].name))
         nextJobNumber += 1
         sessions[session]?.jobs.insert(spec.id)
         rank(slot)
+        writeSetup(of: slot)
+        return slot
+    }
+
+    /// What durable jobs need that this one, or this pool, has not.
+    private func obstacle(toKeeping spec: JobSpec) -> RoostError? {
+        guard spec.retention == .durable else { return nil }
+        if !configuration.hasStore {
+            return RoostError(
+                .usage, "this pool has no disk to keep a durable job on",
+                remedy: "Connect to a server (roost server start), or submit it without durability.")
+        }
+        if spec.seat != 0 {
+            return RoostError(.usage, "a seat's worker goes with its session: its tasks cannot be a durable job's")
+        }
+        return nil
     }
 
     /// A job whose session is gone belongs to whoever of its user opens it again.
@@ -279,8 +306,12 @@ extension Scheduler {
                 slice.base.slice((slice.positions.lowerBound + skipped)..<slice.positions.upperBound))
         }
         appendedBytes += payloads.bytes.count
-        let finished = configuration.sabotage == .forgetFinished ? [] : chunk.finished
-        jobs[slot].tasks.append(payloads, finished: ascending(finished, from: have, count: UInt32(payloads.count)))
+        // The server knows best what has an outcome of a job that it keeps.
+        let isForgetful = configuration.sabotage == .forgetFinished || jobs[slot].isDurable
+        let finished = isForgetful ? [] : ascending(chunk.finished, from: have, count: UInt32(payloads.count))
+        if jobs[slot].isDurable { write(.appended(chunk.job, first: have, payloads)) }
+        jobs[slot].tasks.append(payloads, finished: finished)
+        takeClaims(slot, from: have, at: now, into: &effects)
         noteProgress(slot, at: now)
         if wasIdle { noteAllHungry() }
         failIfSeatIsDead(slot, at: now)
@@ -383,12 +414,13 @@ extension Scheduler {
         for index in 0..<Int(table.nextFresh) {
             let cell = table.cells[index]
             guard cell.isGranted, cell.node == Int32(node) else { continue }
-            if let last = runs.last, last.tasks.end == TaskIndex(index), last.number == cell.attempt {
+            let epoch = table.epoch(of: TaskIndex(index))
+            if let last = runs.last, last.tasks.end == TaskIndex(index), last.number == cell.attempt, last.epoch == epoch {
                 runs[runs.count - 1].tasks.count += 1
             } else {
                 runs.append(
                     AttemptRun(
-                        job: jobs[slot].spec.id, epoch: configuration.epoch, number: cell.attempt,
+                        job: jobs[slot].spec.id, epoch: epoch, number: cell.attempt,
                         tasks: TaskRange(first: TaskIndex(index), count: 1)))
             }
         }
@@ -432,9 +464,9 @@ extension Scheduler {
         }
         if jobs[slot].reservation != nil { noteAllHungry() }
         users[jobs[slot].user].ranked.removeAll { $0 == slot }
-        users[jobs[slot].user].ended.removeAll { $0 == job }
         withheld.removeAll { $0 == slot }
         sessions[jobs[slot].session]?.jobs.remove(job)
+        if jobs[slot].isDurable { write(.forgotten(job)) }
         jobSlots[job] = nil
         jobsWithNews.removeAll { $0 == slot }
         let spec = jobs[slot].spec

@@ -12,7 +12,7 @@ extension Scheduler {
                 free.subtract(jobs[share.job].spec.request, times: share.lanes)
                 lanesOfUsers[jobs[share.job].user] += jobs[share.job].spec.request.milliCPUs * Int64(share.lanes)
                 if share.lanes > share.granted { return "more lanes than granted tasks" }
-                if share.granted <= 0 || share.lanes <= 0 { return "an empty share" }
+                if share.granted <= 0 || (share.lanes <= 0 && !share.isInherited) { return "an empty share" }
             }
             if free != nodes[node].free {
                 return "node \(node): free \(nodes[node].free.milliCPUs), should be \(free.milliCPUs)"

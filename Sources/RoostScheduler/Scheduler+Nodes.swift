@@ -6,6 +6,7 @@ extension Scheduler {
     mutating func nodeConnected(
         _ connection: ConnectionID, _ hello: NodeHello, peer: String, at now: Instant, into effects: inout Effects
     ) {
+        noteReturn(of: hello.node, at: now, into: &effects)
         if let slot = nodeSlots[hello.node] {
             let known = nodes[slot].hello.incarnation
             if hello.incarnation < known {
@@ -28,8 +29,9 @@ extension Scheduler {
         nodeSlots[hello.node] = slot
         owners[connection] = .node(slot)
         nodes[slot].hello.inventory = []
+        write(.nodeJoined(hello.node, hello.incarnation, name: hello.name))
         takeSessions(hello, of: slot, at: now, into: &effects)
-        dropUnknown(hello.inventory, connection, into: &effects)
+        reconcile(slot, hello.inventory, connection, at: now, into: &effects)
         watchSilence(slot, at: now)
         noteHungry(slot)
         effects.notices.append(.nodeJoined(name: hello.name, slots: Int(hello.offer.milliCPUs / 1000)))
@@ -50,7 +52,9 @@ extension Scheduler {
         nodes[slot].peer = peer
         nodes[slot].lastHeard = now
         nodes[slot].suspectSince = nil
+        meetIfAwaited(slot, hello, at: now)
         nodes[slot].owedAcknowledgements.removeAll()
+        nodes[slot].owedAfterWrites.removeAll()
         nodes[slot].jobsKnown.removeAll()
         takeSessions(hello, of: slot, at: now, into: &effects)
         for share in nodes[slot].shares.indices { nodes[slot].shares[share].isRetracting = false }
@@ -66,15 +70,18 @@ extension Scheduler {
     ) {
         var kept: [Int: Set<TaskIndex>] = [:]
         var strangers: [AttemptRun] = []
+        forgetClaimedRuns(of: slot)
         for run in inventory {
+            // Of an earlier epoch, and its client has not brought it again so far: it may.
+            if claim(run, of: slot, at: now) { continue }
             let job = jobSlots[run.attempts.job]
             for task in run.attempts.tasks.first..<run.attempts.tasks.end {
                 let isCurrent =
                     job.map {
-                        run.attempts.epoch == configuration.epoch
-                            && (jobs[$0].tasks.isCurrent(task, attempt: run.attempts.number, node: slot)
-                                || (configuration.sabotage == .trustInventory
-                                    && task < jobs[$0].tasks.nextFresh))
+                        jobs[$0].tasks.isCurrent(
+                            task, attempt: run.attempts.number, epoch: run.attempts.epoch, node: slot)
+                            || (configuration.sabotage == .trustInventory
+                                && run.attempts.epoch == configuration.epoch && task < jobs[$0].tasks.nextFresh)
                     } ?? false
                 if isCurrent, let job {
                     kept[job, default: []].insert(task)
@@ -85,6 +92,7 @@ extension Scheduler {
         }
         if !strangers.isEmpty { effects.send(.drop(strangers), to: connection) }
         if nodes[slot].isDraining { effects.send(.drain, to: connection) }
+        inheritLanes(slot, inventory)
         guard configuration.sabotage != .ignoreMissingInventory else { return }
         for share in nodes[slot].shares {
             // Granted, but lost on the way: the connection that carried the grant is gone.
@@ -114,7 +122,7 @@ extension Scheduler {
         if !runs.isEmpty { effects.send(.cancel(attempts: runs, kill: jobs[job].isKilled), to: connection) }
     }
 
-    private func append(_ task: TaskIndex, of run: AttemptRun, to runs: inout [AttemptRun]) {
+    func append(_ task: TaskIndex, of run: AttemptRun, to runs: inout [AttemptRun]) {
         if let last = runs.last, last.job == run.job, last.number == run.number, last.epoch == run.epoch,
             last.tasks.end == task
         {
@@ -124,14 +132,6 @@ extension Scheduler {
             single.tasks = TaskRange(first: task, count: 1)
             runs.append(single)
         }
-    }
-
-    /// A node that this server never saw brings attempts of an earlier life of the pool: it drops them.
-    private func dropUnknown(
-        _ inventory: [InventoryRun], _ connection: ConnectionID, into effects: inout Effects
-    ) {
-        let runs = inventory.filter { $0.state != .finished }.map(\.attempts)
-        if !runs.isEmpty { effects.send(.drop(runs), to: connection) }
     }
 
     // MARK: Silence, leases, death
@@ -181,15 +181,18 @@ extension Scheduler {
     ) {
         guard nodes.isUsed(slot), nodes[slot].life == life, nodes[slot].suspectSince == suspectSince else { return }
         guard configuration.sabotage != .forgetLostNode else { return }
-        for share in nodes[slot].shares where suspectSince + jobs[share.job].spec.policy.lease <= now {
-            loseTasks(share.job, node: slot, reason: "out of contact for the whole lease", at: now, into: &effects)
+        let isAwaited = nodes[slot].awaitedUntil != nil
+        let reason = isAwaited ? "not back in time after the server's restart" : "out of contact for the whole lease"
+        for share in nodes[slot].shares where leaseEnd(of: share.job, on: slot, suspectSince) <= now {
+            loseTasks(share.job, node: slot, reason: reason, at: now, into: &effects)
         }
-        if nodes[slot].shares.isEmpty && suspectSince + Limits.lease <= now {
-            loseNode(slot, reason: "out of contact for the whole lease", at: now, into: &effects)
+        if nodes[slot].shares.isEmpty && (isAwaited || suspectSince + Limits.lease <= now) {
+            loseNode(slot, reason: reason, at: now, into: &effects)
         }
     }
 
     mutating func guardReported(_ report: GuardReport, at now: Instant, into effects: inout Effects) {
+        noteDeath(report, at: now, into: &effects)
         guard let slot = nodeSlots[report.node], nodes[slot].hello.incarnation == report.incarnation else { return }
         loseNode(slot, reason: "its agent died", at: now, into: &effects)
     }
@@ -216,6 +219,7 @@ extension Scheduler {
             for job in users[user].ranked where jobs[job].reservation == slot { jobs[job].reservation = nil }
         }
         nodeSlots[nodes[slot].hello.node] = nil
+        write(.nodeGone(nodes[slot].hello.node))
         nodes.remove(slot)
         hungryNodes.removeAll { $0 == slot }
         nodesOwed.removeAll { $0 == slot }
@@ -233,8 +237,8 @@ extension Scheduler {
                 jobs[job].tasks.progress.lost += 1
                 returnFromNode(job, task, node: node, at: now)
                 guard wasRunning, jobs[job].tasks.cells[Int(task)].state == .ready else { continue }
-                jobs[job].tasks.charge(task, losses: 1)
                 let evidence = PostMortem(reason: "node \(name) was lost: \(reason)", node: name, attempt: run.number)
+                charge(job, task, losses: 1, evidence)
                 jobs[job].keepEvidence(evidence, task: task)
                 if UInt32(jobs[job].tasks.cells[Int(task)].losses) >= jobs[job].spec.policy.nodeLossLimit {
                     hold(job, task, evidence, into: &effects)
@@ -280,9 +284,9 @@ extension Scheduler {
 
     private mutating func areRunning(_ slot: Int, _ runs: [AttemptRun]) {
         for run in runs {
-            guard run.epoch == configuration.epoch, let job = jobSlots[run.job] else { continue }
-            for task in run.tasks.first..<run.tasks.end
-            where jobs[job].tasks.isCurrent(task, attempt: run.number, node: slot) {
+            guard let job = jobSlots[run.job] else { continue }
+            for task in run.tasks.clamped(to: jobs[job].tasks.count)
+            where jobs[job].tasks.isCurrent(task, attempt: run.number, epoch: run.epoch, node: slot) {
                 jobs[job].tasks.markRunning(task)
             }
         }
@@ -292,9 +296,9 @@ extension Scheduler {
     private mutating func retracted(_ slot: Int, job id: JobID, _ runs: [AttemptRun], at now: Instant) {
         guard let job = jobSlots[id] else { return }
         if let share = nodes[slot].share(of: job) { nodes[slot].shares[share].isRetracting = false }
-        for run in runs where run.job == id && run.epoch == configuration.epoch {
-            for task in run.tasks.first..<run.tasks.end
-            where jobs[job].tasks.isCurrent(task, attempt: run.number, node: slot) {
+        for run in runs where run.job == id {
+            for task in run.tasks.clamped(to: jobs[job].tasks.count)
+            where jobs[job].tasks.isCurrent(task, attempt: run.number, epoch: run.epoch, node: slot) {
                 counters.retracted += 1
                 if configuration.sabotage == .forgetRetracted {
                     releaseOne(job, node: slot)
@@ -353,7 +357,11 @@ extension Scheduler {
     mutating func release(_ job: Int, node: Int, count: Int) {
         guard let share = nodes[node].share(of: job) else { return }
         nodes[node].shares[share].granted -= count
-        trimLanes(node, share)
+        if nodes[node].shares[share].granted == 0 && nodes[node].shares[share].lanes == 0 {
+            nodes[node].shares.remove(at: share)
+        } else {
+            trimLanes(node, share)
+        }
         // The room that a job's limit gives back may be used anywhere.
         if jobs[job].spec.policy.maxParallel != nil { noteAllHungry() } else { noteHungry(node) }
     }
@@ -373,6 +381,7 @@ extension Scheduler {
     }
 
     private mutating func giveBack(_ job: Int, node: Int, lanes: Int) {
+        guard lanes > 0 else { return }
         nodes[node].free.add(jobs[job].spec.request, times: lanes)
         jobs[job].lanes -= lanes
         users[jobs[job].user].milliCPUs -= jobs[job].spec.request.milliCPUs * Int64(lanes)

@@ -8,9 +8,14 @@ extension Scheduler {
     ) {
         // The same batch again, after a cut, while the first copy still waits for its client.
         if nodes[node].heldSequences.contains(sequence) { return }
-        guard batch.count > 0, let job = jobSlots[batch.job], batch.epoch == configuration.epoch else {
+        guard batch.count > 0, batch.epoch <= configuration.epoch else {
             counters.late += UInt64(batch.count)
-            acknowledge(sequence, node)
+            return acknowledge(sequence, node, of: nil)
+        }
+        guard let job = jobSlots[batch.job] else {
+            if claim(batch, sequence: sequence, of: node, at: now) { return }
+            counters.late += UInt64(batch.count)
+            acknowledge(sequence, node, of: nil)
             return
         }
         if keepsAgain(job, node, sequence: sequence, batch) { return }
@@ -30,7 +35,7 @@ extension Scheduler {
     /// goes on keeping its copy until the client has the outcomes.
     private mutating func keepsAgain(_ job: Int, _ node: Int, sequence: UInt64, _ batch: OutcomeBatch) -> Bool {
         guard jobs[job].spec.retention == .attached, let first = batch.tasks.first?.first,
-            !jobs[job].tasks.isCurrent(first, attempt: batch.attempt(at: 0), node: node)
+            !jobs[job].tasks.isCurrent(first, attempt: batch.attempt(at: 0), epoch: batch.epoch, node: node)
         else { return false }
         var position = 0
         for run in batch.tasks {
@@ -50,20 +55,26 @@ extension Scheduler {
         return false
     }
 
-    private mutating func acknowledge(_ sequence: UInt64, _ node: Int) {
-        owe(OutcomeLog.Origin(nodeSlot: node, life: nodes[node].life, sequence: sequence))
+    /// The node may forget its batch: nobody needs it, or the server's disk will have what there was in it.
+    private mutating func acknowledge(_ sequence: UInt64, _ node: Int, of job: Int?) {
+        owe(
+            OutcomeLog.Origin(nodeSlot: node, life: nodes[node].life, sequence: sequence),
+            afterWrites: job.map { jobs[$0].isDurable } ?? false)
     }
 
     /// The hot path: every attempt of the batch is current and succeeded. False, and nothing changed, otherwise.
     private mutating func recordAllSucceeded(
         _ job: Int, _ node: Int, sequence: UInt64, _ batch: OutcomeBatch
     ) -> Bool {
-        guard batch.codes.isEmpty, batch.attempts.isEmpty, jobs[job].cancelRequested.isEmpty else { return false }
+        guard batch.codes.isEmpty, batch.attempts.isEmpty, jobs[job].cancelRequested.isEmpty,
+            batch.epoch == configuration.epoch
+        else { return false }
         let logged = jobs[job].tasks.log.end
         // One run is checked as it is recorded; several must all be looked at first.
         if batch.tasks.count > 1 {
             for run in batch.tasks {
-                for task in run.first..<run.end where !jobs[job].tasks.isCurrent(task, attempt: 1, node: node) {
+                for task in run.first..<run.end
+                where !jobs[job].tasks.isCurrent(task, attempt: 1, epoch: batch.epoch, node: node) {
                     return false
                 }
             }
@@ -74,7 +85,7 @@ extension Scheduler {
             guard
                 jobs[job].tasks.recordSuccesses(run, attempt: 1, node: node, sequence: logged, position: position)
             else { return false }
-            jobs[job].tasks.arguments.ended(run, keeping: jobs[job].spec.retention == .kept)
+            jobs[job].tasks.arguments.ended(run)
             position += Int(run.count)
         }
         release(job, node: node, count: batch.count)
@@ -101,7 +112,7 @@ extension Scheduler {
         for run in batch.tasks {
             for task in run.first..<run.end {
                 defer { position += 1 }
-                guard isAcceptable(job, task, attempt: batch.attempt(at: position), node: node) else {
+                guard isAcceptable(job, task, attempt: batch.attempt(at: position), epoch: batch.epoch, node: node) else {
                     jobs[job].tasks.progress.late += 1
                     counters.late += 1
                     continue
@@ -119,8 +130,10 @@ extension Scheduler {
                     task: task, attempt: batch.attempt(at: position), code: outcome,
                     payload: batch.payloads[position], postMortem: evidence)
                 jobs[job].tasks.record(task, outcome.kind, sequence: logged, position: kept.count - 1)
-                jobs[job].tasks.arguments.ended(
-                    TaskRange(first: task, count: 1), keeping: jobs[job].spec.retention == .kept)
+                // What did not succeed may have another round.
+                if !jobs[job].isDurable || outcome.kind == .succeeded {
+                    jobs[job].tasks.arguments.ended(TaskRange(first: task, count: 1))
+                }
                 jobs[job].cancelRequested.remove(task)
                 releaseOne(job, node: node)
             }
@@ -130,15 +143,15 @@ extension Scheduler {
             kept.runNanoseconds = batch.runNanoseconds
             log(kept, job, node, sequence: sequence)
         } else {
-            acknowledge(sequence, node)
+            acknowledge(sequence, node, of: job)
         }
     }
 
-    private func isAcceptable(_ job: Int, _ task: TaskIndex, attempt: UInt32, node: Int) -> Bool {
+    private func isAcceptable(_ job: Int, _ task: TaskIndex, attempt: UInt32, epoch: Epoch, node: Int) -> Bool {
         if configuration.sabotage == .acceptStaleAttempt {
             return task < jobs[job].tasks.nextFresh && jobs[job].tasks.cells[Int(task)].isGranted
         }
-        return jobs[job].tasks.isCurrent(task, attempt: attempt, node: node)
+        return jobs[job].tasks.isCurrent(task, attempt: attempt, epoch: epoch, node: node)
     }
 
     /// Appends to the job's log. The node keeps its copy of an attached job's batch until the client has it.
@@ -155,9 +168,11 @@ extension Scheduler {
         case (.attached, _):
             nodes[node].heldSequences.insert(sequence)
             jobs[job].tasks.log.append(batch, origin: origin)
-        case (.kept, _):
-            owe(origin)
-            jobs[job].tasks.log.append(batch, origin: nil)
+        case (.durable, _):
+            owe(origin, afterWrites: true)
+            let logged = jobs[job].tasks.log.append(batch, origin: nil)
+            write(job, .outcomes(sequence: logged, batch))
+            noteCached(job, sequence: logged, bytes: batch.payloads.bytes.count)
         }
     }
 
@@ -179,11 +194,11 @@ extension Scheduler {
             guard UInt32(jobs[job].tasks.cells[Int(task)].failures) < policy.retries else {
                 return OutcomeCode(.failed, end)
             }
-            jobs[job].tasks.charge(task, failures: 1)
+            charge(job, task, failures: 1, evidence)
             return nil
         case .crashed:
             if wasCancelled { return OutcomeCode(.cancelled, .cancelled) }
-            jobs[job].tasks.charge(task, crashes: 1)
+            charge(job, task, crashes: 1, evidence)
             guard
                 UInt32(jobs[job].tasks.cells[Int(task)].crashes) >= policy.crashLimit,
                 configuration.sabotage != .forgetCrashes
@@ -196,6 +211,15 @@ extension Scheduler {
         case .reclaimed, .nodeLost, .neverRan:
             return wasCancelled ? OutcomeCode(.cancelled, .neverRan) : nil
         }
+    }
+
+    /// Changes the charges of a task, for good.
+    mutating func charge(
+        _ job: Int, _ task: TaskIndex, failures: UInt8 = 0, crashes: UInt8 = 0, losses: UInt8 = 0, _ evidence: PostMortem?
+    ) {
+        jobs[job].tasks.charge(task, failures: failures, crashes: crashes, losses: losses)
+        let cell = jobs[job].tasks.cells[Int(task)]
+        write(job, .charged(task, failures: cell.failures, crashes: cell.crashes, losses: cell.losses, evidence))
     }
 
     /// Stops a waiting task, with all evidence, for a person to look at.
@@ -214,8 +238,9 @@ extension Scheduler {
             jobs[job].tasks.record(task, code.kind, sequence: logged, position: batch.count - 1)
             jobs[job].cancelRequested.remove(task)
         }
-        jobs[job].tasks.arguments.ended(tasks, keeping: jobs[job].spec.retention == .kept)
+        if !jobs[job].isDurable { jobs[job].tasks.arguments.ended(tasks) }
         jobs[job].tasks.log.append(batch, origin: nil)
+        write(job, .outcomes(sequence: logged, batch))
         noteNews(job)
     }
 

@@ -159,9 +159,10 @@ extension Scheduler {
                     continue
                 }
                 jobs[slot].cancelRequested.insert(task)
+                write(slot, .cancelRequested([TaskRange(first: task, count: 1)]))
                 guard nodes.isUsed(Int(cell.node)), let connection = nodes[Int(cell.node)].connection else { continue }
                 let run = AttemptRun(
-                    job: jobs[slot].spec.id, epoch: configuration.epoch, number: cell.attempt,
+                    job: jobs[slot].spec.id, epoch: jobs[slot].tasks.epoch(of: task), number: cell.attempt,
                     tasks: TaskRange(first: task, count: 1))
                 effects.send(.cancel(attempts: [run], kill: kill), to: connection)
             }
@@ -174,8 +175,9 @@ extension Scheduler {
 
     /// Opens a new round of tasks that failed or were cancelled (`held`: that are held).
     private mutating func retry(_ slot: Int, tasks: [TaskRange], held: Bool, at now: Instant) -> UInt32 {
-        guard jobs[slot].spec.retention == .kept else { return 0 }
+        guard jobs[slot].spec.retention == .durable else { return 0 }
         var count: UInt32 = 0
+        var reopened: [TaskRange] = []
         for index in 0..<jobs[slot].tasks.nextFresh {
             guard tasks.isEmpty || tasks.contains(where: { $0.contains(index) }) else { continue }
             switch jobs[slot].tasks.cells[Int(index)].state {
@@ -184,17 +186,21 @@ extension Scheduler {
             case .succeeded, .ready, .granted, .running: continue
             }
             jobs[slot].tasks.reopen(index)
+            if let last = reopened.last, last.end == index {
+                reopened[reopened.count - 1].count += 1
+            } else {
+                reopened.append(TaskRange(first: index, count: 1))
+            }
             count += 1
         }
         guard count > 0 else { return 0 }
+        write(slot, .reopened(reopened))
         jobs[slot].hadRounds = true
         jobs[slot].isCancelled = false
         jobs[slot].isStopped = false
         jobs[slot].isKilled = false
         if jobs[slot].isEndAnnounced {
             jobs[slot].isEndAnnounced = false
-            let id = jobs[slot].spec.id
-            users[jobs[slot].user].ended.removeAll { $0 == id }
             rank(slot)
         }
         noteAllHungry()

@@ -104,7 +104,7 @@ extension Scheduler {
                 }
                 sendEnd(slot, index, into: &effects)
             }
-            finishIfEnded(slot, into: &effects)
+            finishIfEnded(slot, at: now, into: &effects)
         }
         if !hungryNodes.isEmpty { assign(at: now, into: &effects) }
     }
@@ -148,32 +148,39 @@ extension Scheduler {
             jobs[slot].readers[index].next < jobs[slot].tasks.log.end
         {
             let sequence = jobs[slot].readers[index].next
-            let batch = latest(slot, sequence)
+            let (batch, positions) = latest(slot, sequence)
             jobs[slot].readers[index].next += configuration.sabotage == .skipDelivery && sequence % 5 == 4 ? 2 : 1
             let next = min(jobs[slot].readers[index].next, jobs[slot].tasks.log.end)
             jobs[slot].readers[index].next = next
-            deliver(batch, cursor: next, slot, index, into: &effects)
+            deliver(batch, from: sequence, positions, cursor: next, slot, index, into: &effects)
         }
     }
 
     private mutating func deliver(
-        _ batch: OutcomeBatch, cursor: UInt64, _ slot: Int, _ index: Int, into effects: inout Effects
+        _ batch: OutcomeBatch, from sequence: UInt64, _ positions: [Range<Int>], cursor: UInt64, _ slot: Int, _ index: Int,
+        into effects: inout Effects
     ) {
         jobs[slot].readers[index].outstanding += UInt32(batch.count)
         jobs[slot].readers[index].sent.append(Reader.SentDelivery(cursor: cursor, count: UInt32(batch.count)))
+        let stored =
+            jobs[slot].tasks.log[sequence].isStored
+            ? Effects.StoredPayloads(job: batch.job, sequence: sequence, positions: positions) : nil
         effects.send(
-            .outcomes(OutcomeDelivery(cursor: cursor, batch: batch)), to: jobs[slot].readers[index].connection)
+            .outcomes(OutcomeDelivery(cursor: cursor, batch: batch)), to: jobs[slot].readers[index].connection,
+            stored: stored)
     }
 
     /// The batch as it was recorded, or, when some of its tasks have had a later round, without those.
-    private func latest(_ slot: Int, _ sequence: UInt64) -> OutcomeBatch {
+    private func latest(_ slot: Int, _ sequence: UInt64) -> (OutcomeBatch, positions: [Range<Int>]) {
         let batch = jobs[slot].tasks.log[sequence].batch
-        guard jobs[slot].hadRounds else { return batch }
+        guard jobs[slot].hadRounds else { return (batch, [0..<batch.count]) }
+        var positions: [Range<Int>] = []
         var kept = OutcomeBatch(job: batch.job, epoch: batch.epoch, node: batch.node)
         var position = 0
         for run in batch.tasks {
             for task in run.first..<run.end {
                 if jobs[slot].tasks.isLatest(task, sequence: sequence, position: position) {
+                    positions.append(position..<(position + 1))
                     kept.append(
                         task: task, attempt: batch.attempt(at: position), code: batch.code(at: position),
                         payload: batch.payloads[position], postMortem: batch.postMortem(at: position))
@@ -181,7 +188,7 @@ extension Scheduler {
                 position += 1
             }
         }
-        return kept
+        return (kept, positions)
     }
 
     private mutating func deliverInOrder(_ slot: Int, _ index: Int, into effects: inout Effects) {
@@ -197,7 +204,10 @@ extension Scheduler {
             }
             let piece = self.piece(slot, from: first, sequence: sequence)
             jobs[slot].readers[index].next = first + UInt64(piece.count)
-            deliver(piece, cursor: jobs[slot].readers[index].next, slot, index, into: &effects)
+            let from = Int(jobs[slot].tasks.cells[Int(first)].outcomePosition)
+            deliver(
+                piece, from: sequence, [from..<(from + piece.count)], cursor: jobs[slot].readers[index].next, slot, index,
+                into: &effects)
         }
     }
 
@@ -235,13 +245,14 @@ extension Scheduler {
     }
 
     /// Announces a job's end once; forgets an attached one when its owner has everything.
-    private mutating func finishIfEnded(_ slot: Int, into effects: inout Effects) {
+    private mutating func finishIfEnded(_ slot: Int, at now: Instant, into effects: inout Effects) {
+        writeStanding(slot)
         guard jobs[slot].isEnded else { return }
         if !jobs[slot].isEndAnnounced {
             jobs[slot].isEndAnnounced = true
             effects.notices.append(.jobEnded(number: jobs[slot].number, jobs[slot].tasks.progress))
             users[jobs[slot].user].ranked.removeAll { $0 == slot }
-            if jobs[slot].spec.retention == .kept { forgetOldest(after: slot, into: &effects) }
+            if jobs[slot].isDurable { scheduleForgetting(slot, endedFor: .zero, at: now) }
         }
         guard jobs[slot].spec.retention == .attached, jobs[slot].tasks.log.base == jobs[slot].tasks.log.end,
             jobs[slot].readers.contains(where: { $0.isOwner && $0.isEndSent })
@@ -258,16 +269,6 @@ extension Scheduler {
         if let count = sessions[session]?.ends.count, count > Limits.endsPerSession {
             sessions[session]?.ends.removeFirst()
         }
-    }
-
-    /// One more kept job has ended: the user's oldest ended one goes when there are too many.
-    private mutating func forgetOldest(after slot: Int, into effects: inout Effects) {
-        let user = jobs[slot].user
-        users[user].ended.append(jobs[slot].spec.id)
-        guard users[user].ended.count > configuration.keptJobsPerUser, let oldest = users[user].ended.first else {
-            return
-        }
-        if let old = jobSlots[oldest] { forgetJob(old, into: &effects) }
     }
 
     // MARK: Progress

@@ -5,6 +5,8 @@ package struct SetupRecord {
     package var user: Int
     package var entries: [[UInt8]] = []
     package var bytes = 0
+    /// How many entries the store has, or will have: as far as durable jobs need them.
+    package var written = 0
     /// Jobs of the session that are not forgotten.
     package var jobs = 0
     /// Where its seats are.
@@ -36,6 +38,9 @@ extension Scheduler {
                 record.entries.append(entry.payload)
                 record.bytes += entry.payload.count
                 setups[session] = record
+                for slot in jobs.slots where jobs[slot].isDurable && jobs[slot].spec.session == session {
+                    writeSetup(of: slot)
+                }
                 // Jobs may have waited for it.
                 if record.jobs > 0 { noteAllHungry() }
             }
@@ -90,6 +95,7 @@ extension Scheduler {
     /// Once neither the session nor a job of it is left, nodes end the workers that served it.
     mutating func forgetSetupIfUnused(_ session: SessionID, into effects: inout Effects) {
         guard sessions[session] == nil, setups[session]?.jobs ?? 0 == 0 else { return }
+        if setups[session]?.written ?? 0 > 0 { write(.sessionForgotten(session)) }
         setups[session] = nil
         for slot in 0..<nodes.end where nodes.isUsed(slot) { forgetSession(session, on: slot, into: &effects) }
     }
@@ -145,6 +151,10 @@ extension Scheduler {
     }
 
     mutating func forgetStrangers(into effects: inout Effects) {
+        for slot in nodes.slots { forgetClaims(of: slot, into: &effects) }
+        for session in setups.keys.sorted(by: { $0.rawValue < $1.rawValue }) {
+            forgetSetupIfUnused(session, into: &effects)
+        }
         for slot in 0..<nodes.end where nodes.isUsed(slot) { forgetStrangers(on: slot, into: &effects) }
     }
 

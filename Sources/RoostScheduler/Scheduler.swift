@@ -20,8 +20,14 @@ package struct SchedulerConfiguration: Sendable {
     package var undeliveredBytes = Limits.undeliveredBytes
     /// Argument bytes of all jobs together before submissions are made to wait.
     package var queuedBytes = Limits.queuedBytes
-    /// Ended jobs kept for each user; the oldest goes when one more ends.
-    package var keptJobsPerUser = Limits.keptJobsPerUser
+    /// How long a durable job that has ended is kept, unless its policy says otherwise; nil: until it is forgotten.
+    package var keep: Duration? = Limits.keep
+    /// Whether there is a store behind this scheduler; without one, durable jobs are refused.
+    package var hasStore = false
+    /// How long after a start granted tasks wait for their nodes to come back.
+    package var recoveryWindow: Duration = Limits.recoveryWindow
+    /// Payload bytes of outcomes of durable jobs that are kept in memory beside the disk.
+    package var cachedOutcomeBytes = Limits.cachedOutcomeBytes
     package var sabotage: Sabotage?
 
     package init() {}
@@ -72,6 +78,17 @@ package struct Scheduler {
     var appendedBytes = 0
     var isProgressDue = false
     var isRetractScheduled = false
+    /// Durable jobs, with those that were forgotten since the last settlement.
+    var durableJobs: Set<JobID> = []
+    var durableJobsForgotten: [JobID] = []
+    /// What the store is to be told with the next settlement.
+    var writes: [StoreWrite] = []
+    /// How many writes were asked for in all.
+    var writeCount: UInt64 = 0
+    /// Entries of outcome logs whose payloads are in memory although they are, or will be, on disk; the oldest first.
+    var cachedOutcomes: Deque<CachedOutcome> = []
+    var cachedBytes = 0
+    var recovery: Recovery?
     let started: Instant
 
     /// What is at the other end of a connection.
@@ -109,6 +126,8 @@ package struct Scheduler {
             disconnected(connection, at: now, into: &effects)
         case .deadlinePassed:
             deadlinesPassed(at: now, into: &effects)
+        case .committed(let count):
+            committed(count)
         }
     }
 
@@ -117,6 +136,7 @@ package struct Scheduler {
         assign(at: now, into: &effects)
         serveReaders(at: now, into: &effects)
         sendAcknowledgements(into: &effects)
+        holdBack(in: &effects)
     }
 
     // MARK: Connections
@@ -146,6 +166,9 @@ package struct Scheduler {
             case retract
             case memory
             case strangers
+            case recovery
+            /// A durable job's time to live after its end is over.
+            case keep(JobID)
         }
 
         var at: Instant
@@ -179,6 +202,8 @@ package struct Scheduler {
             case .memory:
                 memoryChecked(at: now)
             case .strangers: forgetStrangers(into: &effects)
+            case .recovery: endRecovery(at: now, into: &effects)
+            case .keep(let job): keepingEnded(job, at: now, into: &effects)
             case .retract:
                 isRetractScheduled = false
                 retractForIdleNodes(at: now, into: &effects)
@@ -214,18 +239,32 @@ package struct Scheduler {
         }
     }
 
-    mutating func owe(_ origin: OutcomeLog.Origin) {
+    /// The node is to be told that its batch is safe: with this turn, or `afterWrites`, when the store has it.
+    mutating func owe(_ origin: OutcomeLog.Origin, afterWrites: Bool = false) {
         guard nodes.isUsed(origin.nodeSlot), nodes[origin.nodeSlot].life == origin.life else { return }
-        if nodes[origin.nodeSlot].owedAcknowledgements.isEmpty { nodesOwed.append(origin.nodeSlot) }
-        nodes[origin.nodeSlot].owedAcknowledgements.append(origin.sequence)
+        if nodes[origin.nodeSlot].owedAcknowledgements.isEmpty && nodes[origin.nodeSlot].owedAfterWrites.isEmpty {
+            nodesOwed.append(origin.nodeSlot)
+        }
+        if afterWrites {
+            nodes[origin.nodeSlot].owedAfterWrites.append(origin.sequence)
+        } else {
+            nodes[origin.nodeSlot].owedAcknowledgements.append(origin.sequence)
+        }
         nodes[origin.nodeSlot].heldSequences.remove(origin.sequence)
     }
 
     mutating func sendAcknowledgements(into effects: inout Effects) {
         for slot in nodesOwed where nodes.isUsed(slot) {
             guard let connection = nodes[slot].connection else { continue }
-            effects.send(.acknowledge(nodes[slot].owedAcknowledgements), to: connection)
-            nodes[slot].owedAcknowledgements.removeAll(keepingCapacity: true)
+            if !nodes[slot].owedAcknowledgements.isEmpty {
+                effects.send(.acknowledge(nodes[slot].owedAcknowledgements), to: connection)
+                nodes[slot].owedAcknowledgements.removeAll(keepingCapacity: true)
+            }
+            if !nodes[slot].owedAfterWrites.isEmpty {
+                effects.afterWrites.toNodes.append(
+                    Effects.Letter(connection: connection, message: .acknowledge(nodes[slot].owedAfterWrites)))
+                nodes[slot].owedAfterWrites.removeAll(keepingCapacity: true)
+            }
         }
         nodesOwed.removeAll(keepingCapacity: true)
     }

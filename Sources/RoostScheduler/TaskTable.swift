@@ -38,23 +38,28 @@ package struct TaskCell {
 ///
 /// A million queued tasks cost their arguments and nothing else: a cell is made when a task is first granted.
 package struct TaskTable {
-    package private(set) var cells: [TaskCell] = []
+    package internal(set) var cells: [TaskCell] = []
     /// Tasks below are represented by cells; at and above it they have never been granted.
     package var nextFresh: UInt32 { UInt32(cells.count) }
     /// Tasks that came back, in the order in which they did. May contain tasks that are not ready any more.
-    private var returned: Deque<TaskIndex> = []
+    var returned: Deque<TaskIndex> = []
     /// How many cells are ready.
-    package private(set) var returnedCount = 0
+    package internal(set) var returnedCount = 0
+    /// Of granted tasks those whose attempt is of an earlier epoch, and which.
+    var inherited: [TaskIndex: Epoch] = [:]
+    /// Of the attempts granted here.
+    let epoch: Epoch
     /// Tasks the client has outcomes of already, not yet passed by `nextFresh`.
     private var finishedElsewhere: Deque<TaskRange> = []
     /// The number of the attempts granted first, less one: not 0 for a job that was forgotten and opened again.
-    private let numbersBefore: UInt32
+    let numbersBefore: UInt32
     package var arguments = ArgumentStore()
     package var log = OutcomeLog()
     package var progress: JobProgress
 
-    package init(job: JobID, numbersBefore: UInt32 = 0) {
+    package init(job: JobID, epoch: Epoch, numbersBefore: UInt32 = 0) {
         progress = JobProgress(job: job)
+        self.epoch = epoch
         self.numbersBefore = numbersBefore
     }
 
@@ -82,7 +87,7 @@ package struct TaskTable {
             let cell = TaskCell(state: .succeeded, node: -1, attempt: 0, outcomeSequence: .max)
             cells.append(contentsOf: repeatElement(cell, count: Int(range.count)))
             progress.succeeded += range.count
-            arguments.ended(range, keeping: false)
+            arguments.ended(range)
         }
     }
 
@@ -148,14 +153,18 @@ package struct TaskTable {
     }
 
     /// Whether this attempt is the task's current one, granted to that node.
-    package func isCurrent(_ task: TaskIndex, attempt: UInt32, node: Int) -> Bool {
+    package func isCurrent(_ task: TaskIndex, attempt: UInt32, epoch: Epoch, node: Int) -> Bool {
         task < nextFresh && cells[Int(task)].isGranted && cells[Int(task)].attempt == attempt
-            && cells[Int(task)].node == Int32(node)
+            && cells[Int(task)].node == Int32(node) && self.epoch(of: task) == epoch
     }
+
+    /// The epoch of a granted task's attempt.
+    package func epoch(of task: TaskIndex) -> Epoch { inherited.isEmpty ? epoch : inherited[task] ?? epoch }
 
     /// The task's attempt is over without an outcome: it is ready again.
     package mutating func returnTask(_ task: TaskIndex) {
         precondition(cells[Int(task)].isGranted, "only a granted task can come back")
+        if !inherited.isEmpty { inherited[task] = nil }
         cells[Int(task)].state = .ready
         progress.granted -= 1
         returnedCount += 1
@@ -183,7 +192,9 @@ package struct TaskTable {
     /// Records the outcome of a granted or waiting task, found at `position` of the batch with `sequence`.
     package mutating func record(_ task: TaskIndex, _ kind: OutcomeKind, sequence: UInt64, position: Int) {
         switch cells[Int(task)].state {
-        case .granted, .running: progress.granted -= 1
+        case .granted, .running:
+            progress.granted -= 1
+            if !inherited.isEmpty { inherited[task] = nil }
         case .ready: returnedCount -= 1
         case .succeeded, .failed, .cancelled, .held: preconditionFailure("a task has one outcome a round")
         }
@@ -209,6 +220,7 @@ package struct TaskTable {
         for index in low..<high {
             let cell = cells[index]
             guard cell.isGranted, cell.attempt == attempt, cell.node == Int32(node) else { return false }
+            if !inherited.isEmpty && inherited[TaskIndex(index)] != nil { return false }
         }
         for index in low..<high {
             cells[index].state = .succeeded
@@ -268,7 +280,6 @@ package struct TaskTable {
         cells[Int(task)].losses = 0
         returnedCount += 1
         returned.append(task)
-        arguments.reopened(task)
     }
 
     /// A waiting task joins the queue of those that came back.

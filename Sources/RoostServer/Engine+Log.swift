@@ -28,6 +28,13 @@ extension Engine {
                 ])
         case .taskHeld(let number, let task, let reason):
             log.warning("task held", metadata: ["job": "\(number)", "task": "\(task)", "reason": "\(reason)"])
+        case .jobRestored(let number, let tasks, let done):
+            log.info("job restored", metadata: ["job": "\(number)", "tasks": "\(tasks)", "done": "\(done)"])
+        case .jobDamaged(let number, let reason):
+            log.error("job damaged on disk", metadata: ["job": "\(number)", "reason": "\(reason)"])
+        case .recovered(let waited, let nodesMissing):
+            log.info(
+                "recovered", metadata: ["seconds": "\(waited.inSeconds)", "nodes-missing": "\(nodesMissing)"])
         case .sessionLost(let description, let jobs):
             log.info("session ended without its client", metadata: ["client": "\(description)", "jobs": "\(jobs)"])
         }

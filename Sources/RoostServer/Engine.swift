@@ -1,7 +1,7 @@
 package import Logging
 package import NIOCore
 package import RoostModel
-import RoostScheduler
+package import RoostScheduler
 package import RoostWire
 
 /// The shell around the scheduler: hears links, tells it, carries its effects out. Lives on one event loop.
@@ -23,6 +23,7 @@ package final class Engine {
     /// Answers what is not the scheduler's business: tokens, stopping. nil: it is the scheduler's.
     private let office: (Query, Principal) -> Reply?
     private let configuration: SchedulerConfiguration
+    private var journal: Journal?
 
     /// A connection that has been let in.
     private struct Attached {
@@ -35,20 +36,37 @@ package final class Engine {
         var token: TokenID?
     }
 
-    /// - Parameter office: Answers queries about tokens and the server itself.
+    /// - Parameters:
+    ///   - store: Where durable jobs are kept, and what it held when it was opened; nil: this pool has no durable jobs.
+    ///   - onStoreFailure: Told when the store has failed: nothing that depends on it is said any more, and the
+    ///     server has to stop.
+    ///   - office: Answers queries about tokens and the server itself.
     package init(
         pool: UInt64, epoch: Epoch, version: String, loop: any EventLoop, log: Logger,
+        store: (any PoolStore, StoredPool)? = nil, keep: Duration? = Limits.keep,
+        onStoreFailure: @escaping (RoostError) -> Void = { _ in },
         office: @escaping (Query, Principal) -> Reply? = { _, _ in nil }
     ) {
         var configuration = SchedulerConfiguration()
         configuration.pool = pool
         configuration.epoch = epoch
         configuration.version = version
+        configuration.hasStore = store != nil
+        configuration.keep = keep
         self.configuration = configuration
         self.loop = loop
         self.log = log
         self.office = office
         scheduler = Scheduler(configuration, at: Clock.now())
+        guard let (store, held) = store else { return }
+        journal = Journal(store: store, loop: loop) { [unowned self] result in
+            switch result {
+            case .success(let committed): written(committed)
+            case .failure(let error): onStoreFailure(error)
+            }
+        }
+        scheduler.restore(held, at: Clock.now(), into: &effects)
+        scheduleTurn()
     }
 
     // MARK: Letting in
@@ -118,23 +136,57 @@ package final class Engine {
             }
         }
         var touched: [ConnectionID] = []
-        for letter in effects.toNodes {
+        send(effects.toNodes, effects.toClients, &touched)
+        journal?.add(effects.writes, effects.afterWrites)
+        effects.removeAll()
+        flush(touched)
+    }
+
+    private func send(
+        _ toNodes: [Effects.Letter<ServerToNode>], _ toClients: [Effects.Letter<ServerToClient>],
+        _ touched: inout [ConnectionID]
+    ) {
+        for letter in toNodes {
             guard case .node(let link) = links[letter.connection]?.peer else { continue }
             link.send(letter.message)
             if touched.last != letter.connection { touched.append(letter.connection) }
         }
-        for letter in effects.toClients {
+        for letter in toClients {
             guard case .client(let link) = links[letter.connection]?.peer else { continue }
-            link.send(letter.message)
+            link.send(letter.stored.map { whole(letter.message, $0) } ?? letter.message)
             if touched.last != letter.connection { touched.append(letter.connection) }
         }
-        effects.removeAll()
+    }
+
+    private func flush(_ touched: [ConnectionID]) {
         for connection in touched {
             switch links[connection]?.peer {
             case .client(let link): link.flush()
             case .node(let link): link.flush()
             case nil: break
             }
+        }
+    }
+
+    // MARK: The store
+
+    /// A group of writes is on disk: what depended on it leaves.
+    private func written(_ group: Journal.Group) {
+        var touched: [ConnectionID] = []
+        send(group.letters.toNodes, group.letters.toClients, &touched)
+        flush(touched)
+        apply(.committed(group.lastWrite))
+    }
+
+    /// The outcomes with the payloads that were left on disk; a refusal, when those are not what was written.
+    private func whole(_ message: ServerToClient, _ stored: Effects.StoredPayloads) -> ServerToClient {
+        guard case .outcomes(var delivery) = message, let journal else { return message }
+        do throws(RoostError) {
+            delivery.batch.payloads = try journal.payloads(stored)
+            return .outcomes(delivery)
+        } catch {
+            log.error("stored outcomes cannot be read", metadata: ["job": "\(stored.job.rawValue)", "reason": "\(error)"])
+            return .refused(job: stored.job, error)
         }
     }
 

@@ -106,7 +106,7 @@ import Testing
         var pool = Scenario()
         let a = pool.join("a", cpus: 2)
         let ann = pool.connect("ann")
-        let job = pool.submit(ann, tasks: 2) { $0.retention = .kept }
+        let job = pool.submit(ann, tasks: 2) { $0.retention = .durable }
         pool.end(a, job, [0])
         pool.end(a, job, [1], .failed)
         #expect(pool.ask(ann, .retry(.id(job), tasks: [], held: false)) == .done(count: 1))
@@ -126,7 +126,7 @@ import Testing
         var pool = Scenario()
         let a = pool.join("a")
         let ann = pool.connect("ann")
-        let job = pool.submit(ann, tasks: 1) { $0.retention = .kept }
+        let job = pool.submit(ann, tasks: 1) { $0.retention = .durable }
         pool.end(a, job, [0], .failed)
         _ = pool.told(client: ann)
         _ = pool.ask(ann, .retry(.id(job), tasks: [], held: false))
@@ -141,7 +141,7 @@ import Testing
         let a = pool.join("a")
         let ann = pool.connect("ann")
         let job = pool.submit(ann, tasks: 1) {
-            $0.retention = .kept
+            $0.retention = .durable
             $0.policy.crashLimit = 1
         }
         pool.end(a, job, [0], .crashed)

@@ -68,7 +68,7 @@ import Testing
         var pool = Scenario()
         let a = pool.join("a", cpus: 3)
         let ann = pool.connect("ann")
-        let job = pool.submit(ann, tasks: 3) { $0.retention = .kept }
+        let job = pool.submit(ann, tasks: 3) { $0.retention = .durable }
         pool.end(a, job, [0, 1, 2])
         #expect(pool.outcomes(ann, job, acknowledging: true).count == 3)
         let other = pool.connect("ann")

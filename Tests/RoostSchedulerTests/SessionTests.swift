@@ -10,7 +10,7 @@ import Testing
         let a = pool.join("a")
         let ann = pool.connect("ann")
         let attached = pool.submit(ann, tasks: 2)
-        let kept = pool.submit(ann, tasks: 2) { $0.retention = .kept }
+        let kept = pool.submit(ann, tasks: 2) { $0.retention = .durable }
         pool.cut(client: ann)
         pool.pass(.seconds(59))
         #expect(pool.progress(attached) != nil)

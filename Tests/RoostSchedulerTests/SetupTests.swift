@@ -112,7 +112,7 @@ import Testing
         let ann = pool.connect("ann")
         pool.setUp(ann, number: 1)
         let session = pool.session(ann)
-        let kept = pool.submit(ann, tasks: 1) { ($0.runtime, $0.session, $0.setup, $0.retention) = (.r, session, 1, .kept) }
+        let kept = pool.submit(ann, tasks: 1) { ($0.runtime, $0.session, $0.setup, $0.retention) = (.r, session, 1, .durable) }
         pool.say(client: ann, [.goodbye])
         #expect(!pool.told(node: a).contains(.forgetSession(session)), "a kept job goes on, and needs it")
         pool.end(a, kept, [0])

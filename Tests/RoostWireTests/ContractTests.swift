@@ -112,7 +112,7 @@ import Testing
     private static let golden: [(String, [UInt8])] = {
         let job = JobID(rawValue: 0x0102_0304_0506_0708)
         func body(_ message: some WireMessage) -> [UInt8] { Array(encoded(message).readableBytesView) }
-        var spec = JobSpec(id: job, name: "demo", runtime: .command, common: [1, 2, 3], retention: .kept)
+        var spec = JobSpec(id: job, name: "demo", runtime: .command, common: [1, 2, 3], retention: .durable)
         spec.policy.timeout = .seconds(1)
         let arguments = PayloadSlice(PayloadArray([[0x61], [0x62, 0x63], []]))
         var batch = OutcomeBatch(job: job, epoch: 2, node: "n1")

@@ -37,17 +37,20 @@ extension Dice {
         policy.priority = number()
         policy.lease = duration()
         policy.killGrace = duration()
+        policy.isStrict = flag()
+        policy.keep = maybe { $0.duration() }
         return policy
     }
 
     mutating func spec() -> JobSpec {
         var spec = JobSpec(
             id: job(), name: text(), runtime: RuntimeName(rawValue: text()), common: bytes(300), request: resources(),
-            labels: many(3) { $0.label() }, policy: policy(), retention: flag() ? .attached : .kept,
+            labels: many(3) { $0.label() }, policy: policy(), retention: flag() ? .attached : .durable,
             streamsOutput: flag())
         spec.session = SessionID(rawValue: flag() ? 0 : next())
         spec.setup = UInt32(roll(0...300))
         spec.seat = flag() ? 0 : number()
+        spec.firstEpoch = number()
         return spec
     }
 
@@ -156,7 +159,7 @@ extension Dice {
     mutating func jobSnapshot() -> JobSnapshot {
         JobSnapshot(
             id: job(), number: number(), name: text(), user: text(), runtime: .command,
-            retention: flag() ? .kept : .attached, priority: number(), progress: progress(), isCancelled: flag(),
+            retention: flag() ? .durable : .attached, priority: number(), progress: progress(), isCancelled: flag(),
             ageSeconds: Double(roll(0...9)) / 3, meanTaskSeconds: maybe { Double($0.roll(0...3)) },
             troubles: many(3) { .init(task: $0.number(), code: $0.code(), postMortem: $0.maybe { $0.postMortem() }) })
     }

@@ -9,7 +9,7 @@ import RoostModel
 ///     outcomes received            a bitmap
 struct ClientJob {
     /// nil when the job was submitted elsewhere and is only read here.
-    private let spec: JobSpec?
+    private var spec: JobSpec?
     private let id: JobID
     let order: ReadRequest.Order
     private let window: UInt32
@@ -80,8 +80,9 @@ struct ClientJob {
         total += count
     }
 
-    /// Opens the job on a new connection.
-    mutating func reopen(serverForgot: Bool, into actions: inout [ClientAction]) {
+    /// Opens the job on a new connection; the server may be another one than before, which knows only what is on its disk.
+    mutating func reopen(isNewServer: Bool, into actions: inout [ClientAction]) {
+        let serverForgot = isNewServer && spec?.retention != .durable
         guard !isOver else {
             // All is here; the last acknowledgement may have been lost.
             if isAttached && !serverForgot {
@@ -115,8 +116,12 @@ struct ClientJob {
     }
 
     /// The server has the job and its first `tasks` tasks.
-    mutating func opened(tasks: UInt32, into actions: inout [ClientAction]) {
-        if tasks == 0 && delivered > 0 { forgetCursor() }
+    mutating func opened(tasks: UInt32, epoch: Epoch, into actions: inout [ClientAction]) {
+        if tasks == 0 && delivered > 0 {
+            hasStartedOver = true
+            forgetCursor()
+        }
+        if spec?.firstEpoch == 0 { spec?.firstEpoch = epoch }
         isOpen = true
         serverHas = tasks
         sent = tasks

@@ -134,7 +134,7 @@ package struct ClientMachine {
             epoch = welcome.epoch
             setup.connected(into: &actions)
             if sabotage == .deliverTwice { for id in order { jobs[id]?.rewindForSabotage() } }
-            for id in order { jobs[id]?.reopen(serverForgot: isNewServer, into: &actions) }
+            for id in order { jobs[id]?.reopen(isNewServer: isNewServer, into: &actions) }
             settleAgain(isNewServer: isNewServer, into: &actions)
             for query in openQueries { actions.append(.send(.query(id: query.id, query.query))) }
             for watch in watches { actions.append(.send(.watch(job: watch.job, task: watch.task, on: true))) }
@@ -202,7 +202,7 @@ package struct ClientMachine {
         precondition(jobs[id] == nil, "a client opens a job once")
         jobs[id] = job
         order.append(id)
-        if isConnected { jobs[id]?.reopen(serverForgot: false, into: &actions) }
+        if isConnected { jobs[id]?.reopen(isNewServer: false, into: &actions) }
     }
 
     private mutating func pump(_ job: JobID, into actions: inout [ClientAction]) {
@@ -239,7 +239,7 @@ package struct ClientMachine {
         case .submitted(let job, let number, let tasks):
             actions.append(.numbered(job, number))
             if sabotage != .forgetToResend || tasks > 0 || jobs[job]?.delivered == 0 {
-                jobs[job]?.opened(tasks: tasks, into: &actions)
+                jobs[job]?.opened(tasks: tasks, epoch: epoch ?? 0, into: &actions)
             }
         case .appended(let job, let tasks):
             jobs[job]?.appended(tasks, into: &actions)

@@ -174,7 +174,7 @@ extension BridgeServer {
             guard snapshot.runtime == Self.runtime else {
                 throw .usage("job \(JobText.show(id)) is none of R: it is of the runtime '\(snapshot.runtime.rawValue)'")
             }
-            guard snapshot.retention == .kept else {
+            guard snapshot.retention == .durable else {
                 throw BridgeFailure(
                     code: "conflict", "job \(JobText.show(id)) belongs to the session that submitted it, and ends with it",
                     remedy: "Only jobs that the server keeps can be attached to.")

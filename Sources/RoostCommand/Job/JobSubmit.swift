@@ -172,7 +172,7 @@ struct JobSubmit: AsyncParsableCommand {
         options.policy = try JobPolicy(map)
         options.policy.priority = priority
         options.request = try Resources(map)
-        options.retention = .kept
+        options.retention = .durable
         if let jobs {
             guard let most = UInt32(jobs), most > 0 else {
                 throw RoostError(.usage, "--jobs takes a number of tasks from 1 on, not '\(jobs)'")

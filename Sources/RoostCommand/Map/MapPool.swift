@@ -88,7 +88,7 @@ struct MapPool: Sendable {
         options.policy = plan.policy
         // The slots say it already, and then nothing has to be counted.
         if isHere { options.policy.maxParallel = nil }
-        options.retention = plan.detaches ? .kept : .attached
+        options.retention = plan.detaches ? .durable : .attached
         options.order = plan.output.isOrdered ? .inOrder : .asCompleted
         options.streamsOutput = plan.streamsOutput || plan.keepsLargeOutput
         return try pool.start(runtime: .command, common: common(plan).payload, options: options)

@@ -15,6 +15,8 @@ package struct Scenario {
     package private(set) var now = Instant.zero
     /// The notices of all turns so far.
     package private(set) var notices: [Notice] = []
+    /// What the store was told.
+    package private(set) var writes: [StoreWrite] = []
     private var nodes: [Node] = []
     private var clients: [Client] = []
     private var nextConnection = 1
@@ -47,6 +49,7 @@ package struct Scenario {
 
     package init(_ configure: (inout SchedulerConfiguration) -> Void = { _ in }) {
         var configuration = SchedulerConfiguration()
+        configuration.hasStore = true
         configure(&configuration)
         scheduler = Scheduler(configuration, at: .zero)
     }
@@ -68,12 +71,15 @@ package struct Scenario {
                 clients[client].connection = nil
             }
         }
-        for letter in effects.toNodes {
+        // The disk is quick here: what waits for it leaves with the turn.
+        writes += effects.writes
+        scheduler.apply(.committed(UInt64(writes.count)), at: now, into: &effects)
+        for letter in effects.toNodes + effects.afterWrites.toNodes {
             guard let node = nodes.firstIndex(where: { $0.connection == letter.connection }) else { continue }
             nodes[node].messages.append(letter.message)
             obey(letter.message, node)
         }
-        for letter in effects.toClients {
+        for letter in effects.toClients + effects.afterWrites.toClients {
             guard let client = clients.firstIndex(where: { $0.connection == letter.connection }) else { continue }
             clients[client].messages.append(letter.message)
         }

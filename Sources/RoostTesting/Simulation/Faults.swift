@@ -42,6 +42,10 @@ package enum Fault: Int, CaseIterable, Sendable {
     case lateReturns
     /// A machine is gone for good, and nobody says so.
     case nodeLosses
+    /// Commits that take seconds.
+    case diskDelays
+    /// A commit that fails, and the server with it.
+    case diskFailures
     /// Connections that end with something on its way that matters: a grant, an outcome, an acknowledgement.
     case untimelyDrops
 }

@@ -25,6 +25,7 @@ extension History {
         guard life > deadLife[node] else { return }
         heard(node: node, at: now)
         nodeConnections[node] = connection
+        met[node] = (epoch, life)
         if life > deadLife[node] + 1 { nodeDied(node, life: life - 1) }
         var named: Set<AttemptID> = []
         for run in inventory {
@@ -36,7 +37,7 @@ extension History {
                         number: run.attempts.number))
             }
         }
-        for index in openOfNode[node] where attempts[index].life == life && attempts[index].epoch == epoch {
+        for index in openOfNode[node] where attempts[index].life == life {
             let attempt = attempts[index]
             let id = AttemptID(
                 task: TaskID(job: jobs[attempt.job].plan.spec.id, index: attempt.task), epoch: attempt.epoch,
@@ -51,12 +52,12 @@ extension History {
         openOfNode[node].removeAll { attempts[$0].isOver }
     }
 
-    /// What a newer attempt has taken the place of, or another server granted.
+    /// What a newer attempt has taken the place of.
     private func noteStrangers(_ run: InventoryRun, node: Int) {
         guard run.state != .finished, let job = job(run.attempts.job) else { return }
         for task in run.attempts.tasks.first..<run.attempts.tasks.end {
             guard let index = find(job, task, run.attempts.epoch, run.attempts.number, node: node) else { continue }
-            if run.attempts.epoch != epoch || !isLatest(index) { toBeDropped.insert(index) }
+            if !isLatest(index) { toBeDropped.insert(index) }
         }
     }
 
@@ -69,12 +70,24 @@ extension History {
         fail(.superseded, "\(show(attempts[index])) is its node's no more, and the node is not told so")
     }
 
-    func toldToDrop(_ node: Int, _ runs: [AttemptRun]) {
-        guard !toBeDropped.isEmpty else { return }
+    /// It is told as soon as the disk has what the server did before.
+    func willBeToldToDrop(_ node: Int, _ runs: [AttemptRun]) {
         for run in runs {
             guard let job = job(run.job) else { continue }
             for task in run.tasks.first..<run.tasks.end {
                 if let index = find(job, task, run.epoch, run.number, node: node) { toBeDropped.remove(index) }
+            }
+        }
+    }
+
+    func toldToDrop(_ node: Int, _ runs: [AttemptRun]) {
+        for run in runs {
+            guard let job = job(run.job) else { continue }
+            for task in run.tasks.first..<run.tasks.end {
+                guard let index = find(job, task, run.epoch, run.number, node: node) else { continue }
+                toBeDropped.remove(index)
+                // It may go on for a moment. Nothing of a durable job is to be dropped that is the latest.
+                if !job.isDurable || !isLatest(index) { excuse(index) }
             }
         }
     }
@@ -88,9 +101,7 @@ extension History {
 
     func nodeReported(_ node: Int, _ batch: OutcomeBatch) {
         guard let job = job(batch.job) else { return }
-        if batch.epoch == epoch {
-            job.shortestRun = min(job.shortestRun, .nanoseconds(Int64(batch.runNanoseconds) / Int64(max(batch.count, 1))))
-        }
+        job.shortestRun = min(job.shortestRun, .nanoseconds(Int64(batch.runNanoseconds) / Int64(max(batch.count, 1))))
         var position = 0
         for run in batch.tasks {
             for task in run.first..<run.end {
@@ -103,21 +114,30 @@ extension History {
                 // Late or not: its node may forget it from now on.
                 attempts[index].isReported = true
                 attempts[index].isOver = true
-                guard isNews, isLatest(index), attempts[index].instance == job.instance, batch.epoch == epoch else {
+                // Of an attached job that this server was not brought by its client, nobody knows what becomes of it.
+                let isOwn = job.isDurable || (attempts[index].instance == job.instance && batch.epoch == epoch)
+                let end = batch.code(at: position).end
+                if isNews && isLatest(index) { charge(job, task, end) { $0.possible += 1 } }
+                guard isNews, isLatest(index), isOwn else {
                     lateOutcomes += 1
                     continue
                 }
                 outcomes += 1
-                switch batch.code(at: position).end {
-                case .crashed:
-                    job.crashes[Int(task)].possible += 1
-                    if isSure { job.crashes[Int(task)].sure += 1 }
-                case .failed, .timedOut, .memoryExceeded, .couldNotStart:
-                    job.failures[Int(task)].possible += 1
-                    if isSure { job.failures[Int(task)].sure += 1 }
-                case .succeeded, .cancelled, .reclaimed, .nodeLost, .neverRan: break
+                guard isSure else { continue }
+                if job.isDurable {
+                    attempts[index].isSurelyCharged = true
+                } else {
+                    charge(job, task, end) { $0.sure += 1 }
                 }
             }
+        }
+    }
+
+    func charge(_ job: Job, _ task: TaskIndex, _ end: AttemptEnd, _ change: (inout Charge) -> Void) {
+        switch end {
+        case .crashed: change(&job.crashes[Int(task)])
+        case .failed, .timedOut, .memoryExceeded, .couldNotStart: change(&job.failures[Int(task)])
+        case .succeeded, .cancelled, .reclaimed, .nodeLost, .neverRan: break
         }
     }
 
@@ -144,9 +164,26 @@ extension History {
 
     func isAway(_ client: Int, at now: Instant) -> Bool { now - clientHeard[client] >= grace }
 
-    func serverStarted(epoch: Epoch) {
+    /// What was heard and not acknowledged the next server has to hear again.
+    func serverDied() {
+        for index in attempts.indices where attempts[index].isReported && !attempts[index].isAcknowledged {
+            attempts[index].isReported = false
+            attempts[index].isSurelyCharged = false
+            attempts[index].isOver = attempts[index].isExcused
+            guard !attempts[index].isExcused else { continue }
+            if attempts[index].life <= deadLife[attempts[index].node] {
+                excuse(index)
+            } else {
+                openOfNode[attempts[index].node].append(index)
+            }
+        }
+    }
+
+    func serverStarted(epoch: Epoch, at now: Instant, window: Duration) {
         self.epoch = epoch
-        for job in jobs {
+        serverStart = now
+        recoveryWindow = window
+        for job in jobs where !job.isDurable {
             job.instance += 1
             job.number = nil
             job.taskCount = 0

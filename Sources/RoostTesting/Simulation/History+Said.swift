@@ -53,13 +53,17 @@ extension History {
 
     private func checkSuccessor(_ run: GrantRun, of last: Int, _ job: Job, at now: Instant) {
         let before = attempts[last]
-        let isNewServer = before.epoch != epoch || before.instance != job.instance
-        if before.epoch == run.attempts.epoch && before.number >= run.attempts.number {
+        let isNewServer = !job.isDurable && (before.epoch != epoch || before.instance != job.instance)
+        if (job.isDurable || before.epoch == run.attempts.epoch) && before.number >= run.attempts.number {
             fail(.fencing, "\(show(before)) is followed by number \(run.attempts.number)")
         }
         if !before.isOver || isNewServer {
             let silence = now - nodeHeard[before.node]
-            if isNewServer || deadLife[before.node] >= before.life || silence >= job.plan.spec.policy.lease {
+            let isDead = deadLife[before.node] >= before.life
+            if isNewServer {
+                if !isDead && !before.isExcused { checkKept(before, job, at: now) }
+                excuse(last)
+            } else if isDead || silence >= job.plan.spec.policy.lease || wasMissedAfterRestart(before, job, at: now) {
                 excuse(last)
             } else {
                 fail(.twoAttempts, "\(show(before)) is not over, and the task is granted again")
@@ -68,6 +72,20 @@ extension History {
         if before.end == .succeeded && !attempts[last].isExcused {
             fail(.runsAgain, "\(show(before)) succeeded, and the task is granted again")
         }
+    }
+
+    /// After a restart, nobody waits longer than the recovery window for a node that does not come back.
+    private func wasMissedAfterRestart(_ attempt: Attempt, _ job: Job, at now: Instant) -> Bool {
+        attempt.epoch != epoch && met[attempt.node].epoch != epoch
+            && now - serverStart >= min(recoveryWindow, job.plan.spec.policy.lease)
+    }
+
+    /// A server that forgot an attached job: what a node told it that it still has of it, is not to be granted again.
+    private func checkKept(_ attempt: Attempt, _ job: Job, at now: Instant) {
+        guard attempt.epoch != epoch, !attempt.isOver, met[attempt.node] == (epoch, attempt.life), !job.wasOwnerAway,
+            !job.isAbandoned, now - serverStart < grace
+        else { return }
+        fail(.restart, "\(show(attempt)) is still at its node, and the task is granted again")
     }
 
     private func checkLimits(_ job: Job, _ task: TaskIndex) {
@@ -87,7 +105,14 @@ extension History {
     /// The server says that the job is open, under this number.
     func submitted(_ id: JobID, number: UInt32, tasks: UInt32) {
         guard let job = job(id) else { return }
+        let before = job.taskCount
         job.taskCount = Int(tasks)
+        if job.isDurable && (job.number ?? number) != number {
+            fail(.durable, "job \(job.ordinal) was number \(job.number ?? 0) and is now \(number)")
+        }
+        if job.isDurable && Int(tasks) < before {
+            fail(.durable, "job \(job.ordinal) had \(before) tasks, it was said, and now has \(tasks)")
+        }
         if let known = job.number, known != number {
             // Not even when it has said that the job has ended: that may never have arrived.
             if !job.wasOwnerAway {
@@ -111,10 +136,25 @@ extension History {
 
     func ended(_ id: JobID) { job(id)?.isEndSaid = true }
 
+    private func noteAcknowledged(_ node: Int, _ batch: OutcomeBatch, _ job: Job) {
+        var position = 0
+        for run in batch.tasks {
+            for task in run.first..<run.end {
+                defer { position += 1 }
+                guard let index = find(job, task, batch.epoch, batch.attempt(at: position), node: node) else { continue }
+                attempts[index].isAcknowledged = true
+                guard attempts[index].isSurelyCharged else { continue }
+                attempts[index].isSurelyCharged = false
+                charge(job, task, batch.code(at: position).end) { $0.sure += 1 }
+            }
+        }
+    }
+
     func acknowledged(_ node: Int, _ sequences: [UInt64], clientNeeds: (Int) -> Bool, at now: Instant) {
         for sequence in sequences {
-            guard let batch = sentBatches[node].removeValue(forKey: sequence), let job = job(batch.job),
-                job.plan.spec.retention == .attached, batch.epoch == epoch, clientNeeds(job.owner),
+            guard let batch = sentBatches[node].removeValue(forKey: sequence), let job = job(batch.job) else { continue }
+            noteAcknowledged(node, batch, job)
+            guard !job.isDurable, batch.epoch == epoch, clientNeeds(job.owner),
                 !isAway(job.owner, at: now), !job.wasOwnerAway, !job.isAbandoned
             else { continue }
             var position = 0

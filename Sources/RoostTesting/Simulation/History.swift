@@ -20,6 +20,10 @@ final class History {
         /// has forgotten the job, or everything.
         var isExcused = false
         var isReported = false
+        /// The server has said that the outcome is safe.
+        var isAcknowledged = false
+        /// Reported while it was current: it counts when the report is acknowledged.
+        var isSurelyCharged = false
         var isGivenBack = false
         /// The server knows that nothing has come of it: given back, or not in the inventory of its node.
         var isReturned = false
@@ -69,6 +73,8 @@ final class History {
             crashes = Array(repeating: Charge(), count: count)
             failures = Array(repeating: Charge(), count: count)
         }
+
+        var isDurable: Bool { plan.spec.retention == .durable }
 
         func mayBeCancelled(_ task: TaskIndex) -> Bool {
             isCancelRequested || plan.spec.policy.halt != nil || cancelledTasks.contains { $0.contains(task) }
@@ -124,6 +130,10 @@ final class History {
     var sentBatches: [[UInt64: OutcomeBatch]]
     private(set) var readings: [Reading] = []
     var epoch: Epoch = 1
+    var serverStart = Instant.zero
+    var recoveryWindow = Duration.zero
+    /// The epoch in which each node was last met, and in which life.
+    var met: [(epoch: Epoch, life: Int)]
     let grace: Duration
     /// The first rule that was broken, and how.
     private(set) var broken: (rule: Rule, detail: String)?
@@ -138,6 +148,7 @@ final class History {
         nodeConnections = Array(repeating: nil, count: nodes)
         deadLife = Array(repeating: -1, count: nodes)
         drainedLife = Array(repeating: -1, count: nodes)
+        met = Array(repeating: (0, -1), count: nodes)
         sentBatches = Array(repeating: [:], count: nodes)
         self.grace = grace
     }

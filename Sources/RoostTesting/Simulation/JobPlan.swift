@@ -69,7 +69,7 @@ extension JobPlan {
             common: Array("common-\(index)".utf8))
         let isBatch = random.chance(0.35)
         if isBatch { spec.runtime = .digest }
-        spec.retention = random.chance(0.25) ? .kept : .attached
+        spec.retention = random.chance(0.25) ? .durable : .attached
         drawRequest(&spec, from: &random)
         drawPolicy(&spec.policy, from: &random, faults: faults)
         var count = isBatch ? random.int(1...1500) : random.int(1...80)
@@ -191,7 +191,7 @@ extension JobPlan {
         }
         if random.chance(0.05) { plan.abandonsAfter = random.length(.milliseconds(10), .seconds(60)) }
         plan.spec.streamsOutput = random.chance(0.1)
-        if plan.spec.retention == .kept {
+        if plan.spec.retention == .durable {
             plan.readsAgain = random.chance(0.5)
             plan.retries = random.chance(0.5)
             plan.forgets = random.chance(0.5)

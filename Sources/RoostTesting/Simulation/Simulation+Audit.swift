@@ -100,12 +100,8 @@ extension Simulation {
             node.cutUntil + .seconds(10) < now
         else { return }
         let attempt = history.attempts[index]
-        var since = node.welcomed
-        if attempt.epoch == configuration.epoch {
-            guard let newest = history.jobs[attempt.job].attempts[Int(attempt.task)].last, Int(newest) != index
-            else { return }
-            since = max(since, history.attempts[Int(newest)].granted)
-        }
+        guard let newest = history.jobs[attempt.job].attempts[Int(attempt.task)].last, Int(newest) != index else { return }
+        let since = max(node.welcomed, history.attempts[Int(newest)].granted)
         // A batch is over before anybody could stop it.
         guard since + .seconds(10) < now, history.jobs[attempt.job].plan.spec.runtime != .digest else { return }
         history.fail(.superseded, "\(history.show(attempt)) goes on")

@@ -22,7 +22,7 @@ extension Simulation {
             }
             redial(.client(ordinal))
         }
-        for job in history.jobs where job.plan.spec.retention == .kept && count > 1 && random.chance(0.6) {
+        for job in history.jobs where job.plan.spec.retention == .durable && count > 1 && random.chance(0.6) {
             makeVisitor(of: job)
         }
     }

@@ -11,7 +11,7 @@ extension Fault {
             .orders, .lateReturns, .nodeLosses:
             true
         case .delays, .lateNodes, .workerCrashes, .poison, .failures, .ignoredSignals, .longTasks, .slowConsumers,
-            .cancels, .untimelyDrops:
+            .cancels, .untimelyDrops, .diskDelays, .diskFailures:
             false
         }
     }
@@ -34,7 +34,7 @@ extension Simulation {
         case .lateReturns: cutOffBeyondLease()
         case .nodeLosses: loseNode()
         case .delays, .lateNodes, .workerCrashes, .poison, .failures, .ignoredSignals, .longTasks, .slowConsumers,
-            .cancels, .untimelyDrops:
+            .cancels, .untimelyDrops, .diskDelays, .diskFailures:
             break
         }
     }

@@ -45,6 +45,7 @@ extension Simulation {
         scheduler.settle(at: now, into: &effects)
         if options.looksIntoTheScheduler, let broken = scheduler.brokenInvariant() { history.fail(.invariant, broken) }
         carryOut(&effects)
+        journal(effects)
         if let deadline = scheduler.nextDeadline, deadline != serverTimerAt {
             serverTimerToken += 1
             serverTimerAt = deadline
@@ -116,30 +117,97 @@ extension Simulation {
 
     private func carryOut(_ effects: inout Effects) {
         carryOutCloses(&effects)
-        for letter in effects.toClients { observe(letter.message, connections[letter.connection]) }
         for notice in effects.notices { note(7, 0, 0, "server: \(notice)") }
-        for letter in effects.toNodes {
+        var letters = Effects.Letters()
+        letters.toNodes = effects.toNodes
+        letters.toClients = effects.toClients
+        for letter in effects.afterWrites.toNodes {
+            guard case .drop(let runs) = letter.message, case .node(let node)? = connections[letter.connection]?.peer else {
+                continue
+            }
+            history.willBeToldToDrop(node, runs)
+        }
+        deliver(letters)
+    }
+
+    private func deliver(_ letters: Effects.Letters) {
+        for letter in letters.toClients { observe(letter.message) }
+        for letter in letters.toNodes {
             guard let connection = connections[letter.connection], connection.isOpenAtServer else { continue }
             observe(letter.message, connection)
             send(.toNode(letter.message), connection, up: false)
         }
         history.turnEnded { connections[$0]?.isOpenAtServer ?? false }
-        for letter in effects.toClients {
+        for letter in letters.toClients {
             guard let connection = connections[letter.connection], connection.isOpenAtServer else { continue }
-            send(.toClient(letter.message), connection, up: false)
+            send(.toClient(whole(letter)), connection, up: false)
         }
     }
 
-    private func observe(_ message: ServerToClient, _ connection: SimulatedConnection?) {
+    /// The outcomes with the payloads that were left on disk.
+    private func whole(_ letter: Effects.Letter<ServerToClient>) -> ServerToClient {
+        guard let stored = letter.stored, case .outcomes(var delivery) = letter.message else { return letter.message }
+        guard let payloads = disk.payloads(stored), payloads.count == delivery.batch.count else {
+            history.fail(.durable, "the payloads of batch \(stored.sequence) of a durable job are not on disk")
+            return letter.message
+        }
+        delivery.batch.payloads = payloads
+        return .outcomes(delivery)
+    }
+
+    // MARK: The disk
+
+    /// One commit at a time; what comes meanwhile is the next group.
+    private func journal(_ effects: Effects) {
+        guard !effects.writes.isEmpty || !effects.afterWrites.isEmpty else { return }
+        disk.writeCount += UInt64(effects.writes.count)
+        disk.waiting.writes += effects.writes
+        disk.waiting.lastWrite = disk.writeCount
+        disk.waiting.letters.append(effects.afterWrites)
+        commitNext()
+    }
+
+    private func commitNext() {
+        guard disk.inFlight == nil, !disk.waiting.writes.isEmpty || !disk.waiting.letters.isEmpty else { return }
+        disk.inFlight = disk.waiting
+        disk.waiting = SimulatedDisk.Group()
+        disk.waiting.lastWrite = disk.writeCount
+        let isSlow = faults.isOn(.diskDelays) && !isQuiet && netRandom.chance(0.05)
+        if isSlow { faultCounts[Fault.diskDelays.rawValue] += 1 }
+        let time = isSlow ? netRandom.length(.milliseconds(10), .seconds(20)) : netRandom.length(.microseconds(10), commitTime)
+        queue.schedule(.committed(epoch: configuration.epoch), at: now + time)
+    }
+
+    /// A new round has begun when that is on disk, whether or not whoever asked for it hears so.
+    private func noteRounds(_ group: SimulatedDisk.Group) {
+        for case .task(let id, .reopened) in group.writes {
+            if let job = history.job(id) { history.beginRound(job.ordinal) }
+        }
+    }
+
+    func groupCommitted(_ epoch: Epoch) {
+        guard isServerUp, epoch == configuration.epoch, let group = disk.inFlight else { return }
+        if faults.isOn(.diskFailures), !isQuiet, !group.writes.isEmpty, netRandom.chance(0.002 * faults.strength(.diskFailures)) {
+            faultCounts[Fault.diskFailures.rawValue] += 1
+            note(10, 0, 0, "the disk fails")
+            return crashServer()
+        }
+        disk.inFlight = nil
+        noteRounds(group)
+        note(11, group.writes.count, 0, "\(group.writes.count) writes are on disk")
+        disk.commit(group, at: now)
+        deliver(group.letters)
+        var effects = Effects()
+        scheduler.apply(.committed(group.lastWrite), at: now, into: &effects)
+        finishTurn(&effects)
+        commitNext()
+    }
+
+    private func observe(_ message: ServerToClient) {
         switch message {
         case .submitted(let job, let number, let tasks): history.submitted(job, number: number, tasks: tasks)
         case .appended(let job, let tasks): history.appended(job, tasks: tasks)
         case .ended(let progress): history.ended(progress.job)
-        case .reply(let id, .done(let count)):
-            guard count > 0, case .client(let index)? = connection?.peer, let work = clients[index].queries[id],
-                clients[index].works[work].isAwaitingRetry
-            else { return }
-            history.beginRound(clients[index].works[work].job)
         case .outcomes, .progress, .refused, .reply, .output, .condition, .setupHeld, .heartbeat: break
         }
     }
@@ -165,6 +233,10 @@ extension Simulation {
     func crashServer() {
         note(8, 0, 0, "the server dies")
         isServerUp = false
+        let keepsInFlight = netRandom.chance(0.5)
+        if keepsInFlight, let group = disk.inFlight { noteRounds(group) }
+        disk.crash(keepsInFlight: keepsInFlight, at: now)
+        history.serverDied()
         serverInbox.removeAll()
         guardInbox.removeAll()
         serverTimerToken += 1
@@ -186,6 +258,9 @@ extension Simulation {
         note(9, Int(configuration.epoch), 0, "the server starts, epoch \(configuration.epoch)")
         scheduler = Scheduler(configuration, at: now)
         isServerUp = true
-        history.serverStarted(epoch: configuration.epoch)
+        history.serverStarted(epoch: configuration.epoch, at: now, window: configuration.recoveryWindow)
+        var effects = Effects()
+        scheduler.restore(disk.load(at: now), at: now, into: &effects)
+        finishTurn(&effects)
     }
 }

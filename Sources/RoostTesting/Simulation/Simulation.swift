@@ -41,6 +41,7 @@ package final class Simulation {
         case serverTurn
         case serverTimer(token: Int)
         case serverStart
+        case committed(epoch: Epoch)
         case arrival(ConnectionID, up: Bool)
         case serverNotices(ConnectionID)
         case peerNotices(ConnectionID)
@@ -86,6 +87,9 @@ package final class Simulation {
     var scheduler: Scheduler
     var configuration: SchedulerConfiguration
     var isServerUp = true
+    var disk = SimulatedDisk()
+    /// How long a commit usually takes here.
+    let commitTime: Duration
     var serverInbox: [(connection: ConnectionID, packet: Packet?)] = []
     var guardInbox: [GuardReport] = []
     var isServerTurnDue = false
@@ -109,6 +113,10 @@ package final class Simulation {
         configuration = SchedulerConfiguration()
         configuration.sabotage = options.sabotage
         configuration.clientGrace = random.length(.seconds(20), .seconds(600))
+        configuration.hasStore = true
+        configuration.cachedOutcomeBytes = random.chance(0.5) ? random.int(0...500) : Limits.cachedOutcomeBytes
+        configuration.recoveryWindow = random.length(.seconds(5), .seconds(60))
+        commitTime = random.length(.microseconds(50), .milliseconds(50))
         configuration.undeliveredBytes = random.chance(0.3) ? random.int(8...2000) : Limits.undeliveredBytes
         scheduler = Scheduler(configuration, at: .zero)
         let nodeCount = random.int(1...6)
@@ -154,6 +162,7 @@ package final class Simulation {
         case .serverTurn: serverTurn()
         case .serverTimer(let token): serverTimer(token)
         case .serverStart: startServer()
+        case .committed(let epoch): groupCommitted(epoch)
         case .arrival(let connection, let up): arrive(connection, up: up)
         case .serverNotices(let connection): serverNotices(connection)
         case .peerNotices(let connection): peerNotices(connection)

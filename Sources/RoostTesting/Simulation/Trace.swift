@@ -58,6 +58,8 @@ package enum Rule: String, Sendable {
     case cancelled = "only what somebody cancelled is cancelled"
     case refused = "no job is refused without a reason"
     case safe = "a node's result is acknowledged when its client has it"
+    case durable = "what was acknowledged of a durable job is there after a restart"
+    case restart = "what nodes still have after a restart goes on"
     case forgotten = "the server forgets no job that its client still uses"
     case idleness = "no task waits while a node that could run it has nothing to do"
     case finishes = "when faults stop, all work finishes"

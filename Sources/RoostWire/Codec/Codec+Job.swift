@@ -14,6 +14,7 @@ extension JobSpec {
         writer.fixed64(10, session.rawValue)
         writer.varint(11, setup)
         writer.varint(12, seat)
+        writer.varint(13, firstEpoch)
     }
 
     init(_ reader: inout ProtobufReader) throws(WireFault) {
@@ -35,6 +36,7 @@ extension JobSpec {
             case 10: session = SessionID(rawValue: try reader.fixed64(field))
             case 11: setup = try reader.unsigned(field)
             case 12: seat = try reader.unsigned(field)
+            case 13: firstEpoch = try reader.unsigned(field)
             default: try reader.skip(field)
             }
         }
@@ -63,6 +65,8 @@ extension JobPolicy {
         writer.signed(7, priority)
         writer.duration(8, lease)
         writer.duration(9, killGrace)
+        writer.bool(10, isStrict)
+        writer.optionalDuration(11, keep)
     }
 
     init(_ reader: inout ProtobufReader) throws(WireFault) {
@@ -78,6 +82,8 @@ extension JobPolicy {
             case 7: priority = try reader.signed(field)
             case 8: lease = try reader.duration(field)
             case 9: killGrace = try reader.duration(field)
+            case 10: isStrict = try reader.bool(field)
+            case 11: keep = try reader.duration(field)
             default: try reader.skip(field)
             }
         }
