@@ -93,7 +93,7 @@ let package = Package(
             name: "RoostCommand",
             dependencies: [
                 "RoostModel", "RoostWire", "RoostServer", "RoostNode", "Roost", "RoostEmbedded", "RoostBridge",
-                "CRoostLinux", argumentParser, logging, lifecycle, unixSignals, nioCore, nioPosix,
+                "RoostStore", "RoostScheduler", "CRoostLinux", argumentParser, logging, lifecycle, unixSignals, nioCore, nioPosix,
             ],
             swiftSettings: settings),
         .executableTarget(

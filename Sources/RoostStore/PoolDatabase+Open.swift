@@ -34,7 +34,8 @@ extension PoolDatabase {
         try open(directory: data, pool: pool, options: options, schema: .current)
     }
 
-    static func open(
+    /// The same with tables of another version, for tests.
+    package static func open(
         directory data: String, pool: UInt64, options: StoreOptions, schema: PoolSchema
     ) throws(RoostError) -> (store: PoolDatabase, pool: StoredPool) {
         try PrivateFiles.ensureDirectory(data)
@@ -42,6 +43,7 @@ extension PoolDatabase {
         let files = PayloadFiles(data: data)
         guard access(data, R_OK | W_OK | X_OK) == 0 else { throw StoreFailure.system("cannot write in the directory", data) }
         if try DatabaseFile.inspect(path, schema) {
+            try WriteAheadLogFile.check("\(path)-wal", pageBytes: DatabaseFile.header(path).pageBytes)
             try checkPool(path, pool, schema)
         } else {
             guard try files.list().isEmpty else {
@@ -69,7 +71,7 @@ extension PoolDatabase {
             }
             try database.close()
         } catch {
-            throw StoreFailure.error("cannot open the database", path, error)
+            throw StoreFailure.error("cannot open the database", path, error, reading: true)
         }
         guard found.version <= schema.version else {
             throw DatabaseFile.newer(path, found.version, schema)
@@ -115,6 +117,7 @@ extension PoolDatabase {
         _ path: String, _ pool: UInt64, _ options: StoreOptions, _ files: PayloadFiles, _ schema: PoolSchema
     ) throws(RoostError) -> (PoolDatabase, StoredPool) {
         try PayloadFiles.makeDirectory(files.directory)
+        try DirectoryRemoval.sweepHeld(String(path.dropLast(fileName.count + 1)))
         let log = WriteAheadLog()
         do {
             let writer = try DatabaseQueue(path: path, configuration: configuration(isReadOnly: false))
@@ -124,7 +127,7 @@ extension PoolDatabase {
                 try log.watch(db)
             }
             try schema.migrate(writer)
-            let loaded = try writer.read { db in try PoolLoader(db: db, files: files).load() }
+            let loaded = try writer.read { db in try PoolLoader(db: db, path: path, files: files).load() }
             let reader = try DatabaseQueue(path: path, configuration: configuration(isReadOnly: true))
             // What a crash left between file and row; nothing is removed while it is uncertain what is needed.
             if let names = loaded.names { try files.sweep(keeping: names) }

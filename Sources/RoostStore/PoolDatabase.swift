@@ -77,7 +77,7 @@ package final class PoolDatabase: PoolStore {
         }
         let body: StoredBody??
         do {
-            body = try reader.read { db in
+            body = try read { db in
                 try db.first("SELECT body, file, bytes, sum FROM results WHERE id = ?", .number(id)) { row in
                     row.body(0).flatMap { row.number(3) == Rows.sum(result: id, $0) ? $0 : nil }
                 }
@@ -115,6 +115,9 @@ package final class PoolDatabase: PoolStore {
         try? reader.close()
         try? writer.close()
     }
+
+    /// What `body` finds, in one transaction; commits go on meanwhile.
+    func read<Value>(_ body: (Database) throws -> Value) throws -> Value { try reader.read(body) }
 
     // MARK: The writer
 
@@ -165,14 +168,16 @@ package final class PoolDatabase: PoolStore {
 
     /// Whether the store goes on.
     private func flush(_ groups: [Group], _ db: Database) -> Bool {
+        var waiting = groups
         do {
             let unused = try write(groups, db)
+            waiting = []
             for group in groups { group.done(nil) }
             try remove(unused)
             try log.checkpointIfLong(db, options)
             return true
         } catch {
-            fail(StoreFailure.error("cannot write to", path, error), groups)
+            fail(StoreFailure.error("cannot write to", path, error), waiting)
             return false
         }
     }

@@ -4,13 +4,14 @@ import RoostModel
 
 /// What goes wrong with files and databases, in words for people.
 enum StoreFailure {
-    /// The error for a failed use of the database at `path`.
-    static func error(_ what: String, _ path: String, _ error: any Error) -> RoostError {
+    /// The error for a failed use of the database at `path`; for one that was `reading`, what SQLite cannot make sense of
+    /// is damage.
+    static func error(_ what: String, _ path: String, _ error: any Error, reading: Bool = false) -> RoostError {
         if let error = error as? RoostError { return error }
         guard let error = error as? DatabaseError else { return RoostError(.io, "\(what) \(path)", cause: "\(error)") }
         let cause = "SQLite says: \(error.message ?? "nothing") (\(error.extendedResultCode.rawValue))"
         switch error.resultCode {
-        case .SQLITE_CORRUPT, .SQLITE_NOTADB:
+        case .SQLITE_ERROR where reading, .SQLITE_CORRUPT, .SQLITE_NOTADB:
             return RoostError(
                 .damaged, "\(what) \(path): the file is damaged or cut short", remedy: restoring, cause: cause)
         case .SQLITE_FULL:

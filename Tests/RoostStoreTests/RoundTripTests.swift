@@ -6,13 +6,13 @@ import Testing
 
 /// What was written is found again.
 @Suite struct RoundTripTests {
-    @Test(arguments: 0..<12) func randomWritesAreFoundAgain(seed: Int) async throws {
+    @Test(arguments: 0..<8) func randomWritesAreFoundAgain(seed: Int) async throws {
         let directory = TemporaryDirectory()
         var maker = WriteMaker(seed: UInt64(seed))
-        for _ in 0..<4 {
+        for _ in 0..<3 {
             let (store, pool) = try PoolDatabase.open(directory)
-            try maker.model.expect(pool, store)
-            for _ in 0..<40 {
+            #expect(maker.model.difference(from: pool, store) == nil)
+            for _ in 0..<30 {
                 let group = maker.group()
                 let error = await store.write(group)
                 #expect(error == nil)
@@ -20,7 +20,7 @@ import Testing
             store.close()
         }
         let (store, pool) = try PoolDatabase.open(directory)
-        try maker.model.expect(pool, store)
+        #expect(maker.model.difference(from: pool, store) == nil)
         store.close()
     }
 

@@ -1,7 +1,6 @@
 import RoostModel
 import RoostScheduler
 import RoostStore
-import Testing
 
 /// What a store should hold: the writes applied to plain values.
 struct StoreModel {
@@ -45,36 +44,54 @@ struct StoreModel {
         }
     }
 
-    /// Compares with what a store gave at its start, and with its outcomes' payloads.
-    func expect(_ pool: StoredPool, _ store: PoolDatabase) throws {
-        #expect(store.damage.isEmpty)
-        #expect(pool.lastJobNumber == lastNumber)
-        #expect(pool.jobs.map(\.spec.id) == jobs.values.sorted { $0.number < $1.number }.map(\.spec.id))
-        for job in pool.jobs {
-            let model = try #require(jobs[job.spec.id])
-            #expect(job.damage == nil)
-            #expect(job.spec == model.spec)
-            #expect(job.number == model.number && job.user == model.user)
-            #expect(job.standing == model.standing)
-            #expect((job.endedAge != nil) == model.standing.isEnded)
-            #expect(job.age >= .zero && job.age < .seconds(100))
-            #expect(job.chunks == model.chunks)
-            #expect(job.facts == model.facts)
-            for (sequence, payloads) in model.outcomes.enumerated() {
-                #expect(try store.outcomePayloads(of: job.spec.id, sequence: UInt64(sequence)) == payloads)
+    /// What differs from what a store gave at its start and gives as outcomes' payloads; nil: nothing.
+    func difference(from pool: StoredPool, _ store: PoolDatabase) -> String? {
+        if let damage = store.damage.first { return "\(damage)" }
+        if pool.lastJobNumber != lastNumber { return "last number \(pool.lastJobNumber), not \(lastNumber)" }
+        let expected = jobs.values.sorted { $0.number < $1.number }.map(\.spec.id)
+        if pool.jobs.map(\.spec.id) != expected { return "jobs \(pool.jobs.map(\.number)), not \(expected)" }
+        return pool.jobs.lazy.compactMap { difference(of: $0, store) }.first ?? differenceOfSetups(pool) ?? differenceOfNodes(pool)
+    }
+
+    /// What differs in a job that is not damaged.
+    func difference(of job: StoredJob, _ store: PoolDatabase, mayBeDamaged: Bool = false) -> String? {
+        guard let model = jobs[job.spec.id] else { return "job \(job.number) is not known" }
+        guard job.spec == model.spec, job.number == model.number, job.user == model.user else {
+            return "job \(job.number)'s description"
+        }
+        guard job.standing == model.standing, (job.endedAge != nil) == model.standing.isEnded else {
+            return "job \(job.number)'s standing"
+        }
+        guard job.age >= .zero, job.age < .seconds(600) else { return "job \(job.number)'s age" }
+        guard job.chunks == model.chunks else { return "job \(job.number)'s arguments" }
+        guard job.facts == model.facts else { return "job \(job.number)'s facts" }
+        for (sequence, payloads) in model.outcomes.enumerated() {
+            do throws(RoostError) {
+                let found = try store.outcomePayloads(of: job.spec.id, sequence: UInt64(sequence))
+                if found != payloads { return "job \(job.number)'s outcomes \(sequence)" }
+            } catch {
+                if mayBeDamaged && error.code == .damaged && error.message.contains("job \(job.number)") { continue }
+                return "\(error)"
             }
         }
-        let found = Dictionary(grouping: pool.setups) { $0.entry.session }
-        #expect(Set(found.keys) == Set(setups.keys))
-        for (session, entries) in setups {
-            #expect(found[session]?.map(\.entry) == entries.map(\.entry))
-            #expect(found[session]?.map(\.user) == entries.map(\.user))
+        return nil
+    }
+
+    private func differenceOfSetups(_ pool: StoredPool) -> String? {
+        let expected = setups.keys.sorted { Int64(bitPattern: $0.rawValue) < Int64(bitPattern: $1.rawValue) }
+            .flatMap { setups[$0] ?? [] }
+        guard pool.setups.map(\.entry) == expected.map(\.entry), pool.setups.map(\.user) == expected.map(\.user) else {
+            return "setup"
         }
-        #expect(pool.nodes.count == nodes.count)
-        for node in pool.nodes {
-            let model = try #require(nodes[node.id])
-            #expect(node.incarnation == model.incarnation && node.name == model.name)
+        return nil
+    }
+
+    private func differenceOfNodes(_ pool: StoredPool) -> String? {
+        guard pool.nodes.count == nodes.count else { return "nodes" }
+        let isSame = pool.nodes.allSatisfy { node in
+            nodes[node.id].map { $0.incarnation == node.incarnation && $0.name == node.name } ?? false
         }
+        return isSame ? nil : "a node"
     }
 }
 

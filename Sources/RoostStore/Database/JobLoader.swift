@@ -7,6 +7,8 @@ import RoostWire
 /// Reads one job.
 struct JobLoader {
     let db: Database
+    /// The database file.
+    let path: String
     let files: PayloadFiles
     let id: JobID
     let number: UInt32
@@ -28,7 +30,7 @@ struct JobLoader {
             job.facts = []
             job.damage =
                 (error as? RoostError).flatMap { $0.code == .damaged && $0.message.hasPrefix("job ") ? $0 : nil }
-                ?? damaged("it cannot be read", StoreFailure.error("cannot read", db.description, error).description)
+                ?? damaged("it cannot be read", StoreFailure.error("cannot read", path, error, reading: true).description)
         }
         return (job, entry)
     }

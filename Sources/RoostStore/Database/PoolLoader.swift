@@ -9,6 +9,8 @@ import RoostScheduler
 /// it; the counts in `standings` and `meta` find rows that are gone.
 struct PoolLoader {
     let db: Database
+    /// The database file.
+    let path: String
     let files: PayloadFiles
 
     struct Loaded {
@@ -27,7 +29,7 @@ struct PoolLoader {
             meta = found
             loaded.ledger.doomed = try doomed()
         } catch {
-            throw StoreFailure.error("cannot read the database", db.description, error)
+            throw StoreFailure.error("cannot read the database", path, error, reading: true)
         }
         loaded.pool.lastJobNumber = meta.lastNumber
         loaded.ledger.lastNumber = meta.lastNumber
@@ -56,7 +58,7 @@ struct PoolLoader {
         let ids = jobIDs(expecting: meta.jobs, Set(loaded.ledger.doomed), &loaded.damage)
         for number in ids.keys.sorted() {
             guard let id = ids[number] else { continue }
-            let (job, entry) = JobLoader(db: db, files: files, id: id, number: number, now: now).load()
+            let (job, entry) = JobLoader(db: db, path: path, files: files, id: id, number: number, now: now).load()
             if let damage = job.damage { loaded.damage.append(damage) }
             if loaded.ledger.jobs.updateValue(entry, forKey: id) != nil {
                 loaded.damage.append(StoreFailure.damagedJob(id, number, "two jobs have its name"))
@@ -81,7 +83,7 @@ struct PoolLoader {
                     return true
                 }
             } catch {
-                damage.append(StoreFailure.error("cannot read all jobs of", db.description, error))
+                damage.append(StoreFailure.error("cannot read all jobs of", path, error, reading: true))
             }
         }
         scan("SELECT number, id FROM jobs INDEXED BY jobs_by_id")
@@ -125,7 +127,7 @@ struct PoolLoader {
                 return true
             }
         } catch {
-            loaded.damage.append(StoreFailure.error("cannot read all setup from", db.description, error))
+            loaded.damage.append(StoreFailure.error("cannot read all setup from", path, error, reading: true))
         }
         for position in loaded.pool.jobs.indices {
             let job = loaded.pool.jobs[position]
@@ -153,7 +155,7 @@ struct PoolLoader {
                 return true
             }
         } catch {
-            loaded.damage.append(StoreFailure.error("cannot read all nodes from", db.description, error))
+            loaded.damage.append(StoreFailure.error("cannot read all nodes from", path, error, reading: true))
         }
         if loaded.ledger.nodes.count != meta.nodes {
             loaded.damage.append(
@@ -182,7 +184,7 @@ struct PoolLoader {
             }
         } catch {
             isCertain = false
-            loaded.damage.append(StoreFailure.error("cannot read all payload files' rows from", db.description, error))
+            loaded.damage.append(StoreFailure.error("cannot read all payload files' rows from", path, error, reading: true))
         }
         if isCertain { loaded.names = names }
     }

@@ -67,6 +67,13 @@ enum Rows {
         return sum.value
     }
 
+    static func sum(carried path: String, _ content: ByteBuffer) -> Int64 {
+        var sum = RowSum(.carried)
+        sum.add(path)
+        sum.add(content)
+        return sum.value
+    }
+
     static func sum(_ table: RowSum.Table, _ numbers: Int64...) -> Int64 {
         var sum = RowSum(table)
         for number in numbers { sum.add(number) }

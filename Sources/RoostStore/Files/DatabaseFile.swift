@@ -3,13 +3,22 @@ import RoostModel
 
 /// A database file from outside, before SQLite gets to see it.
 enum DatabaseFile {
+    /// What the first hundred bytes say.
+    struct Header {
+        var applicationID: UInt32
+        /// The schema's.
+        var version: Int
+        var pageBytes: Int
+        /// What the file should have; nil when that is not known.
+        var bytes: Int?
+    }
+
     /// Whether there is a database at `path` that may be opened; false when there is nothing.
     ///
     /// SQLite takes an empty file for a new database, and fills it: so the header is read here first.
     static func inspect(_ path: String, _ schema: PoolSchema) throws(RoostError) -> Bool {
-        let file = open(path, O_RDONLY | O_CLOEXEC)
-        guard file >= 0 else {
-            guard errno == ENOENT else { throw StoreFailure.system("cannot open the database", path) }
+        guard access(path, F_OK) == 0 else {
+            guard errno == ENOENT else { throw StoreFailure.system("cannot look at the database", path) }
             guard size(of: "\(path)-wal") == 0 else {
                 throw RoostError(
                     .damaged, "\(path) is gone, but its write-ahead log \(path)-wal is there",
@@ -17,32 +26,46 @@ enum DatabaseFile {
             }
             return false
         }
+        let header = try header(path)
+        if header.applicationID == StoreBackup.applicationID {
+            throw RoostError(
+                .conflict, "\(path) is a backup", remedy: "'roost server restore' makes a data directory from it.")
+        }
+        guard header.applicationID == PoolSchema.applicationID else {
+            throw RoostError(.damaged, "\(path) is a SQLite database, but not a pool's", remedy: StoreFailure.restoring)
+        }
+        guard header.version <= schema.version else { throw newer(path, header.version, schema) }
+        // With a log beside it the file may be behind what its header says.
+        if let bytes = header.bytes, size(of: "\(path)-wal") == 0, size(of: path) < bytes {
+            throw RoostError(
+                .damaged, "the database \(path) is cut short: \(size(of: path)) bytes instead of \(bytes)",
+                remedy: StoreFailure.restoring)
+        }
+        return true
+    }
+
+    /// - Throws: `.damaged` when the file at `path` is no SQLite database.
+    static func header(_ path: String) throws(RoostError) -> Header {
+        let file = open(path, O_RDONLY | O_CLOEXEC)
+        guard file >= 0 else { throw StoreFailure.system("cannot open the database", path) }
         defer { close(file) }
-        var header = [UInt8](repeating: 0, count: 100)
-        let count = pread(file, &header, header.count, 0)
+        var bytes = [UInt8](repeating: 0, count: 100)
+        let count = pread(file, &bytes, bytes.count, 0)
         guard count >= 0 else { throw StoreFailure.system("cannot read the database", path) }
-        guard count == header.count, header.starts(with: Array("SQLite format 3\0".utf8)) else {
+        guard count == bytes.count, bytes.starts(with: Array("SQLite format 3\0".utf8)) else {
             throw RoostError(
                 .damaged, "\(path) is not a SQLite database, or cut short (it has \(size(of: path)) bytes)",
                 remedy: StoreFailure.restoring)
         }
-        func number(_ offset: Int) -> UInt32 {
-            header[offset..<(offset + 4)].reduce(0) { $0 << 8 | UInt32($1) }
+        func number(_ offset: Int) -> Int { bytes[offset..<(offset + 4)].reduce(0) { $0 << 8 | Int($1) } }
+        let pageBytes = Int(bytes[16]) << 8 | Int(bytes[17])
+        guard pageBytes == 1 || pageBytes >= 512 && pageBytes & (pageBytes - 1) == 0 else {
+            throw RoostError(.damaged, "the header of the database \(path) is damaged", remedy: StoreFailure.restoring)
         }
-        guard number(68) == PoolSchema.applicationID else {
-            throw RoostError(
-                .damaged, "\(path) is a SQLite database, but not a pool's", remedy: StoreFailure.restoring)
-        }
-        guard number(60) <= UInt32(schema.version) else { throw newer(path, Int(number(60)), schema) }
-        let pageBytes = Int(header[16]) << 8 | Int(header[17])
-        let expected = Int(number(28)) * (pageBytes == 1 ? 65_536 : pageBytes)
-        // With a log beside it the file may be behind what its header says.
-        if number(24) == number(92), size(of: "\(path)-wal") == 0, size(of: path) < expected {
-            throw RoostError(
-                .damaged, "the database \(path) is cut short: \(size(of: path)) bytes instead of \(expected)",
-                remedy: StoreFailure.restoring)
-        }
-        return true
+        let page = pageBytes == 1 ? 65_536 : pageBytes
+        return Header(
+            applicationID: UInt32(number(68)), version: number(60), pageBytes: page,
+            bytes: number(24) == number(92) ? number(28) * page : nil)
     }
 
     static func newer(_ path: String, _ version: Int, _ schema: PoolSchema) -> RoostError {

@@ -3,12 +3,14 @@
 ///
 /// Eight tables, eight bytes at a time ("slicing by 8", Kounavis and Berry 2005): more than a gigabyte a second, which
 /// is many times what a disk gives.
-struct CRC32C {
+package struct CRC32C {
     private var state: UInt32 = 0xFFFF_FFFF
 
-    var value: UInt32 { ~state }
+    package init() {}
 
-    mutating func add(_ bytes: UnsafeRawBufferPointer) {
+    package var value: UInt32 { ~state }
+
+    package mutating func add(_ bytes: UnsafeRawBufferPointer) {
         state = Self.tables.withUnsafeBufferPointer { Self.advance(state, over: bytes, $0) }
     }
 
