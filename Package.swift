@@ -23,6 +23,8 @@ let deque = Target.Dependency.product(name: "DequeModule", package: "swift-colle
 let heap = Target.Dependency.product(name: "HeapModule", package: "swift-collections")
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
+let sqlite = Target.Dependency.product(name: "GRDBSQLite", package: "GRDB.swift")
 let unixSignals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
 
 let package = Package(
@@ -43,6 +45,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-collections.git", from: "1.6.0"),
         .package(url: "https://github.com/apple/swift-argument-parser.git", from: "1.8.2"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle.git", from: "2.13.0"),
+        .package(url: "https://github.com/groue/GRDB.swift.git", from: "7.10.0"),
     ],
     targets: [
         .target(name: "RoostModel", swiftSettings: settings),
@@ -54,6 +57,10 @@ let package = Package(
         .target(
             name: "RoostServer",
             dependencies: ["RoostModel", "RoostScheduler", "RoostWire", nioCore, nioPosix, logging, lifecycle],
+            swiftSettings: settings),
+        .target(
+            name: "RoostStore",
+            dependencies: ["RoostModel", "RoostScheduler", "RoostWire", grdb, sqlite, crypto, nioCore],
             swiftSettings: settings),
         // The Linux calls that the Glibc module leaves out, and the start of a process.
         .target(name: "CRoostLinux"),
@@ -86,7 +93,7 @@ let package = Package(
             name: "RoostCommand",
             dependencies: [
                 "RoostModel", "RoostWire", "RoostServer", "RoostNode", "Roost", "RoostEmbedded", "RoostBridge",
-                "CRoostLinux", argumentParser, logging, lifecycle, unixSignals, nioCore, nioPosix,
+                "RoostStore", "RoostScheduler", "CRoostLinux", argumentParser, logging, lifecycle, unixSignals, nioCore, nioPosix,
             ],
             swiftSettings: settings),
         .executableTarget(
@@ -97,6 +104,9 @@ let package = Package(
         .testTarget(
             name: "RoostSchedulerTests", dependencies: ["RoostScheduler", "RoostModel", "RoostTesting"],
             swiftSettings: settings),
+        .testTarget(
+            name: "RoostStoreTests",
+            dependencies: ["RoostStore", "RoostModel", "RoostScheduler", "RoostWire"], swiftSettings: settings),
         .testTarget(
             name: "RoostWireTests",
             dependencies: [

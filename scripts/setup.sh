@@ -48,8 +48,9 @@ is_in_r() {
 for package in "${!r_packages[@]}"; do
     is_in_r "$package" || missing+=("${r_packages[$package]}")
 done
-# The toolchain's own needs: a linker and the C library's headers.
+# The toolchain's own needs, a linker and the C library's headers; and the database's headers.
 [[ -e /usr/include/stdio.h ]] || missing+=(libc6-dev)
+[[ -e /usr/include/sqlite3.h ]] || missing+=(libsqlite3-dev)
 compgen -G '/usr/lib/gcc/*/*/libstdc++.*' >/dev/null || missing+=(libstdc++-12-dev)
 [[ ${#missing[@]} -gt 0 ]] || exit 0
 

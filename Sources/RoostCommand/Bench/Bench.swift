@@ -17,6 +17,7 @@ struct Bench: AsyncParsableCommand {
               roost bench                              a million tasks of 100 bytes, one node
               roost bench --tasks 100000 --payload 10000 --nodes 2
               roost bench --embedded                   client, server and node in one process
+              roost bench --store /srv                 the server's database alone, on the disk of that directory
               roost bench --output json                for scripts
             """)
 
@@ -38,6 +39,11 @@ struct Bench: AsyncParsableCommand {
     @Flag(help: "Measure the embedded pool: everything in one process, without TLS.")
     var embedded = false
 
+    @Option(
+        help: ArgumentHelp("Measure only the server's database, in a new directory in this one.", valueName: "dir"),
+        completion: .directory)
+    var store: String?
+
     @Option(help: "How to print: text or json.")
     var output = OutputForm.text
 
@@ -55,6 +61,10 @@ struct Bench: AsyncParsableCommand {
     }
 
     func run() async throws {
+        if let store {
+            let figures = try await StoreBench(directory: store, tasks: tasks, payload: payload).measure()
+            return print(output == .json ? figures.json : figures.text)
+        }
         let figures: BenchFigures
         if embedded {
             let pool = try await Pool.embedded(slots: slots)

@@ -21,27 +21,43 @@ extension OutcomeBatch {
     ) throws(WireFault) -> (batch: OutcomeBatch, number: UInt64) {
         var batch = OutcomeBatch(job: JobID(rawValue: 0), epoch: 0)
         var number: UInt64 = 0
-        var bytes: [UInt8] = []
-        var ends: [UInt32] = []
+        var parts = Parts()
         while let field = try reader.next() {
-            switch field.number {
-            case 1: batch.job = try reader.jobID(field)
-            case 2: batch.epoch = try reader.unsigned(field)
-            case 3: batch.node = try reader.name(field)
-            case 4: try reader.ranges(field, into: &batch.tasks)
-            case 5: try reader.packed(field, into: &batch.attempts)
-            case 6: batch.codes = try codes(field, &reader)
-            case 7: try reader.ends(field, into: &ends)
-            case 8: bytes = try reader.bytes(field)
-            case 9: batch.postMortems.append(try reader.nested(field, PositionedPostMortem.init))
-            case 10: batch.runNanoseconds = try reader.unsigned(field)
-            case numberField: number = try reader.unsigned(field)
-            default: try reader.skip(field)
+            if field.number == numberField {
+                number = try reader.unsigned(field)
+            } else if try !batch.take(field, from: &reader, &parts) {
+                try reader.skip(field)
             }
         }
-        batch.payloads = try ProtobufReader.payloads(bytes, ends: ends)
+        batch.payloads = try ProtobufReader.payloads(parts.bytes, ends: parts.ends)
         guard batch.isConsistent else { throw .inconsistent }
         return (batch, number)
+    }
+
+    /// What of the payloads was read so far.
+    struct Parts {
+        var bytes: [UInt8] = []
+        var ends: [UInt32] = []
+    }
+
+    /// Reads one of the fields 1 to 10; false for others.
+    mutating func take(
+        _ field: ProtobufReader.Field, from reader: inout ProtobufReader, _ parts: inout Parts
+    ) throws(WireFault) -> Bool {
+        switch field.number {
+        case 1: job = try reader.jobID(field)
+        case 2: epoch = try reader.unsigned(field)
+        case 3: node = try reader.name(field)
+        case 4: try reader.ranges(field, into: &tasks)
+        case 5: try reader.packed(field, into: &attempts)
+        case 6: codes = try Self.codes(field, &reader)
+        case 7: try reader.ends(field, into: &parts.ends)
+        case 8: parts.bytes = try reader.bytes(field)
+        case 9: postMortems.append(try reader.nested(field, PositionedPostMortem.init))
+        case 10: runNanoseconds = try reader.unsigned(field)
+        default: return false
+        }
+        return true
     }
 
     private static func codes(

@@ -1,0 +1,137 @@
+import GRDB
+import NIOCore
+import RoostModel
+import RoostScheduler
+import RoostWire
+
+/// Reads one job.
+struct JobLoader {
+    let db: Database
+    /// The database file.
+    let path: String
+    let files: PayloadFiles
+    let id: JobID
+    let number: UInt32
+    /// Nanoseconds since 1970.
+    let now: Int64
+
+    /// Whatever could be read, and how much there is. A damaged job has no arguments and no facts.
+    func load() -> (StoredJob, Ledger.Entry) {
+        var job = StoredJob(
+            spec: JobSpec(id: id, runtime: RuntimeName(rawValue: "")), number: number, user: "", age: .zero)
+        var entry = Ledger.Entry(number: number)
+        do {
+            try readRow(&job)
+            try readStanding(&job, &entry)
+            try readChunks(&job, entry)
+            try readFacts(&job, entry)
+        } catch {
+            job.chunks = []
+            job.facts = []
+            job.damage =
+                (error as? RoostError).flatMap { $0.code == .damaged && $0.message.hasPrefix("job ") ? $0 : nil }
+                ?? damaged("it cannot be read", StoreFailure.error("cannot read", path, error, reading: true).description)
+        }
+        return (job, entry)
+    }
+
+    private func damaged(_ what: String, _ cause: String = "") -> RoostError {
+        StoreFailure.damagedJob(id, number, what, cause: cause)
+    }
+
+    private func readRow(_ job: inout StoredJob) throws {
+        let row = try db.first(
+            "SELECT id, user, submitted, spec, body, file, bytes, sum FROM jobs WHERE number = ?", .number(Int64(number))
+        ) { row -> (user: String, submitted: Int64, spec: ByteBuffer, common: StoredBody)? in
+            let (key, id) = (Int64(number), row.number(0))
+            let (user, submitted, spec) = (row.text(1), row.number(2), row.buffer(3))
+            guard let common = row.body(4),
+                row.number(7) == Rows.sum(job: key, id: id, user: user, submitted: submitted, spec: spec, common)
+            else { return nil }
+            return (user, submitted, spec, common)
+        }
+        guard let row = row ?? nil, var spec = try? StoredForm.spec(row.spec), spec.id == id else {
+            throw damaged("its description is missing or not what was written")
+        }
+        job.user = row.user
+        job.age = age(row.submitted)
+        do throws(RoostError) {
+            spec.common = Array(try files.content(of: row.common).readableBytesView)
+        } catch {
+            job.spec = spec
+            throw damaged("what its tasks share cannot be read", error.message)
+        }
+        job.spec = spec
+    }
+
+    private func readStanding(_ job: inout StoredJob, _ entry: inout Ledger.Entry) throws {
+        let found = try db.first(
+            "SELECT flags, ended, facts, chunks, bytes, sum FROM standings WHERE number = ?", .number(Int64(number))
+        ) { row -> Ledger.Entry? in
+            let numbers = (0...4).map { row.number($0) }
+            let sum = Rows.sum(
+                standing: Int64(number), numbers[0], numbers[1], numbers[2], numbers[3], numbers[4])
+            guard row.number(5) == sum else { return nil }
+            var entry = Ledger.Entry(number: number)
+            entry.standing = JobStanding(flags: numbers[0])
+            entry.endedUnixNanoseconds = numbers[1]
+            entry.facts = UInt64(clamping: numbers[2])
+            entry.chunks = UInt64(clamping: numbers[3])
+            entry.bytes = numbers[4]
+            return entry
+        }
+        guard let found = found ?? nil else { throw damaged("its standing is missing or not what was written") }
+        entry = found
+        job.standing = found.standing
+        if found.standing.isEnded { job.endedAge = age(found.endedUnixNanoseconds) }
+    }
+
+    private func readChunks(_ job: inout StoredJob, _ entry: Ledger.Entry) throws {
+        let keys = RowID.all(of: number)
+        var tasks = 0
+        job.chunks.reserveCapacity(Int(clamping: min(entry.chunks, 1 << 20)))
+        try db.each(
+            "SELECT id, first, body, file, bytes, sum FROM chunks WHERE id BETWEEN ? AND ? ORDER BY id",
+            .number(keys.lowerBound), .number(keys.upperBound)
+        ) { row in
+            let (id, first) = (row.number(0), row.number(1))
+            guard let body = row.body(2), row.number(5) == Rows.sum(chunk: id, first: first, body),
+                id == (try? RowID.at(UInt64(job.chunks.count), of: number)), Int(first) == tasks
+            else { throw damaged("the arguments of its tasks from \(tasks) on are not what was written") }
+            let payloads: PayloadArray
+            do {
+                payloads = try StoredForm.payloads(try files.content(of: body))
+            } catch {
+                throw damaged("the arguments of its tasks from \(tasks) on cannot be read", "\(error)")
+            }
+            tasks += payloads.count
+            job.chunks.append(payloads)
+            return true
+        }
+        guard UInt64(job.chunks.count) == entry.chunks else {
+            throw damaged("of \(entry.chunks) pieces of its arguments \(job.chunks.count) are there")
+        }
+    }
+
+    private func readFacts(_ job: inout StoredJob, _ entry: Ledger.Entry) throws {
+        let keys = RowID.all(of: number)
+        job.facts.reserveCapacity(Int(clamping: min(entry.facts, 1 << 20)))
+        try db.each(
+            "SELECT id, kind, content, sum FROM facts WHERE id BETWEEN ? AND ? ORDER BY id", .number(keys.lowerBound),
+            .number(keys.upperBound)
+        ) { row in
+            let (id, kind, content) = (row.number(0), row.number(1), row.buffer(2))
+            guard row.number(3) == Rows.sum(fact: id, kind: kind, content), let kind = FactForm.Kind(rawValue: kind),
+                id == (try? RowID.at(UInt64(job.facts.count), of: number)),
+                let fact = try? FactForm.decode(kind, content)
+            else { throw damaged("fact \(job.facts.count) about its tasks is not what was written") }
+            job.facts.append(fact)
+            return true
+        }
+        guard UInt64(job.facts.count) == entry.facts else {
+            throw damaged("of \(entry.facts) facts about its tasks \(job.facts.count) are there")
+        }
+    }
+
+    private func age(_ unixNanoseconds: Int64) -> Duration { .nanoseconds(max(0, now - unixNanoseconds)) }
+}

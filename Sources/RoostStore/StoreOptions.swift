@@ -1,0 +1,27 @@
+package import RoostModel
+
+/// How a store works. The defaults are right; tests make numbers small.
+package struct StoreOptions: Sendable {
+    /// Payloads of more bytes than this go to files of their own.
+    package var fileBytes = 256 << 10
+    /// Pages of the write-ahead log after which it is copied into the database (8 MiB).
+    package var checkpointPages = 2048
+    /// Payload bytes that groups which wait together may bring into one transaction.
+    package var transactionBytes = 64 << 20
+    /// The most rows that one step deletes of what is forgotten, and their most bytes.
+    package var forgetRows = 2000
+    package var forgetBytes = 16 << 20
+    /// Asked at each point where the store's process may die, or the disk fail, what fails there; for tests.
+    package var faults: (@Sendable (StorePoint) -> RoostError?)?
+
+    package init() {}
+
+    func reached(_ point: StorePoint) throws(RoostError) { if let error = faults?(point) { throw error } }
+}
+
+/// The points between a store's steps: what a crash there leaves is what recovery must deal with.
+package enum StorePoint: String, Sendable, CaseIterable {
+    case beforePayloadWrite, beforePayloadSync, beforePayloadRename, beforeDirectorySync
+    case beforeTransaction, beforeCommit, afterCommit
+    case beforeUnlink, beforeCheckpoint, afterCheckpoint, beforeForgetCommit
+}
