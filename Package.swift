@@ -86,7 +86,7 @@ let package = Package(
             name: "RoostCommand",
             dependencies: [
                 "RoostModel", "RoostWire", "RoostServer", "RoostNode", "Roost", "RoostEmbedded", "RoostBridge",
-                "CRoostLinux", argumentParser, logging, lifecycle, unixSignals, nioCore, nioPosix,
+                "RSerialization", "CRoostLinux", argumentParser, logging, lifecycle, unixSignals, nioCore, nioPosix,
             ],
             swiftSettings: settings),
         .executableTarget(
@@ -123,7 +123,7 @@ let package = Package(
         .testTarget(
             name: "IntegrationTests",
             dependencies: [
-                "Roost", "RoostEmbedded", "RoostServer", "RoostNode", "RoostWire", "RoostModel", "roost", nioCore,
+                "Roost", "RoostEmbedded", "RoostServer", "RoostNode", "RoostWire", "RoostModel", "RSerialization", "roost", nioCore,
                 nioPosix,
             ],
             swiftSettings: settings),
