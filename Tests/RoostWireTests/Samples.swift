@@ -171,7 +171,7 @@ extension Dice {
                     pool: next(), epoch: number(), version: text(), uptimeSeconds: 1.5, clients: number(),
                     nodes: many(3) { $0.nodeSnapshot() }, jobs: many(3) { $0.jobSnapshot() }, counters: counters)),
             .jobs(many(3) { $0.jobSnapshot() }),
-            .explanation(many(3) { ExplainedNode(node: $0.text(), canRun: $0.flag(), reason: $0.text()) }),
+            .explanation(many(3) { ExplainedNode(node: $0.text(), canRun: $0.flag(), reason: $0.text(), isUnfit: $0.flag()) }),
             .tokens(
                 many(3) {
                     TokenSnapshot(

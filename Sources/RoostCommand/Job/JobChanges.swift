@@ -124,6 +124,7 @@ struct JobExplain: AsyncParsableCommand {
                             json.member("node", row.node)
                             json.member("can_run", row.canRun)
                             json.member("reason", row.reason)
+                            json.member("unfit", row.isUnfit)
                         }
                     }
                     json.endArray()
