@@ -309,6 +309,11 @@ extension Scheduler {
             return ExplainedNode(
                 node: "", canRun: false, reason: "no task waits: \(job.tasks.progress.granted) are granted")
         }
+        if job.spec.isSeatTaken, seat(of: job.spec) == nil {
+            return ExplainedNode(
+                node: "", canRun: false,
+                reason: "the node that has the worker of seat \(job.spec.seat) has not come back since the server's restart")
+        }
         if let want = want(of: slot) { return ExplainedNode(node: "", canRun: false, reason: want, isUnfit: true) }
         return ExplainedNode(node: "", canRun: true, reason: "\(job.tasks.readyCount) tasks wait for a free slot")
     }
@@ -342,6 +347,9 @@ extension Scheduler {
             return ExplainedNode(node: name, canRun: false, reason: "is out of contact")
         }
         if record.isDraining { return ExplainedNode(node: name, canRun: false, reason: "is draining") }
+        if isSeatBusy(slot, on: node) {
+            return ExplainedNode(node: name, canRun: false, reason: "the worker of seat \(jobs[slot].spec.seat) runs another job's task")
+        }
         if let shortage = record.free.shortage(for: jobs[slot].spec.request) {
             return ExplainedNode(node: name, canRun: false, reason: "is busy: \(shortage)")
         }

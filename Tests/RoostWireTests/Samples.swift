@@ -48,6 +48,7 @@ extension Dice {
         spec.session = SessionID(rawValue: flag() ? 0 : next())
         spec.setup = UInt32(roll(0...300))
         spec.seat = flag() ? 0 : number()
+        spec.isSeatTaken = flag()
         return spec
     }
 

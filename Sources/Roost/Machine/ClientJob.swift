@@ -68,6 +68,9 @@ struct ClientJob {
     /// Whether this client submitted it, and keeps it safe.
     var isOwn: Bool { spec != nil }
 
+    /// The seat of our session that its tasks run on; 0: none that we know of.
+    var seat: UInt32 { spec?.seat ?? 0 }
+
     /// Whether its outcomes stay in the pool until this client has them.
     var isAttached: Bool { spec?.retention == .attached }
 
@@ -81,7 +84,7 @@ struct ClientJob {
     }
 
     /// Opens the job on a new connection.
-    mutating func reopen(serverForgot: Bool, into actions: inout [ClientAction]) {
+    mutating func reopen(serverForgot: Bool, seatsTaken: Set<UInt32>, into actions: inout [ClientAction]) {
         guard !isOver else {
             // All is here; the last acknowledgement may have been lost.
             if isAttached && !serverForgot {
@@ -95,10 +98,11 @@ struct ClientJob {
             hasStartedOver = true
             forgetCursor()
         }
-        guard let spec else {
+        guard var spec else {
             actions.append(.send(.read(ReadRequest(job: id, order: order, after: cursor, window: window))))
             return
         }
+        spec.isSeatTaken = seatsTaken.contains(spec.seat)
         actions.append(.send(.submit(spec)))
     }
 

@@ -14,6 +14,7 @@ extension JobSpec {
         writer.fixed64(10, session.rawValue)
         writer.varint(11, setup)
         writer.varint(12, seat)
+        writer.bool(13, isSeatTaken)
     }
 
     init(_ reader: inout ProtobufReader) throws(WireFault) {
@@ -35,6 +36,7 @@ extension JobSpec {
             case 10: session = SessionID(rawValue: try reader.fixed64(field))
             case 11: setup = try reader.unsigned(field)
             case 12: seat = try reader.unsigned(field)
+            case 13: isSeatTaken = try reader.bool(field)
             default: try reader.skip(field)
             }
         }
