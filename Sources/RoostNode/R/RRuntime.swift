@@ -93,7 +93,12 @@ final class RRuntime {
                 }
             }
             tokens[slot] = token
-            if workers[token]?.run == nil { begin(run, on: token) } else { workers[token]?.waiting.append(run) }
+            if workers[token]?.run == nil {
+                begin(run, on: token)
+            } else {
+                workers[token]?.waiting.append(run)
+                told.append(.workerWaits(worker: slot))
+            }
             return nil
         } catch {
             return WorkerEnd(end: .couldNotStart, payload: [], postMortem: PostMortem(reason: error.description, node: node))
@@ -199,6 +204,11 @@ final class RRuntime {
         guard var worker = workers[token], worker.isReady, let run = worker.run, !run.isRunning else { return }
         guard worker.awaited.isEmpty else { return }
         let job = run.start.job
+        if worker.memoryLimit != job.request.memoryBytes {
+            worker.memoryLimit = job.request.memoryBytes
+            workers[token]?.memoryLimit = worker.memoryLimit
+            ProcessMemory.limit(worker.processID, to: worker.memoryLimit)
+        }
         if worker.setup < job.setup {
             for number in (worker.setup + 1)...job.setup {
                 switch setups.entry(number, of: job.session) {
@@ -244,6 +254,7 @@ final class RRuntime {
     /// The worker is free: its seat's next batch.
     private func beginNext(_ token: UInt64) {
         guard workers[token]?.isEnding == false, let next = workers[token]?.waiting.popFirst() else { return }
+        told.append(.workerBegan(worker: next.slot))
         begin(next, on: token)
     }
 
@@ -314,6 +325,7 @@ final class RRuntime {
     }
 
     private func printed(_ token: UInt64, _ stream: OutputChunk.Stream, _ bytes: [UInt8]) {
+        if stream == .stderr, let caught = CaughtSignal.line(in: bytes) { workers[token]?.caught = caught }
         guard let run = workers[token]?.run, run.isRunning else { return }
         if stream == .stdout { bytes.withUnsafeBytes { workers[token]?.run?.printed.append($0) } }
         if run.start.streams && run.start.tasks.count == 1 {
@@ -392,7 +404,7 @@ final class RRuntime {
     private func done(_ token: UInt64, _ frame: WorkerFrame) {
         guard let run = workers[token]?.run, run.isRunning else { return breakOff(token, "it answered what nobody asked") }
         let nanoseconds = UInt64(max(0, (RoostModel::Clock.now() - run.began).wholeNanoseconds))
-        let batch: OutcomeBatch
+        var batch: OutcomeBatch
         do throws(RoostError) {
             batch = try RBatch.outcomes(
                 of: run.start, frame, printed: run.start.tasks.count == 1 ? run.printed.captured : nil, node: node,
@@ -400,6 +412,7 @@ final class RRuntime {
         } catch {
             return breakOff(token, error.cause)
         }
+        if run.start.job.request.memoryBytes > 0 { batch.noteMemoryLimit(run.start.job.request.memoryBytes) }
         workers[token]?.run = nil
         turned(token)
         workers[token]?.tasksDone += batch.count

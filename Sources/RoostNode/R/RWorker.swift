@@ -22,6 +22,10 @@ struct RWorker {
     /// What its seat is to run next.
     var waiting: Deque<Run> = []
     var tasksDone = 0
+    /// The most memory it may have just now, in bytes; 0: no limit.
+    var memoryLimit: Int64 = 0
+    /// What R said when a signal caught it: its traceback may push that out of the last lines.
+    var caught: String?
     /// Since when it has been doing what it does.
     var since: Instant
     /// Resident, when last looked at.
@@ -81,7 +85,12 @@ struct RWorker {
 
     /// What its death means for the batch it had.
     func workerEnd(_ end: ProcessEnd, node: String) -> WorkerEnd {
-        let lastOutput = LastLines.of(end.stderr, else: end.stdout)
+        var lastOutput = LastLines.of(end.stderr, else: end.stdout)
+        if let caught, !lastOutput.contains(caught) {
+            lastOutput =
+                caught + "\n[…]\n"
+                + LastLines.of(end.stderr, else: end.stdout, atMost: Limits.postMortemOutputBytes - caught.utf8.count - 8)
+        }
         var evidence = PostMortem(
             reason: "", node: node, attempt: run?.start.attempt ?? 0, peakMemoryBytes: end.peakMemoryBytes,
             outOfMemoryKilled: end.outOfMemoryKilled, lastOutput: lastOutput)
@@ -96,6 +105,7 @@ struct RWorker {
                 "the R process was killed by signal \(signal) (\(SignalName.of(signal)))\(dumped ? ", core dumped" : "")"
             if end.outOfMemoryKilled == true { evidence.reason = "the R process was killed by the kernel for want of memory" }
         }
+        if memoryLimit > 0 { evidence.reason += "; the task's memory limit was \(memoryLimit >> 20) MiB" }
         if let fault { evidence.reason = "the R process was ended: \(fault)" }
         guard isReady else {
             evidence.reason = "R did not start: \(evidence.reason)"
