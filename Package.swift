@@ -93,7 +93,8 @@ let package = Package(
             name: "RoostCommand",
             dependencies: [
                 "RoostModel", "RoostWire", "RoostServer", "RoostNode", "Roost", "RoostEmbedded", "RoostBridge",
-                "RoostStore", "RoostScheduler", "CRoostLinux", argumentParser, logging, lifecycle, unixSignals, nioCore, nioPosix,
+                "RoostStore", "RoostScheduler", "RSerialization", "CRoostLinux", argumentParser, logging, lifecycle,
+                unixSignals, nioCore, nioPosix,
             ],
             swiftSettings: settings),
         .executableTarget(
@@ -133,7 +134,7 @@ let package = Package(
         .testTarget(
             name: "IntegrationTests",
             dependencies: [
-                "Roost", "RoostEmbedded", "RoostServer", "RoostNode", "RoostWire", "RoostModel", "roost", nioCore,
+                "Roost", "RoostEmbedded", "RoostServer", "RoostNode", "RoostWire", "RoostModel", "RSerialization", "roost", nioCore,
                 nioPosix,
             ],
             swiftSettings: settings),

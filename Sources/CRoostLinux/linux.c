@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -88,4 +89,11 @@ void roost_keep_exit_statuses(void) {
     if (action.sa_handler == SIG_IGN) action.sa_handler = SIG_DFL;
     action.sa_flags &= ~SA_NOCLDWAIT;
     sigaction(SIGCHLD, &action, NULL);
+}
+
+int roost_limit_data(pid_t pid, uint64_t bytes) {
+    struct rlimit limit;
+    if (prlimit(pid, RLIMIT_DATA, NULL, &limit)) return -1;
+    limit.rlim_cur = bytes && bytes < limit.rlim_max ? bytes : limit.rlim_max;
+    return prlimit(pid, RLIMIT_DATA, &limit, NULL);
 }

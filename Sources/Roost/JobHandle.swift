@@ -146,6 +146,9 @@ public final class JobHandle: Sendable {
     /// How far the job is, as last heard.
     public var progress: JobProgress { sink.currentProgress }
 
+    /// Whether the job has ended, well or not, as far as this client has heard.
+    package var hasEnded: Bool { sink.hasEnded }
+
     /// Called with every chunk of output of running tasks; needs ``JobOptions/streamsOutput``.
     public func onOutput(_ handler: @escaping @Sendable (OutputChunk) -> Void) { sink.onOutput(handler) }
 

@@ -222,6 +222,8 @@ final class JobSink: Sendable {
         }
     }
 
+    var hasEnded: Bool { state.withLock { $0.end != nil } }
+
     var currentProgress: JobProgress { state.withLock { $0.progress } }
 
     func onOutput(_ handler: @escaping @Sendable (OutputChunk) -> Void) {

@@ -226,6 +226,15 @@ public final class Pool: Sendable {
         }
     }
 
+    /// Why no node of the pool can run what waits of the job, however long it waits, with a remedy; nil: some node can, or
+    /// nothing waits.
+    package func want(of job: JobID) async -> String? {
+        guard case .explanation(let rows) = await query(.explain(.id(job), task: nil)), let first = rows.first, first.isUnfit else {
+            return nil
+        }
+        return first.reason
+    }
+
     package func tell(_ event: ClientEvent) {
         _ = onLoop { $0.apply(event) }
     }

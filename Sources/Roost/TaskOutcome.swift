@@ -17,7 +17,7 @@ public struct TaskOutcome: Sendable {
     /// The evidence of an abnormal end.
     public var postMortem: PostMortem?
 
-    init(_ batch: OutcomeBatch, task: TaskIndex, position: Int) {
+    package init(_ batch: OutcomeBatch, task: TaskIndex, position: Int) {
         let code = batch.code(at: position)
         self.task = Int(task)
         kind = code.kind

@@ -21,6 +21,8 @@ package enum BridgeLimits {
     package static let progressMilliseconds: Int64 = 200
     /// How long a job that `run` made may take before R is told its name.
     package static let announceMilliseconds: Int64 = 20
+    /// How long R may have waited for a job of which nothing runs before it is told why; and between two looks.
+    package static let wantSeconds: Int64 = 3
     /// How old the number of nodes and slots in them may be.
     package static let snapshotSeconds: Double = 2
     /// Up to so many bytes and tasks, cutting and joining are done at once, where the connections are served.

@@ -92,6 +92,9 @@ public struct JobSpec: Equatable, Sendable {
     /// A seat is bound to a node at its first grant, and there to a worker at its first task. Numbers are the client's to
     /// give: a new number is a new seat.
     public var seat: UInt32 = 0
+    /// Whether the client has had an outcome of a task of the seat: what that task left there is expected to be found. Said
+    /// anew whenever the job is opened; no part of what the job is.
+    public var isSeatTaken = false
 
     public init(
         id: JobID, name: String = "", runtime: RuntimeName, common: [UInt8] = [], request: Resources = .oneCPU,

@@ -29,6 +29,9 @@ public enum Limits {
     /// The most seats that one session ever has.
     public static let seatsPerSession = 65_536
 
+    /// How long after its start a server waits for the node that has the worker of a seat.
+    public static let seatRecovery: Duration = .seconds(30)
+
     // MARK: Scheduling
 
     /// How long a slot of a runtime that keeps its workers stays with a session that has work: changing it costs a

@@ -177,7 +177,14 @@ public struct ExplainedNode: Hashable, Sendable {
     public var node: String
     public var canRun: Bool
     public var reason: String
-    public init(node: String, canRun: Bool, reason: String) { self.node = node; self.canRun = canRun; self.reason = reason }
+    /// Whether waiting is in vain: the node lacks what the job asks for; of the pool: none of its nodes can ever run it.
+    public var isUnfit: Bool
+    public init(node: String, canRun: Bool, reason: String, isUnfit: Bool = false) {
+        self.node = node
+        self.canRun = canRun
+        self.reason = reason
+        self.isUnfit = isUnfit
+    }
 }
 
 /// A token, without its secret.

@@ -36,4 +36,8 @@ package enum Sabotage: String, Sendable, CaseIterable {
     case dropClaims
     /// A cancelled job's tasks that wait are left waiting.
     case forgetWaitingOnCancel
+    /// Tasks of a seat run on any node.
+    case forgetSeats
+    /// A seat whose node is not back after the server's restart is bound anew, and nobody told.
+    case rebindSeats
 }

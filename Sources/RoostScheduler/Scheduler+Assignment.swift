@@ -11,7 +11,7 @@ extension Scheduler {
     /// and could use the lane: otherwise a long job of short tasks would keep its lanes for ever.
     mutating func assign(at now: Instant, into effects: inout Effects) {
         guard !hungryNodes.isEmpty else { return }
-        bindSeats()
+        bindSeats(at: now)
         let poolSlots = self.poolSlots
         var round = hungryNodes
         hungryNodes.removeAll(keepingCapacity: true)
@@ -39,7 +39,8 @@ extension Scheduler {
     private func mayRun(_ job: Int, on node: Int) -> Bool {
         let spec = jobs[job].spec
         guard nodes[node].obstacle(for: spec) == nil else { return false }
-        return spec.seat == 0 || seat(of: spec)?.life == nodes[node].life
+        if spec.seat == 0 || configuration.sabotage == .forgetSeats { return true }
+        return seat(of: spec)?.life == nodes[node].life && !isSeatBusy(job, on: node)
     }
 
     /// CPUs of all nodes that take work.

@@ -273,11 +273,6 @@ extension Scheduler {
         for node in 0..<nodes.end where nodes.isUsed(node) {
             lines.append(explain(slot, node: node))
         }
-        if nodes.count == 0 {
-            lines.append(
-                ExplainedNode(
-                    node: "", canRun: false, reason: "no node is in the pool: start one with 'roost node start'"))
-        }
         return lines
     }
 
@@ -320,19 +315,47 @@ extension Scheduler {
             return ExplainedNode(
                 node: "", canRun: false, reason: "no task waits: \(job.tasks.progress.granted) are granted")
         }
+        if job.spec.isSeatTaken, seat(of: job.spec) == nil {
+            return ExplainedNode(
+                node: "", canRun: false,
+                reason: "the node that has the worker of seat \(job.spec.seat) has not come back since the server's restart")
+        }
+        if let want = want(of: slot) { return ExplainedNode(node: "", canRun: false, reason: want, isUnfit: true) }
         return ExplainedNode(node: "", canRun: true, reason: "\(job.tasks.readyCount) tasks wait for a free slot")
+    }
+
+    /// What the pool lacks to run the job, however long it waits, and what would help; nil: some node can.
+    private func want(of slot: Int) -> String? {
+        var obstacles: [(node: String, obstacle: String)] = []
+        for node in 0..<nodes.end where nodes.isUsed(node) && !nodes[node].isDraining {
+            guard let obstacle = obstacle(slot, on: node) else { return nil }
+            obstacles.append((nodes[node].hello.name, obstacle))
+        }
+        let runtime = jobs[slot].spec.runtime
+        if obstacles.isEmpty { return "no node is in the pool that takes work: start one with 'roost node start'" }
+        guard (0..<nodes.end).contains(where: { nodes.isUsed($0) && nodes[$0].hello.runtimes.contains(runtime) }) else {
+            return runtime == .r
+                ? "no node of the pool runs R: start one where R is installed with 'roost node start', or name its R with --r"
+                : "no node of the pool has the runtime '\(runtime.rawValue)'"
+        }
+        let shown = obstacles.prefix(3).map { "\($0.node) \($0.obstacle)" }.joined(separator: "; ")
+        let more = obstacles.count > 3 ? "; and \(obstacles.count - 3) more" : ""
+        return "no node of the pool can run it: \(shown)\(more). Start one that can with 'roost node start', or ask for less"
     }
 
     private func explain(_ slot: Int, node: Int) -> ExplainedNode {
         let record = nodes[node]
         let name = record.hello.name
         if let obstacle = obstacle(slot, on: node) {
-            return ExplainedNode(node: name, canRun: false, reason: obstacle)
+            return ExplainedNode(node: name, canRun: false, reason: obstacle, isUnfit: true)
         }
         if record.connection == nil || record.suspectSince != nil {
             return ExplainedNode(node: name, canRun: false, reason: "is out of contact")
         }
         if record.isDraining { return ExplainedNode(node: name, canRun: false, reason: "is draining") }
+        if isSeatBusy(slot, on: node) {
+            return ExplainedNode(node: name, canRun: false, reason: "the worker of seat \(jobs[slot].spec.seat) runs another job's task")
+        }
         if let shortage = record.free.shortage(for: jobs[slot].spec.request) {
             return ExplainedNode(node: name, canRun: false, reason: "is busy: \(shortage)")
         }

@@ -144,6 +144,8 @@ extension Scheduler {
     }
 
     private mutating func deliverAsCompleted(_ slot: Int, _ index: Int, into effects: inout Effects) {
+        // What the owner has acknowledged meanwhile is gone: a slower reader goes on behind it.
+        jobs[slot].readers[index].next = max(jobs[slot].readers[index].next, jobs[slot].tasks.log.base)
         while jobs[slot].readers[index].outstanding < jobs[slot].readers[index].window,
             jobs[slot].readers[index].next < jobs[slot].tasks.log.end
         {

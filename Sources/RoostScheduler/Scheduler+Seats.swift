@@ -11,6 +11,9 @@ package struct Seat {
 /// Seats: places of a session, each bound to one worker, so that what a task leaves there the next one finds.
 ///
 ///     no seat yet ──first grant──▶ node ──node lost, or left──▶ dead: its tasks fail, in words
+///          │                         ▲
+///          │ restart, and it was     ├─ its node is back, and says so
+///          └ taken before: wait ─────┴─ it is not, after `seatRecovery`: what waits fails, in words; then a new worker
 ///
 /// The server knows the node; the worker only its node knows, and that it has died. So the tasks of such a seat are
 /// granted to the node like others, and fail there.
@@ -38,18 +41,35 @@ extension Scheduler {
         return nil
     }
 
+    /// Whether another job's task is with the seat's worker: one that would only wait there needs no slot, nor any time.
+    func isSeatBusy(_ job: Int, on node: Int) -> Bool {
+        let spec = jobs[job].spec
+        return spec.seat != 0
+            && nodes[node].shares.contains {
+                $0.job != job && $0.granted > 0 && jobs[$0.job].spec.seat == spec.seat && jobs[$0.job].spec.session == spec.session
+            }
+    }
+
     /// Gives seats to jobs that wait for one.
-    mutating func bindSeats() {
+    mutating func bindSeats(at now: Instant) {
         guard !unseatedJobs.isEmpty else { return }
         let waiting = unseatedJobs
         unseatedJobs.removeAll()
         for id in waiting {
             guard let job = jobSlots[id], seat(of: jobs[job].spec) == nil else { continue }
-            guard isRunnable(job), let node = nodeForSeat(of: jobs[job].spec) else {
+            let spec = jobs[job].spec
+            guard isRunnable(job) else {
                 unseatedJobs.append(id)
                 continue
             }
-            let spec = jobs[job].spec
+            if spec.isSeatTaken && holder(of: spec) == nil && configuration.sabotage != .rebindSeats {
+                if waitForSeats(at: now) { unseatedJobs.append(id) } else { loseSeat(of: job, at: now) }
+                continue
+            }
+            guard let node = nodeForSeat(of: spec) else {
+                unseatedJobs.append(id)
+                continue
+            }
             setups[spec.session]?.seats[spec.seat] = Seat(
                 node: nodes[node].hello.node, life: nodes[node].life, name: nodes[node].hello.name)
             setups[spec.session]?.seatsOnNodes[nodes[node].life, default: 0] += 1
@@ -60,9 +80,9 @@ extension Scheduler {
     /// The node that says it has the seat; else one with a slot that no seat of this session has, and room for a task; else
     /// the one with the fewest of its seats for each slot.
     private func nodeForSeat(of spec: JobSpec) -> Int? {
+        if let holder = holder(of: spec) { return holder }
         var best: (rank: (Int, Double), node: Int)?
         for node in 0..<nodes.end where nodes.isUsed(node) {
-            if nodes[node].seats[spec.session]?.contains(spec.seat) == true { return node }
             guard nodes[node].isAvailable, nodes[node].obstacle(for: spec) == nil else { continue }
             let seats = setups[spec.session]?.seatsOnNodes[nodes[node].life] ?? 0
             let slots = max(1, Int(nodes[node].hello.offer.milliCPUs / 1000))
@@ -71,6 +91,35 @@ extension Scheduler {
             if best.map({ rank < $0.rank }) ?? true { best = (rank, node) }
         }
         return best?.node
+    }
+
+    /// The node that says it has the seat.
+    private func holder(of spec: JobSpec) -> Int? {
+        (0..<nodes.end).first { nodes.isUsed($0) && nodes[$0].seats[spec.session]?.contains(spec.seat) == true }
+    }
+
+    /// Whether nodes may still come back with what they had before this server's start.
+    private mutating func waitForSeats(at now: Instant) -> Bool {
+        let end = started + configuration.seatRecovery
+        guard configuration.epoch > 1, now < end else { return false }
+        if !isSeatRecoveryWatched {
+            isSeatRecoveryWatched = true
+            schedule(.seats, at: end)
+        }
+        return true
+    }
+
+    /// Nobody has the worker that the client knows: it hears so once, from what waits, and the next job gets another.
+    private mutating func loseSeat(of job: Int, at now: Instant) {
+        let seat = jobs[job].spec.seat
+        endWaiting(
+            job, Self.deadSeatCode,
+            PostMortem(
+                reason:
+                    "seat \(seat) was rebound: its worker is gone, for no node has come back with it since the server's restart; objects that it held are lost; from now on the seat has another"
+            ))
+        noteProgress(job, at: now)
+        noteNews(job)
     }
 
     /// What to tell of tasks whose seat is dead; nil: it is not.

@@ -16,6 +16,8 @@ package struct SchedulerConfiguration: Sendable {
     package var retractInterval: Duration = .milliseconds(5)
     /// How long a node's lanes stay with a session that has work, whoever else waits.
     package var sessionStay: Duration = Limits.sessionStay
+    /// How long after a restart the node of a seat is waited for.
+    package var seatRecovery: Duration = Limits.seatRecovery
     /// Undelivered outcome bytes of one attached job before its grants pause.
     package var undeliveredBytes = Limits.undeliveredBytes
     /// Argument bytes of all jobs together before submissions are made to wait.
@@ -60,6 +62,8 @@ package struct Scheduler {
     /// Jobs whose seat is bound to no node yet, the oldest first.
     var unseatedJobs: [JobID] = []
     var areStrangersWatched = false
+    /// Whether the end of the time in which nodes may come back with seats is scheduled.
+    var isSeatRecoveryWatched = false
     var owners: [ConnectionID: Owner] = [:]
     var deadlines = Heap<Deadline>()
     var nextJobNumber: UInt32 = 1
@@ -169,6 +173,7 @@ package struct Scheduler {
             case recovery
             /// A durable job's time to live after its end is over.
             case keep(JobID)
+            case seats
         }
 
         var at: Instant
@@ -204,6 +209,7 @@ package struct Scheduler {
             case .strangers: forgetStrangers(into: &effects)
             case .recovery: endRecovery(at: now, into: &effects)
             case .keep(let job): keepingEnded(job, at: now, into: &effects)
+            case .seats: noteAllHungry()
             case .retract:
                 isRetractScheduled = false
                 retractForIdleNodes(at: now, into: &effects)

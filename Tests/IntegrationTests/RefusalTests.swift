@@ -78,6 +78,9 @@ extension Integration {
                 #expect(shown.output.contains("1 failed"))
                 #expect(!shown.output.contains("exit status"), "evidence is the owner's")
                 try await stage.roost("job", "retry", job, as: "admin")
+                let unfit = try await stage.submit("--label", "zone=nowhere", "true")
+                let results = try await stage.run(["job", "results", unfit], environment: other)
+                #expect(results.status == 77, "a job without outcomes: \(results.errors)")
             }
         }
 

@@ -107,6 +107,35 @@ import Testing
         #expect(node.machine.queuedCount == 2)
     }
 
+    @Test func aSeatsTasksStartOneAfterTheOther() {
+        var node = Bench(cpus: 3)
+        node.grant(0..<2) { ($0.runtime, $0.session, $0.seat) = (.r, SessionID(rawValue: 5), 1) }
+        #expect(node.started == [0])
+        node.tell(.workerEnded(worker: 0, Self.success))
+        #expect(node.started == [1])
+    }
+
+    @Test func whatWaitsForItsWorkerHoldsNothingAndItsTimeDoesNotRun() {
+        var node = Bench()
+        node.grant(0..<1) {
+            ($0.runtime, $0.session, $0.seat) = (.r, SessionID(rawValue: 5), 1)
+            $0.policy.timeout = .seconds(2)
+        }
+        node.tell(.workerWaits(worker: 0))
+        #expect(node.machine.freeResources == .cpus(1))
+        node.pass(.seconds(5))
+        #expect(node.signals.isEmpty)
+        #expect(!node.said.contains { if case .running = $0 { true } else { false } })
+        node.tell(.workerBegan(worker: 0))
+        #expect(node.machine.freeResources == .cpus(0))
+        node.pass(.seconds(1))
+        #expect(node.signals.isEmpty)
+        node.pass(.seconds(2))
+        #expect(node.signals == [.interrupt])
+        node.tell(.workerEnded(worker: 0, Self.success))
+        #expect(node.machine.freeResources == .cpus(1))
+    }
+
     @Test func aTaskWithoutRoomDoesNotStopSmallerOnesBehindIt() {
         var node = Bench(cpus: 2)
         node.grant(0..<1)

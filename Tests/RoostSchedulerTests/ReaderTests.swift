@@ -76,6 +76,21 @@ import Testing
         #expect(pool.outcomes(other, job).map(\.task) == [0, 1, 2])
     }
 
+    @Test func aSecondReaderMayBeSlowerThanTheOwner() {
+        var pool = Scenario()
+        let a = pool.join("a", cpus: 4)
+        let ann = pool.connect("ann")
+        let job = pool.submit(ann, tasks: 8)
+        let other = pool.connect("ann")
+        pool.say(client: other, [.read(ReadRequest(job: job, order: .asCompleted, window: 1))])
+        for task in 0..<4 { pool.end(a, job, [TaskIndex(task)]) }
+        // The owner lets go what the other has not been sent.
+        #expect(pool.outcomes(ann, job, acknowledging: true).count == 4)
+        #expect(pool.outcomes(other, job, acknowledging: true).map(\.task) == [0])
+        pool.end(a, job, [4])
+        #expect(pool.outcomes(other, job, acknowledging: true).map(\.task) == [4])
+    }
+
     @Test func anAttachedJobLeavesWhenItsClientHasEverything() {
         var pool = Scenario()
         let a = pool.join("a")

@@ -6,10 +6,10 @@ import Testing
 /// What the worker of a seat was left with is there for the seat's next task, or the task fails and says why.
 @Suite struct SeatTests {
     private static func submit(
-        _ pool: inout Scenario, _ client: Int, seat: UInt32, tasks: Int = 1, session: SessionID? = nil
+        _ pool: inout Scenario, _ client: Int, seat: UInt32, tasks: Int = 1, session: SessionID? = nil, isTaken: Bool = false
     ) -> JobID {
         let session = session ?? pool.session(client)
-        return pool.submit(client, tasks: tasks) { ($0.runtime, $0.session, $0.seat) = (.r, session, seat) }
+        return pool.submit(client, tasks: tasks) { ($0.runtime, $0.session, $0.seat, $0.isSeatTaken) = (.r, session, seat, isTaken) }
     }
 
     /// The nodes that hold tasks of the job.
@@ -113,6 +113,52 @@ import Testing
         #expect(pool.session(ann) == session)
         let job = Self.submit(&pool, ann, seat: 7)
         #expect(pool.tasks(b, job) == [0])
+    }
+
+    @Test func aClientThatIsBackBeforeItsSeatsNodeWaitsForIt() {
+        var pool = Scenario { $0.epoch = 2 }
+        let session = SessionID(rawValue: 1)
+        let a = pool.join("a", cpus: 4, runtimes: [.r])
+        let ann = pool.connect("ann")
+        let job = Self.submit(&pool, ann, seat: 7, isTaken: true)
+        let fresh = Self.submit(&pool, ann, seat: 8)
+        #expect(pool.tasks(a, fresh) == [0], "nobody has left anything there")
+        pool.pass(.seconds(29))
+        #expect(pool.tasks(a, job).isEmpty)
+        let b = pool.join("b", runtimes: [.r], seats: [SeatHeld(session: session, seat: 7)])
+        #expect(pool.tasks(b, job) == [0])
+    }
+
+    @Test func aSeatWhoseNodeDoesNotComeBackIsBoundAnewAndItsClientHearsSoOnce() {
+        var pool = Scenario { $0.epoch = 2 }
+        let a = pool.join("a", cpus: 4, runtimes: [.r])
+        let ann = pool.connect("ann")
+        let job = Self.submit(&pool, ann, seat: 7, tasks: 2, isTaken: true)
+        pool.pass(.seconds(31))
+        let outcomes = pool.outcomes(ann, job)
+        #expect(outcomes.map(\.code) == [OutcomeCode(.failed, .nodeLost), OutcomeCode(.failed, .nodeLost)])
+        #expect(outcomes[0].postMortem?.reason.hasPrefix("seat 7 was rebound: its worker is gone") == true)
+        let next = Self.submit(&pool, ann, seat: 7)
+        #expect(pool.tasks(a, next) == [0])
+    }
+
+    @Test func aTaskThatWouldWaitForItsSeatHoldsNoSlot() {
+        var pool = Scenario()
+        let a = pool.join("a", cpus: 2, runtimes: [.r])
+        let ann = pool.connect("ann")
+        let first = Self.submit(&pool, ann, seat: 1)
+        let second = Self.submit(&pool, ann, seat: 1)
+        let other = pool.submit(ann, tasks: 1) { $0.runtime = .r }
+        #expect(pool.tasks(a, first) == [0])
+        #expect(pool.tasks(a, second).isEmpty)
+        #expect(pool.tasks(a, other) == [0], "the slot is free for it")
+        guard case .explanation(let lines)? = pool.ask(ann, .explain(.id(second), task: nil)) else {
+            Issue.record("no explanation")
+            return
+        }
+        #expect(lines.last?.reason.contains("runs another job's task") == true)
+        pool.end(a, first, [0])
+        #expect(pool.tasks(a, second) == [0])
     }
 
     @Test func whatNobodyComesBackForIsForgotten() {

@@ -51,6 +51,7 @@ extension Dice {
         spec.setup = UInt32(roll(0...300))
         spec.seat = flag() ? 0 : number()
         spec.firstEpoch = number()
+        spec.isSeatTaken = flag()
         return spec
     }
 
@@ -174,7 +175,7 @@ extension Dice {
                     pool: next(), epoch: number(), version: text(), uptimeSeconds: 1.5, clients: number(),
                     nodes: many(3) { $0.nodeSnapshot() }, jobs: many(3) { $0.jobSnapshot() }, counters: counters)),
             .jobs(many(3) { $0.jobSnapshot() }),
-            .explanation(many(3) { ExplainedNode(node: $0.text(), canRun: $0.flag(), reason: $0.text()) }),
+            .explanation(many(3) { ExplainedNode(node: $0.text(), canRun: $0.flag(), reason: $0.text(), isUnfit: $0.flag()) }),
             .tokens(
                 many(3) {
                     TokenSnapshot(

@@ -64,6 +64,8 @@ void roost_widen_pipe(int end, int bytes);
 int roost_memory_file(const char *name);
 /// A new file in `directory` to write and read, which goes with its last descriptor. -1: see errno.
 int roost_unnamed_file(const char *directory);
+/// Sets another process's limit of data memory (RLIMIT_DATA, the soft one), in bytes; 0: as much as it may. -1: see errno.
+int roost_limit_data(pid_t pid, uint64_t bytes);
 /// How many CPUs the scheduler may put this process on, or -1.
 int roost_affinity_count(void);
 /// The magic number of the file system under `path`, or -1.

@@ -68,6 +68,9 @@ struct ClientJob {
     /// Whether this client submitted it, and keeps it safe.
     var isOwn: Bool { spec != nil }
 
+    /// The seat of our session that its tasks run on; 0: none that we know of.
+    var seat: UInt32 { spec?.seat ?? 0 }
+
     /// Whether its outcomes stay in the pool until this client has them.
     var isAttached: Bool { spec?.retention == .attached }
 
@@ -81,7 +84,7 @@ struct ClientJob {
     }
 
     /// Opens the job on a new connection; the server may be another one than before, which knows only what is on its disk.
-    mutating func reopen(isNewServer: Bool, into actions: inout [ClientAction]) {
+    mutating func reopen(isNewServer: Bool, seatsTaken: Set<UInt32>, into actions: inout [ClientAction]) {
         let serverForgot = isNewServer && spec?.retention != .durable
         guard !isOver else {
             // All is here; the last acknowledgement may have been lost.
@@ -96,10 +99,11 @@ struct ClientJob {
             hasStartedOver = true
             forgetCursor()
         }
-        guard let spec else {
+        guard var spec else {
             actions.append(.send(.read(ReadRequest(job: id, order: order, after: cursor, window: window))))
             return
         }
+        spec.isSeatTaken = seatsTaken.contains(spec.seat)
         actions.append(.send(.submit(spec)))
     }
 

@@ -76,6 +76,8 @@ package struct ClientMachine {
     /// Whose output is wanted: a new connection has to be told again.
     private var watches: [Watch] = []
     private var setup: SetupLog
+    /// Seats of the session with a worker that has ended a task for us.
+    private var seatsTaken: Set<UInt32> = []
     private var openQueries: [(id: UInt64, query: Query)] = []
     /// Own jobs that are over, whose last acknowledgement the server may not have yet: were it lost with the
     /// connection, the job would stay there for ever.
@@ -134,7 +136,7 @@ package struct ClientMachine {
             epoch = welcome.epoch
             setup.connected(into: &actions)
             if sabotage == .deliverTwice { for id in order { jobs[id]?.rewindForSabotage() } }
-            for id in order { jobs[id]?.reopen(isNewServer: isNewServer, into: &actions) }
+            for id in order { jobs[id]?.reopen(isNewServer: isNewServer, seatsTaken: seatsTaken, into: &actions) }
             settleAgain(isNewServer: isNewServer, into: &actions)
             for query in openQueries { actions.append(.send(.query(id: query.id, query.query))) }
             for watch in watches { actions.append(.send(.watch(job: watch.job, task: watch.task, on: true))) }
@@ -202,7 +204,7 @@ package struct ClientMachine {
         precondition(jobs[id] == nil, "a client opens a job once")
         jobs[id] = job
         order.append(id)
-        if isConnected { jobs[id]?.reopen(isNewServer: false, into: &actions) }
+        if isConnected { jobs[id]?.reopen(isNewServer: false, seatsTaken: seatsTaken, into: &actions) }
     }
 
     private mutating func pump(_ job: JobID, into actions: inout [ClientAction]) {
@@ -288,6 +290,7 @@ package struct ClientMachine {
         guard jobs[id] != nil else { return }
         let isNew = jobs[id]?.receive(delivery, keepsDuplicates: sabotage == .deliverTwice)
         if let batch = isNew ?? nil, batch.count > 0 {
+            noteSeat(jobs[id]?.seat ?? 0, batch)
             if jobs[id]?.isAbandoned == true {
                 jobs[id]?.consumed(batch.count)
             } else {
@@ -296,6 +299,18 @@ package struct ClientMachine {
         }
         // A delivery without anything new still has to be acknowledged, or the window never opens again.
         jobs[id]?.acknowledge(ahead: sabotage == .acknowledgeAhead, into: &actions)
+    }
+
+    /// What a task left with the worker of its seat is the program's to rely on, until it hears of the loss.
+    private mutating func noteSeat(_ seat: UInt32, _ batch: OutcomeBatch) {
+        guard seat != 0 else { return }
+        for position in 0..<batch.count {
+            switch batch.code(at: position).end {
+            case .succeeded, .failed: seatsTaken.insert(seat)
+            case .nodeLost: seatsTaken.remove(seat)
+            case .crashed, .timedOut, .memoryExceeded, .couldNotStart, .cancelled, .reclaimed, .neverRan: break
+            }
+        }
     }
 
     private mutating func ended(_ progress: JobProgress, into actions: inout [ClientAction]) {

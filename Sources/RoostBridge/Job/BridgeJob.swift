@@ -21,6 +21,10 @@ final class BridgeJob {
     var failure: BridgeFailure?
     /// The request that waits for this job, to be told of its conditions.
     var waitingRequest: UInt64?
+    /// Since when it does.
+    var waitingSince = Instant.zero
+    /// R has been told that nothing can run the job.
+    var isWantTold = false
     /// Conditions that nobody has waited for yet.
     var conditions: [(task: TaskIndex, item: [UInt8])] = []
     var conditionBytes = 0

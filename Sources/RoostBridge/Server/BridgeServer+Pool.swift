@@ -62,6 +62,7 @@ extension BridgeServer {
 
     func listNodes() async throws(BridgeFailure) -> BridgeAnswer {
         let nodes = try await snapshot().nodes
+        let now = Double(Clock.unixNanoseconds()) / 1e9
         var answer = BridgeAnswer()
         answer.control.set("node", nodes.map(\.name))
         answer.control.set("state", nodes.map(\.word))
@@ -71,7 +72,7 @@ extension BridgeServer {
         answer.control.set("slots", nodes.map { Double($0.offer.milliCPUs) / 1000 })
         answer.control.set("busy", nodes.map { Double($0.status.running) })
         answer.control.set("finished", nodes.map { Double($0.finished) })
-        answer.control.set("connected", nodes.map(\.connectedSeconds))
+        answer.control.set("connected", nodes.map { now - $0.connectedSeconds })
         answer.control.set("silent", nodes.map(\.silentSeconds))
         answer.control.set("address", nodes.map(\.peer))
         answer.control.set("pid", nodes.map { Double($0.processID) })

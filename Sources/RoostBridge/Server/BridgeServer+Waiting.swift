@@ -1,4 +1,5 @@
 import NIOCore
+import Roost
 import RoostModel
 
 /// A request that sleeps until something happens to a job.
@@ -68,11 +69,40 @@ extension BridgeServer {
         refreshPoolSize()
     }
 
+    // MARK: What cannot run
+
+    /// Looks now and then, as long as somebody waits, whether what he waits for can run at all.
+    private func watchForWant() {
+        guard !isWantWatched else { return }
+        isWantWatched = true
+        loop.scheduleTask(in: .seconds(BridgeLimits.wantSeconds)) { self.assumeIsolated { $0.lookForWant() } }
+    }
+
+    private func lookForWant() {
+        isWantWatched = false
+        let due = Clock.now() + .seconds(-BridgeLimits.wantSeconds)
+        for id in jobs.keys.sorted(by: { $0.rawValue < $1.rawValue }) {
+            guard let job = jobs[id], job.waitingRequest != nil, !job.isOver, !job.isWantTold else { continue }
+            watchForWant()
+            guard job.waitingSince <= due, job.handle.progress.granted == 0 else { continue }
+            // Ends with the server's answer, or with the pool.
+            Task {
+                guard let want = await pool.want(of: id), let request = job.waitingRequest, !job.isWantTold else { return }
+                job.isWantTold = true
+                var answer = BridgeAnswer()
+                answer.control.set("waiting", want)
+                send(request, .condition, control: answer.finished(more: true).control)
+            }
+        }
+    }
+
     // MARK: Conditions
 
     /// From now on the job's conditions go to this request; those that came before go first.
     func beginWaiting(_ job: BridgeJob, _ request: UInt64) {
         job.waitingRequest = request
+        job.waitingSince = Clock.now()
+        watchForWant()
         let early = job.conditions
         job.conditions = []
         job.conditionBytes = 0

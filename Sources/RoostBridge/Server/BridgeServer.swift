@@ -45,6 +45,8 @@ package actor BridgeServer {
     var waiters: [Int: Waiter] = [:]
     var lastWaiter = 0
     var poolSize = PoolSize()
+    /// Whether a look at jobs that cannot run is due.
+    var isWantWatched = false
     private var endReason: String?
     private var endWaiter: CheckedContinuation<String, Never>?
 

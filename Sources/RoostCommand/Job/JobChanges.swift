@@ -40,9 +40,6 @@ struct JobRetry: AsyncParsableCommand {
     @Argument(help: ArgumentHelp("Only these tasks: 3, 0-9 or 1,4.", valueName: "tasks"))
     var tasks: TaskSelection?
 
-    @Flag(help: "All tasks that failed or were cancelled; the default.")
-    var failed = false
-
     @OptionGroup var pool: PoolOptions
 
     func run() async throws {
@@ -124,6 +121,7 @@ struct JobExplain: AsyncParsableCommand {
                             json.member("node", row.node)
                             json.member("can_run", row.canRun)
                             json.member("reason", row.reason)
+                            json.member("unfit", row.isUnfit)
                         }
                     }
                     json.endArray()

@@ -76,7 +76,7 @@ struct JobShow: AsyncParsableCommand {
         _ task: UInt32, of job: JobSnapshot, _ pool: Pool, isJSON: Bool
     ) async throws(RoostError) -> [UInt8] {
         if let outcome = try await JobReader(pool: pool, job: job).outcome(of: task) {
-            if isJSON { return JSONWriter.document { outcome.write(to: &$0) } }
+            if isJSON { return JSONWriter.document { outcome.write(to: &$0, runtime: job.runtime) } }
             var lines = outcome.headline(number: job.number) + "\n"
             if let postMortem = outcome.postMortem { lines += PostMortemText.lines(postMortem, indent: "  ") }
             return Array(lines.utf8)

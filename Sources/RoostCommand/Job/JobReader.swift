@@ -1,5 +1,6 @@
 import Roost
 import RoostModel
+import Synchronization
 
 /// Reads a job's outcomes for a command: one task's, those there are now, or all to the end.
 struct JobReader {
@@ -19,19 +20,78 @@ struct JobReader {
         return try await outcomes.next()
     }
 
-    /// Outcomes there are now; or, if it `follows`, all until the job's end, in the order of tasks.
-    func read(follows: Bool, _ body: (TaskOutcome) throws(RoostError) -> Void) async throws(RoostError) {
-        let isWhole = follows || job.progress.isEnded
-        let wanted = Int(job.progress.done)
-        if !isWhole && wanted == 0 { return }
-        var seen = Set<Int>()
-        var outcomes = pool.attach(job.id, order: isWhole ? .inOrder : .asCompleted).results.makeAsyncIterator()
+    /// Outcomes there are now; or, if it `follows` or the job has ended, all until the job's end, in the order of tasks.
+    /// - Returns: how many there were.
+    @discardableResult
+    func read(follows: Bool, _ body: (TaskOutcome) throws(RoostError) -> Void) async throws(RoostError) -> Int {
+        guard follows || job.progress.isEnded else { return try await readPresent(body) }
+        var count = 0
+        var outcomes = pool.attach(job.id, order: .inOrder).results.makeAsyncIterator()
         while let outcome = try await outcomes.next() {
             try body(outcome)
-            guard !isWhole else { continue }
-            seen.insert(outcome.task)
-            if seen.count >= wanted { return }
+            count += 1
         }
+        return count
+    }
+
+    /// What the server has now. It answers in order: when it has answered the second of two questions, each asked when
+    /// the one before was answered, all has come that it had at the first, as far as the window allowed.
+    private func readPresent(_ body: (TaskOutcome) throws(RoostError) -> Void) async throws(RoostError) -> Int {
+        let handle = pool.attach(job.id)
+        let inbox = OutcomeInbox()
+        handle.onOutcomes { inbox.take($0) }
+        var count = 0
+        while true {
+            try await knock()
+            let batches = try inbox.empty()
+            if batches.isEmpty { return count }
+            for batch in batches {
+                var position = 0
+                for range in batch.tasks {
+                    for task in range.first..<range.end {
+                        try body(TaskOutcome(batch, task: task, position: position))
+                        position += 1
+                    }
+                }
+                handle.used(batch.count)
+                count += batch.count
+            }
+        }
+    }
+
+    private func knock() async throws(RoostError) {
+        for _ in 0..<2 {
+            do throws(RoostError) {
+                _ = try await pool.ask(.job(.id(job.id)))
+            } catch {
+                // A job that was forgotten meanwhile has been read as far as it could be.
+                if error.code != .notFound { throw error }
+            }
+        }
+    }
+}
+
+/// Batches that have come and nobody has looked at yet.
+private final class OutcomeInbox: Sendable {
+    private let state = Mutex<(batches: [OutcomeBatch], failure: RoostError?)>(([], nil))
+
+    func take(_ result: Result<OutcomeBatch, RoostError>) {
+        state.withLock { state in
+            switch result {
+            case .success(let batch): state.batches.append(batch)
+            case .failure(let error): state.failure = error
+            }
+        }
+    }
+
+    /// - Throws: why no more will come, once all that came was taken.
+    func empty() throws(RoostError) -> [OutcomeBatch] {
+        let (batches, failure) = state.withLock { state in
+            defer { state.batches = [] }
+            return (state.batches, state.failure)
+        }
+        if let failure, batches.isEmpty, failure.code != .notFound { throw failure }
+        return batches
     }
 }
 
@@ -50,8 +110,9 @@ extension TaskOutcome {
         return "job \(number), task \(task): \(words.joined(separator: ", "))"
     }
 
-    func write(to json: inout JSONWriter) {
-        let result = command
+    /// - Parameter runtime: What ran it: what the payload is, it does not say itself.
+    func write(to json: inout JSONWriter, runtime: RuntimeName) {
+        let result = runtime == .command ? command : nil
         json.object { json in
             json.member("task", task)
             json.member("outcome", kind.words)
@@ -71,6 +132,7 @@ extension TaskOutcome {
                 json.string(result.stderr.head + result.stderr.tail)
                 json.member("omitted_bytes", result.stdout.omittedBytes + result.stderr.omittedBytes)
             }
+            if runtime == .r, let result = RTaskResult(payload) { result.write(to: &json) }
             json.key("post_mortem")
             if let postMortem { postMortem.write(to: &json) } else { json.null() }
         }

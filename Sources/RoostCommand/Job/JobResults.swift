@@ -11,6 +11,10 @@ struct JobResults: AsyncParsableCommand {
             What tasks wrote to standard output goes to standard output, their errors to standard error, in the \
             order of tasks. Of a job that has not ended, what there is; --follow waits for the rest. With --output \
             json, one object a task: outcome, exit status, node, attempt, times, output, post-mortem.
+
+            Tasks of R have a value too, and errors, warnings and messages with their class, message and call: \
+            --output json has them, written as R's package jsonlite would. What a session of R has fetched of its own \
+            job is gone from the server; --follow, begun in time, sees all.
             """)
 
     @Argument(help: ArgumentHelp("A job's number, or 'last'.", valueName: "job"))
@@ -26,13 +30,20 @@ struct JobResults: AsyncParsableCommand {
         let (job, follow, isJSON) = (job, follow, format.isJSON)
         try await pool.withPool { (pool) throws(RoostError) in
             let found = try await pool.job(job)
-            try await JobReader(pool: pool, job: found).read(follows: follow) { outcome in
+            let count = try await JobReader(pool: pool, job: found).read(follows: follow) { outcome in
                 if isJSON {
-                    Terminal.print(JSONWriter.document { outcome.write(to: &$0) })
+                    Terminal.print(JSONWriter.document { outcome.write(to: &$0, runtime: found.runtime) })
+                } else if found.runtime == .r {
+                    RTaskResult(outcome.payload)?.show(task: outcome.task)
                 } else if let result = outcome.command {
                     Terminal.print(result.stdout.shown)
                     Terminal.printError(result.stderr.shown)
                 }
+            }
+            let fetched = Int(found.progress.done) - count
+            if found.retention == .attached, fetched > 0 {
+                Terminal.note(
+                    "roost: \(fetched) outcome\(fetched == 1 ? " is" : "s are") with the client that submitted the job, and here no more")
             }
         }
     }

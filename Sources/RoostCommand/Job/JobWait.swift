@@ -56,13 +56,31 @@ struct JobWait: AsyncParsableCommand {
         // 'last' and 'all' mean what they meant when we began.
         let meant = JobSelector.numbers(jobs.map { $0.number...$0.number })
         var pause = Duration.milliseconds(10)
+        var watch = WantWatch()
         while !jobs.allSatisfy(\.progress.isEnded) {
             if let end, Clock.now() >= end { return jobs }
             do { try await Task.sleep(for: pause) } catch { throw RoostError(.cancelled, "waiting was cancelled; the job goes on") }
             pause = min(pause * 1.5, .seconds(1))
             guard case .jobs(let found) = try await pool.ask(.job(meant), within: .seconds(3600)) else { throw Pool.unexpected }
             jobs = found
+            await watch.look(at: jobs, pool)
         }
         return jobs
+    }
+}
+
+/// Says, once for each job, that nothing can run it.
+private struct WantWatch {
+    private var nextLook = Clock.now() + MapLimits.wantAfter
+    private var told: Set<JobID> = []
+
+    mutating func look(at jobs: [JobSnapshot], _ pool: Pool) async {
+        guard Clock.now() >= nextLook else { return }
+        nextLook = Clock.now() + MapLimits.wantAfter
+        for job in jobs where !job.progress.isEnded && job.progress.granted == 0 && !told.contains(job.id) {
+            guard let want = await pool.want(of: job.id) else { continue }
+            told.insert(job.id)
+            Terminal.note("roost: job \(job.number) waits: \(want)")
+        }
     }
 }

@@ -16,6 +16,8 @@ package enum MapFact: Hashable, Sendable {
     case retried(Int)
     /// So many attempts were lost with the nodes they ran on.
     case lost(Int)
+    /// No node of the pool can run the job, however long it waits: why, and what would help. Said once.
+    case wanting(String)
     /// A piece of a running task's output.
     case chunk(MapChunk)
     /// Tasks ended.

@@ -14,6 +14,17 @@ final class MapJob {
             announceWhenSubmitted()
         } else {
             listen(pool)
+            if !pool.isHere { watchForWant(pool.pool) }
+        }
+    }
+
+    /// Nothing is said of a job that waits behind others; of one that would wait for ever something is. Ends with the job.
+    private func watchForWant(_ pool: Pool) {
+        Task { [handle, inbox] in
+            while (try? await Task.sleep(for: MapLimits.wantAfter)) != nil, !handle.hasEnded {
+                guard handle.progress.granted == 0, let want = await pool.want(of: handle.id) else { continue }
+                return inbox.post(.wanting(want))
+            }
         }
     }
 

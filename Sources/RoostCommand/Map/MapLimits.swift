@@ -18,6 +18,8 @@ package enum MapLimits {
     /// How long ends of tasks pile up before they are looked at, while more than so many tasks have not ended.
     package static let napMilliseconds: Int32 = 5
     package static let napTasks = 64
+    /// How long nothing may run before it is said why; and between two looks.
+    package static let wantAfter: Duration = .seconds(3)
     /// How long leaving a pool may take.
     package static let leaveWithin: Duration = .seconds(10)
     /// How much is read at once of output that was kept in a file.

@@ -78,6 +78,7 @@ package struct MapSession: Sendable {
         case .running(let count): progress.running = count
         case .retried(let count): progress.retried += count
         case .lost(let count): progress.lost += count
+        case .wanting(let want): note("the job waits: \(want)", into: &actions)
         case .chunk(let chunk): take(chunk, into: &actions)
         case .outcomes(let outcomes):
             for outcome in outcomes { take(outcome, at: now, into: &actions) }

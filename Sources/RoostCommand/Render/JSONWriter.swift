@@ -64,6 +64,12 @@ package struct JSONWriter: Sendable {
         bytes.append(contentsOf: "null".utf8)
     }
 
+    /// A value that is JSON text already.
+    package mutating func raw(_ json: String) {
+        comma()
+        bytes.append(contentsOf: json.utf8)
+    }
+
     /// Ends a line, for one object a line.
     package mutating func newline() {
         bytes.append(UInt8(ascii: "\n"))

@@ -10,6 +10,10 @@ package enum NodeEvent: Sendable {
     case workerEnded(worker: Int, WorkerEnd)
     /// A worker has done a whole batch; the batch carries job, epoch, tasks and payloads.
     case batchEnded(worker: Int, OutcomeBatch)
+    /// What was to start waits for the worker of its seat, which is busy.
+    case workerWaits(worker: Int)
+    /// It waits no longer.
+    case workerBegan(worker: Int)
     /// A task of a worker's batch, the one at `position`, signalled something while it runs.
     case workerSignalled(worker: Int, position: Int, bytes: [UInt8])
     case workerPrinted(worker: Int, OutputChunk.Stream, offset: UInt64, bytes: [UInt8])

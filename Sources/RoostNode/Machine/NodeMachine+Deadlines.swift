@@ -19,7 +19,7 @@ extension NodeMachine {
         if let leaveBy { next = min(next, leaveBy) }
         for case let worker? in workers {
             next = min(next, worker.timeoutAt, worker.escalateAt)
-            if isConnected && !worker.isReported { next = min(next, worker.started + Self.reportRunningAfter) }
+            if isConnected && !worker.isReported && !worker.isWaiting { next = min(next, worker.started + Self.reportRunningAfter) }
         }
         return next == .never ? nil : next
     }
@@ -38,7 +38,7 @@ extension NodeMachine {
                 }
                 workers[worker]?.timeoutAt = .never
             }
-            if isConnected, !record.isReported, record.started + Self.reportRunningAfter <= now {
+            if isConnected, !record.isReported, !record.isWaiting, record.started + Self.reportRunningAfter <= now {
                 workers[worker]?.isReported = true
                 longRunning.append(record.attempts)
             }

@@ -15,7 +15,7 @@ extension NodeMachine {
             }
             // Its setup may still be on its way: large, and in pieces.
             let fits =
-                spec.setup > setups[spec.session] ?? 0
+                spec.setup > setups[spec.session] ?? 0 || isSeatBusy(spec)
                 ? false
                 : sabotage == .overCommit ? running < 2 * workers.count + 2 : free.fits(spec.request, atMost: 1) > 0
             guard fits else {
@@ -26,6 +26,11 @@ extension NodeMachine {
             let count = min(batchSize(spec, isSingle: queue[position].isSingle), queue[position].count)
             start(queue.take(count, at: position), spec, at: now, into: &actions)
         }
+    }
+
+    /// A seat's tasks run one after the other: a second one would only hold a slot.
+    private func isSeatBusy(_ spec: JobSpec) -> Bool {
+        spec.seat != 0 && workers.contains { $0?.seat == spec.seat && $0?.session == spec.session }
     }
 
     /// How many tasks a worker is given at once: as many as take a moment, and one while nobody knows how long
@@ -43,10 +48,11 @@ extension NodeMachine {
         _ run: GrantRun, _ spec: JobSpec, at now: Instant, into actions: inout [NodeAction]
     ) {
         let attempts = run.attempts
-        let worker = Worker(
+        var worker = Worker(
             job: spec.id, request: spec.request, keepsWorkers: spec.runtime.keepsWorkers, attempts: attempts, arguments: run.arguments,
             started: now, timeout: spec.policy.timeout,
             timeoutAt: spec.policy.timeout.map { now + $0 } ?? .never, grace: spec.policy.killGrace)
+        (worker.seat, worker.session) = (spec.seat, spec.session)
         free.subtract(spec.request)
         running += 1
         if spec.seat != 0 { seats[spec.session, default: []].insert(spec.seat) }
@@ -67,8 +73,24 @@ extension NodeMachine {
         guard worker < workers.count, let record = workers[worker] else { return nil }
         workers[worker] = nil
         running -= 1
-        free.add(record.request)
+        if !record.isWaiting { free.add(record.request) }
         return record
+    }
+
+    /// Its worker serves another task of the session meanwhile, which has a slot of its own.
+    mutating func workerWaits(_ worker: Int) {
+        guard let record = workers[worker], !record.isWaiting else { return }
+        workers[worker]?.isWaiting = true
+        workers[worker]?.timeoutAt = .never
+        free.add(record.request)
+    }
+
+    mutating func workerBegan(_ worker: Int, at now: Instant) {
+        guard let record = workers[worker], record.isWaiting else { return }
+        workers[worker]?.isWaiting = false
+        workers[worker]?.started = now
+        if record.stopping == .no { workers[worker]?.timeoutAt = record.timeout.map { now + $0 } ?? .never }
+        free.subtract(record.request)
     }
 
     mutating func workerEnded(_ worker: Int, _ end: WorkerEnd, at now: Instant) {

@@ -51,6 +51,11 @@ package struct NodeMachine {
         var timeout: Duration?
         var timeoutAt: Instant
         var isReported = false
+        /// The seat that it runs on; 0: none.
+        var seat: UInt32 = 0
+        var session = SessionID(rawValue: 0)
+        /// The worker of its seat is busy: it holds nothing, and its time has not begun.
+        var isWaiting = false
         var stopping = Stopping.no
         var escalateAt = Instant.never
         var grace: Duration
@@ -112,6 +117,8 @@ package struct NodeMachine {
             workerEnded(worker, end, at: now)
         case .batchEnded(let worker, let batch):
             batchEnded(worker, batch)
+        case .workerWaits(let worker): workerWaits(worker)
+        case .workerBegan(let worker): workerBegan(worker, at: now)
         case .workerSignalled(let worker, let position, let bytes):
             guard isConnected, let record = workers[worker], !record.isDropped else { return }
             let task = record.attempts.tasks.first + UInt32(position)

@@ -28,10 +28,12 @@ extension PostMortem {
 
 /// The last lines of what a command printed: of its errors, or, when it printed none, of its output.
 enum LastLines {
-    static func of(_ stderr: CapturedOutput, else stdout: CapturedOutput) -> String {
+    static func of(
+        _ stderr: CapturedOutput, else stdout: CapturedOutput, atMost limit: Int = Limits.postMortemOutputBytes
+    ) -> String {
         let shown = stderr.totalBytes > 0 ? stderr : stdout
         let bytes = shown.tail.isEmpty ? shown.head : shown.tail
-        return String(decoding: bytes.suffix(Limits.postMortemOutputBytes), as: UTF8.self)
+        return String(decoding: bytes.suffix(limit), as: UTF8.self)
     }
 }
 

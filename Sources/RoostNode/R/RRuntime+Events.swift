@@ -64,6 +64,7 @@ extension RRuntime {
     }
 
     private func printed(_ token: UInt64, _ stream: OutputChunk.Stream, _ bytes: [UInt8]) {
+        if stream == .stderr, let caught = CaughtSignal.line(in: bytes) { workers[token]?.caught = caught }
         guard let run = workers[token]?.run, run.isRunning else { return }
         if stream == .stdout { bytes.withUnsafeBytes { workers[token]?.run?.printed.append($0) } }
         if run.start.streams && run.start.tasks.count == 1 {
@@ -142,7 +143,7 @@ extension RRuntime {
     private func done(_ token: UInt64, _ frame: WorkerFrame) {
         guard let run = workers[token]?.run, run.isRunning else { return breakOff(token, "it answered what nobody asked") }
         let nanoseconds = UInt64(max(0, (RoostModel::Clock.now() - run.began).wholeNanoseconds))
-        let batch: OutcomeBatch
+        var batch: OutcomeBatch
         do throws(RoostError) {
             batch = try RBatch.outcomes(
                 of: run.start, frame, printed: run.start.tasks.count == 1 ? run.printed.captured : nil, node: node,
@@ -150,6 +151,7 @@ extension RRuntime {
         } catch {
             return breakOff(token, error.cause)
         }
+        if run.start.job.request.memoryBytes > 0 { batch.noteMemoryLimit(run.start.job.request.memoryBytes) }
         workers[token]?.run = nil
         turned(token)
         workers[token]?.tasksDone += batch.count

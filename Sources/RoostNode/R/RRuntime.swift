@@ -92,7 +92,12 @@ final class RRuntime {
                 }
             }
             tokens[slot] = token
-            if workers[token]?.run == nil { begin(run, on: token) } else { workers[token]?.waiting.append(run) }
+            if workers[token]?.run == nil {
+                begin(run, on: token)
+            } else {
+                workers[token]?.waiting.append(run)
+                told.append(.workerWaits(worker: slot))
+            }
             return nil
         } catch {
             return WorkerEnd(end: .couldNotStart, payload: [], postMortem: PostMortem(reason: error.description, node: node))
@@ -183,6 +188,11 @@ final class RRuntime {
     func advance(_ token: UInt64) {
         guard var worker = workers[token], let run = worker.run else { return }
         let job = run.start.job
+        if worker.isReady, !run.isRunning, worker.memoryLimit != job.request.memoryBytes {
+            worker.memoryLimit = job.request.memoryBytes
+            workers[token]?.memoryLimit = worker.memoryLimit
+            ProcessMemory.limit(worker.processID, to: worker.memoryLimit)
+        }
         let handle: Int32
         switch worker.nextStep() {
         case .none: return
@@ -224,6 +234,7 @@ final class RRuntime {
     /// The worker is free: its seat's next batch.
     func beginNext(_ token: UInt64) {
         guard workers[token]?.isEnding == false, let next = workers[token]?.waiting.popFirst() else { return }
+        told.append(.workerBegan(worker: next.slot))
         begin(next, on: token)
     }
 

@@ -22,6 +22,10 @@ struct RWorker {
     /// What its seat is to run next.
     var waiting: Deque<Run> = []
     var tasksDone = 0
+    /// The most memory it may have just now, in bytes; 0: no limit.
+    var memoryLimit: Int64 = 0
+    /// What R said when a signal caught it: its traceback may push that out of the last lines.
+    var caught: String?
     /// Since when it has been doing what it does.
     var since: Instant
     /// Resident, when last looked at.
@@ -91,6 +95,11 @@ struct RWorker {
     /// What its death means for the batch it had.
     func workerEnd(_ end: ProcessEnd, node: String) -> WorkerEnd {
         var evidence = PostMortem(of: end, node: node, attempt: run?.start.attempt ?? 0)
+        if let caught, !evidence.lastOutput.contains(caught) {
+            evidence.lastOutput =
+                caught + "\n[…]\n"
+                + LastLines.of(end.stderr, else: end.stdout, atMost: Limits.postMortemOutputBytes - caught.utf8.count - 8)
+        }
         if let fault {
             evidence.reason = "the R process was ended: \(fault)"
         } else if case .exited = end.exit {
@@ -98,6 +107,7 @@ struct RWorker {
         } else {
             evidence.reason = "the R process was \(end.words)"
         }
+        if memoryLimit > 0, fault == nil { evidence.reason += "; the task's memory limit was \(memoryLimit >> 20) MiB" }
         guard isReady else {
             evidence.reason = "R did not start: \(evidence.reason)"
             return WorkerEnd(end: .couldNotStart, payload: [], postMortem: evidence)

@@ -36,6 +36,8 @@ phase <- "idle"                        # idle, ready (an old interrupt is still 
 careful <- FALSE                       # pack: some value could not be serialized, so take them one by one
 spool <- NULL                          # file that catches what tasks of a batch of several print
 spooled <- 0                           # bytes in it
+over <- c(warnings = 0, messages = 0)  # conditions beyond max_conditions of task `over_at`; 0: of none
+over_at <- 0L
 custom <- NULL                         # the last condition that is no error, warning or message
 
 }, .roost)
@@ -313,12 +315,26 @@ note <- function(i, ...) {
 keep <- function(kind, condition) {
   i <- frame$.i
   had <- if (is.null(details)) NULL else details[[i]][[kind]]
-  if (length(had) > max_conditions) return()
-  if (length(had) == max_conditions)
-    condition <- simpleCondition(paste("more than", max_conditions, kind, "of one task: the rest are left out"))
+  if (length(had) >= max_conditions) {
+    if (over_at != i) count_rest()
+    over_at <<- i
+    over[[kind]] <<- over[[kind]] + 1
+    return()
+  }
   news <- list(c(had, list(condition)))
   names(news) <- kind
   do.call(note, c(list(i), news), quote = TRUE)
+}
+
+# Says how many conditions of a task were left out, behind those that were kept.
+count_rest <- function() {
+  i <- over_at
+  for (kind in names(over)) if (i > 0L && over[[kind]] > 0) {
+    rest <- simpleCondition(paste(format(over[[kind]], big.mark = ",", scientific = FALSE), "more", kind, "of this task are left out"))
+    details[[i]][[kind]] <<- c(details[[i]][[kind]], list(rest))
+  }
+  over[] <<- 0
+  over_at <<- 0L
 }
 
 }, .roost)
@@ -428,7 +444,9 @@ answer <- function() {
   if (Sys.getpid() != pid) tools::pskill(Sys.getpid(), 9L)   # a task's forked child: it must not end like R does
   mend()
   catch_up(n)
+  if (over_at > 0L) count_rest()
   while (.Internal(sink.number(TRUE)) > 0L) sink()
+  if (!careful && n < 64L && any(lengths(values) > max_value / 8)) careful <<- TRUE
   if (careful) weigh()
   first <- stream(values)
   if (!careful && length(first) > max_value) stop("too large")
@@ -473,11 +491,16 @@ weigh <- function() {
 
 classes <- function(x) paste("class", paste(class(x), collapse = ", "))
 
+# What is surely too large is not serialized first.
 unsendable <- function(x) {
+  size <- length(x) * switch(typeof(x), double = 8, integer = , logical = 4, complex = 16, raw = 1, 0)
+  if (size > max_value) return(too_large(size))
   size <- tryCatch(length(stream(x)), error = function(e) conditionMessage(e))
   if (is.character(size)) return(paste("cannot be serialized:", size))
-  if (size > max_value) paste("is too large to send:", format(size, big.mark = ","), "bytes; the limit is 2 GiB")
+  if (size > max_value) too_large(size)
 }
+
+too_large <- function(size) paste("is too large to send:", format(size, big.mark = ","), "bytes; the limit is 2 GiB")
 
 }, .roost)
 # ---- between batches ----
@@ -490,6 +513,7 @@ look <- function() {
   expected <<- as.list(.Options)
   namespaces <<- length(loadedNamespaces())
   directory <<- getwd()
+  variables <<- .Internal(Sys.getenv(character(), ""))
   kinds <<- RNGkind()
   kind <<- g$.Random.seed[1L]
   connections <<- getAllConnections()
@@ -498,6 +522,7 @@ look <- function() {
 }
 
 tidy <- function() {
+  if (!identical(now <- .Internal(Sys.getenv(character(), "")), variables)) restore_variables(now)
   if (!identical(now <- as.list(.Options), expected)) restore_options(now)
   if (!identical(getwd(), directory) && !is.null(directory)) try(setwd(directory), silent = TRUE)
   if (.Internal(sink.number(FALSE)) != 2L) sink(type = "message")
@@ -511,6 +536,21 @@ tidy <- function() {
 }
 }, .roost)
 local({
+# Environment variables, "NAME=value" each. Those that a package just loaded has set stay, as do its options; `namespaces` is
+# for restore_options() to bring up to date.
+restore_variables <- function(now) {
+  if (length(loadedNamespaces()) != namespaces) return(variables <<- now)
+  name <- function(texts) substr(texts, 1L, regexpr("=", texts, fixed = TRUE) - 1L)
+  lost <- setdiff(variables, now)
+  added <- setdiff(name(now), name(variables))
+  if (length(lost)) {
+    values <- substring(lost, nchar(name(lost)) + 2L)
+    do.call(Sys.setenv, stats::setNames(as.list(values), name(lost)))
+  }
+  if (length(added)) Sys.unsetenv(added)
+  variables <<- .Internal(Sys.getenv(character(), ""))
+}
+
 # Options of a package just loaded stay.
 restore_options <- function(now) {
   added <- setdiff(names(now), names(expected))
@@ -554,7 +594,7 @@ rm(".roost", envir = g)
 X <- values <- details <- frame <- seeds <- job <- trace <- former_seed <- NULL
 n <- start <- depth <- batches <- 0L
 live <- seeded <- return_seed <- warm <- FALSE
-expected <- plain <- kinds <- kind <- directory <- connections <- opened <- left_open <- namespaces <- NULL
+expected <- plain <- variables <- kinds <- kind <- directory <- connections <- opened <- left_open <- namespaces <- NULL
 look()
 plain <- expected
 send(1, stream(list(paste(R.version$major, R.version$minor, sep = "."), pid, R.version$platform)))

@@ -52,12 +52,28 @@ extension History {
                     fail(.twoAttempts, "\(show(attempts[Int(other)])) still runs when \(show(attempts[index])) starts")
                 }
             }
+            checkSeat(job, index)
             attempts[index].started = now
             attempts[index].isRunning = true
             job.starts[Int(task)] += 1
             started.append(index)
         }
         return started
+    }
+
+    private func checkSeat(_ job: Job, _ index: Int) {
+        let spec = job.plan.spec
+        guard spec.seat != 0 else { return }
+        let attempt = attempts[index]
+        let seat = SeatHeld(session: spec.session, seat: spec.seat)
+        if let place = seats[seat], place != SeatPlace(node: attempt.node, life: attempt.life) {
+            fail(.seat, "\(show(attempt)) starts; the worker of its seat \(spec.seat) is on node-\(place.node), life \(place.life)")
+        }
+        for other in jobs where other.plan.spec.seat == spec.seat && other.plan.spec.session == spec.session {
+            for index in other.attempts.joined() where attempts[Int(index)].isRunning && attempts[Int(index)].node == attempt.node {
+                fail(.seat, "\(show(attempt)) starts on seat \(spec.seat), where \(show(attempts[Int(index)])) runs")
+            }
+        }
     }
 
     func ended(_ indices: [Int], _ end: AttemptEnd?) {

@@ -18,7 +18,10 @@ extension History {
             for task in run.first..<run.end {
                 checkDelivery(reading, job, task)
                 checkOutcome(job, task, batch, position)
-                if readings[reading].isOwner { job.delivered[Int(task)] &+= 1 }
+                if readings[reading].isOwner {
+                    job.delivered[Int(task)] &+= 1
+                    noteSeat(job, task, batch, position)
+                }
                 position += 1
             }
         }
@@ -82,10 +85,25 @@ extension History {
             if begun < Int(job.plan.spec.policy.nodeLossLimit) {
                 fail(.charged, "\(name) is held after \(begun) losses")
             }
+        case (.failed, .nodeLost):
+            if job.plan.spec.seat == 0 { fail(.charged, "\(name) failed with its node, and had no seat there") }
         case (.cancelled, _):
             if !job.mayBeCancelled(task) { fail(.cancelled, "\(name) is cancelled, and nobody asked for it") }
         case (.failed, _), (.held, _):
             fail(.charged, "\(name) ended as \(code.kind), \(code.end)")
+        }
+    }
+
+    /// What the client now knows of the seat's worker.
+    private func noteSeat(_ job: Job, _ task: TaskIndex, _ batch: OutcomeBatch, _ position: Int) {
+        guard job.plan.spec.seat != 0 else { return }
+        let seat = SeatHeld(session: job.plan.spec.session, seat: job.plan.spec.seat)
+        switch batch.code(at: position).end {
+        case .succeeded, .failed:
+            guard let index = find(job, task, batch.epoch, batch.attempt(at: position), node: nil) else { return }
+            seats[seat] = SeatPlace(node: attempts[index].node, life: attempts[index].life)
+        case .nodeLost: seats[seat] = nil
+        default: break
         }
     }
 

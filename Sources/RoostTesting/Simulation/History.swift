@@ -129,6 +129,14 @@ final class History {
     var toBeDropped: Set<Int> = []
     var sentBatches: [[UInt64: OutcomeBatch]]
     private(set) var readings: [Reading] = []
+    /// Where the worker of a seat is, as the outcomes that its client had say.
+    var seats: [SeatHeld: SeatPlace] = [:]
+
+    /// A node, in one life of its agent.
+    struct SeatPlace: Hashable {
+        var node: Int
+        var life: Int
+    }
     var epoch: Epoch = 1
     var serverStart = Instant.zero
     var recoveryWindow = Duration.zero
@@ -170,8 +178,8 @@ final class History {
         return jobs.count - 1
     }
 
-    /// The job was submitted behind so many entries of its session's setup.
-    func needsSetup(_ job: Int, _ entries: UInt32) { jobs[job].plan.spec.setup = entries }
+    /// The job was submitted, as a part of its client's session.
+    func belongs(_ job: Int, _ spec: JobSpec) { jobs[job].plan.spec = spec }
 
     func job(_ id: JobID) -> Job? { jobOf[id].map { jobs[$0] } }
 

@@ -57,6 +57,6 @@ final class SimulatedNode {
     func identity() -> NodeHello {
         NodeHello(
             node: NodeID(rawValue: UInt64(ordinal + 1)), incarnation: incarnation, name: name, offer: offer,
-            labels: labels)
+            labels: labels, runtimes: [.command, .digest, .r])
     }
 }

@@ -198,7 +198,16 @@ extension Simulation {
         }
         work.plan.spec.session = client.session
         work.plan.spec.setup = client.setup
-        history.needsSetup(work.job, client.setup)
+        if work.plan.spec.runtime == .command && id & 0x30 == 0 { seat(work) }
+        history.belongs(work.job, work.plan.spec)
+    }
+
+    /// Some of those run on a seat, that other jobs of the session may have, too. Whatever a task asks for its seat's node has.
+    private func seat(_ work: SimulatedClient.Work) {
+        work.plan.spec.runtime = .r
+        work.plan.spec.seat = 1 + UInt32(work.plan.spec.id.rawValue >> 6 & 1)
+        work.plan.spec.request = .oneCPU
+        work.plan.spec.labels = []
     }
 
     // MARK: What the program does

@@ -36,7 +36,8 @@ extension Simulation {
     /// memory for outcomes may hold it back, none.
     private func waitingTask(of job: History.Job) -> TaskIndex? {
         // Setup may be on its way.
-        guard job.number != nil, job.rounds == 0, job.plan.spec.setup == 0, job.plan.spec.policy.maxParallel == nil,
+        guard job.number != nil, job.rounds == 0, job.plan.spec.setup == 0, job.plan.spec.seat == 0,
+            job.plan.spec.policy.maxParallel == nil,
             history.isSurelyOpen(job, clientNeeds: { clients[$0].isAlive && !clients[$0].hasLeft }, at: now)
         else { return nil }
         let isFresh = job.instance == 0 && configuration.undeliveredBytes == Limits.undeliveredBytes

@@ -43,6 +43,7 @@ package enum Rule: String, Sendable {
     case fencing = "attempts are numbered upwards"
     case argument = "a task gets its own argument"
     case setup = "a task runs where its session's setup is"
+    case seat = "a seat's tasks run one at a time, on the worker that its client knows"
     case runsAgain = "what is done, and safe, is not done again"
     case notGranted = "a worker runs what was granted, once"
     case gaveBack = "what was given back was not started, and will not be"

@@ -14,7 +14,8 @@ extension JobSpec {
         writer.fixed64(10, session.rawValue)
         writer.varint(11, setup)
         writer.varint(12, seat)
-        writer.varint(13, firstEpoch)
+        writer.bool(13, isSeatTaken)
+        writer.varint(14, firstEpoch)
     }
 
     init(_ reader: inout ProtobufReader) throws(WireFault) {
@@ -36,7 +37,8 @@ extension JobSpec {
             case 10: session = SessionID(rawValue: try reader.fixed64(field))
             case 11: setup = try reader.unsigned(field)
             case 12: seat = try reader.unsigned(field)
-            case 13: firstEpoch = try reader.unsigned(field)
+            case 13: isSeatTaken = try reader.bool(field)
+            case 14: firstEpoch = try reader.unsigned(field)
             default: try reader.skip(field)
             }
         }

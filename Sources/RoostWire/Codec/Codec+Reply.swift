@@ -240,6 +240,7 @@ extension ExplainedNode {
         writer.string(1, node.asName)
         writer.bool(2, canRun)
         writer.string(3, reason.prefixBytes(ProtobufReader.textBytes))
+        writer.bool(4, isUnfit)
     }
 
     init(_ reader: inout ProtobufReader) throws(WireFault) {
@@ -249,6 +250,7 @@ extension ExplainedNode {
             case 1: node = try reader.name(field)
             case 2: canRun = try reader.bool(field)
             case 3: reason = try reader.string(field)
+            case 4: isUnfit = try reader.bool(field)
             default: try reader.skip(field)
             }
         }

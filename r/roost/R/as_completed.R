@@ -10,7 +10,7 @@ as_completed <- function(job, FUN = NULL) {
   next_outcome <- function() {
     while (!length(queue)) {
       if (ended) return(NULL)
-      answer <- ask(job, "next", cursor = cursor, max = outcomes_max, timeout = Inf)
+      answer <- ask(job, "next", cursor = cursor, max = outcomes_max, timeout = Inf, more = watcher())
       cursor <<- answer$control$cursor
       ended <<- isTRUE(answer$control$ended)
       queue <<- split_outcomes(answer, job$names)

@@ -133,7 +133,8 @@ receive_outcomes <- function(session, seats) {
   finished <- FALSE
   on.exit(if (!finished) abandon(session))
   job <- waiting[[1L]]
-  answer <- request(session, list(op = "next", job = job$id, cursor = job$cursor, max = outcomes_max, timeout = Inf))
+  answer <- request(session, list(op = "next", job = job$id, cursor = job$cursor, max = outcomes_max, timeout = Inf),
+                    more = watcher())
   job$cursor <- answer$control$cursor
   for (outcome in split_outcomes(answer)) deliver(session, job, outcome)
   if (job$bound && !length(job$outstanding)) {

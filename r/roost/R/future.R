@@ -193,6 +193,7 @@ relays_live <- function(future) {
 
 # Package 'future' notes on the worker what was signalled at once, and does not signal it again.
 future_watcher <- function(control, blob) {
+  if (!is.null(control$waiting)) tell_waiting(control$waiting)
   if (is.null(control$task) || !length(blob)) return()
   condition <- restore_item(blob)
   if (inherits(condition, "warning")) warning(condition)

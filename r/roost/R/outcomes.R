@@ -64,7 +64,7 @@ task_error <- function(task, state, detail, post_mortem = NULL) {
   if (inherits(original, "roost_interrupted") && known(post_mortem$reason)) original <- NULL
   where <- if (known(post_mortem$node)) paste0(" on node ", post_mortem$node)
   text <- if (!is.null(original)) {
-    paste0("task ", task, " failed", where, ": ", first_words(original))
+    paste0("task ", task, " failed", where, ": ", first_words(original), memory_limit(post_mortem$reason))
   } else if (state == "cancelled") {
     paste0("task ", task, " was cancelled")
   } else {
@@ -73,6 +73,12 @@ task_error <- function(task, state, detail, post_mortem = NULL) {
   structure(class = c("roost_task_error", "roost_error", "error", "condition"), list(
     message = text, call = NULL, condition = original, calls = detail$calls, task = task, state = state,
     node = post_mortem$node, post_mortem = post_mortem))
+}
+
+# What the node adds to R's own words when a task asked for more than its limit.
+memory_limit <- function(reason) {
+  at <- if (known(reason)) regexpr("; the task's memory limit is", reason, fixed = TRUE) else -1L
+  if (at > 0L) substring(reason, at)
 }
 
 known <- function(x) length(x) == 1L && !is.na(x) && nzchar(x)

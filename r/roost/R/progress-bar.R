@@ -29,12 +29,17 @@ progressr_bar <- function(n) {
     end = function() if (!is.null(step)) step(type = "finish", amount = 0))
 }
 
-# What comes before the final answer: progress, and conditions that tasks signal while they run.
+# What comes before the final answer: progress, conditions that tasks signal while they run, and why nothing can run.
 watcher <- function(bar = NULL, started = NULL) function(control, blob) {
   if (!is.null(control$job) && !is.null(started)) started(control$job)
   if (!is.null(control$progress) && !is.null(bar)) bar$update(control$progress[["done"]])
+  if (!is.null(control$waiting)) tell_waiting(control$waiting)
   if (!is.null(control$task) && length(blob)) signal_live(restore_item(blob), control$task)
 }
+
+# Said once for each job, while it is waited for: it goes on as soon as a node that can run it joins.
+tell_waiting <- function(why) message(structure(
+  class = c("roost_waiting", "message", "condition"), list(message = paste0("roost: the job waits: ", why, "\n"), call = NULL)))
 
 signal_live <- function(condition, task) {
   condition$task <- task

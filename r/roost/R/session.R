@@ -26,6 +26,8 @@ new_session <- function(line) {
   session$got <- 0             # the highest seq received whole
   session$request <- NULL      # the last request, to be sent again
   session$con <- NULL
+  session$asking <- NULL       # the request that waits for its answer
+  session$aside <- NULL        # answers to requests that wait while a handler's request does
   session$parts <- list()      # what was received of the next frame
   session$head <- NULL         # its head, if that is whole
   session$have <- 0
@@ -161,11 +163,19 @@ request <- function(session, control, blobs = list(), more = NULL, seconds = Inf
     mine <- session$seq
     session$request <- frame(mine, session$got, control, blobs)
     answered <- FALSE
+    # A condition's handler may ask, while another request waits: that one's answers are put aside for it.
+    outer <- session$asking
+    session$asking <- mine
+    on.exit({
+      session$asking <- outer
+      if (is.null(outer)) session$aside <- NULL
+    })
     on.exit(if (!answered && session$open && control$op != "stop") stop_request(session, mine), add = TRUE)
     if (is.null(session$con)) connect(session)
     else tryCatch(write_frame(session, session$request), error = function(e) connect(session))
     repeat {
-      answer <- tryCatch(read_frame(session, seconds), error = identity)
+      answer <- if (length(session$aside)) take_aside(session, mine)
+      if (is.null(answer)) answer <- tryCatch(read_frame(session, seconds), error = identity)
       if (inherits(answer, "error")) {
         connect(session)
         next
@@ -175,7 +185,10 @@ request <- function(session, control, blobs = list(), more = NULL, seconds = Inf
         if (!is.null(answer$control$note)) message("roost: ", answer$control$note)
         next
       }
-      if (answer$reply != mine) next
+      if (answer$reply != mine) {
+        if (!is.null(outer) && answer$reply < mine) session$aside <- c(session$aside, list(answer))
+        next
+      }
       if (isTRUE(answer$control$more)) {
         if (!is.null(more)) allowInterrupts(more(answer$control, answer$blob))
         next
@@ -186,6 +199,15 @@ request <- function(session, control, blobs = list(), more = NULL, seconds = Inf
     }
   })
   if (!isTRUE(answer$control$ok)) fail_by_bridge(answer$control$error)
+  answer
+}
+
+# What came for a request while another one, made by a handler of its conditions, waited; NULL when nothing did.
+take_aside <- function(session, seq) {
+  i <- match(seq, vapply(session$aside, function(answer) answer$reply, 0))
+  if (is.na(i)) return(NULL)
+  answer <- session$aside[[i]]
+  session$aside[i] <- NULL
   answer
 }
 

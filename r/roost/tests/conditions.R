@@ -51,4 +51,12 @@ stopifnot(identical(odd[[6]], "fine"), grepl("connection", conditionMessage(odd[
 missing <- tryCatch(lbapply(pool, 1, identity, packages = "no.such.package"), error = identity)
 stopifnot(inherits(missing, "roost_task_error"), grepl("no.such.package", conditionMessage(missing)))
 stopifnot(inherits(tryCatch(async_lapply(pool, 1, identity, durable = TRUE), error = identity), "roost_not_yet"))
+
+# What no node can run does not wait without a word.
+why <- tryCatch(lbapply(pool, 1, identity, labels = "zone=nowhere"), roost_waiting = conditionMessage)
+stopifnot(grepl("no node of the pool can run it: .* lacks label zone=nowhere.*roost node start", why))
+job <- async_lapply(pool, 1, identity, cpus = 1000)
+stopifnot(grepl("cpu", tryCatch(as_completed(job)(), roost_waiting = conditionMessage), ignore.case = TRUE))
+cancel(job)
+stopifnot(identical(lbapply(pool, 1:2, identity), list(1L, 2L)))
 close(pool)
