@@ -56,7 +56,9 @@ let package = Package(
             swiftSettings: settings + [.strictMemorySafety()]),
         .target(
             name: "RoostServer",
-            dependencies: ["RoostModel", "RoostScheduler", "RoostWire", nioCore, nioPosix, logging, lifecycle],
+            dependencies: [
+                "RoostModel", "RoostScheduler", "RoostWire", "RoostStore", nioCore, nioPosix, logging, lifecycle,
+            ],
             swiftSettings: settings),
         .target(
             name: "RoostStore",

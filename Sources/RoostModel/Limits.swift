@@ -61,6 +61,8 @@ public enum Limits {
     public static let lease: Duration = .seconds(300)
     /// How long an attached job waits for its client.
     public static let clientGrace: Duration = .seconds(600)
+    /// So many tasks that crash on a node and succeed elsewhere make it suspect: it is drained.
+    public static let crashesOfNode = 3
     /// How long after a server's start granted tasks wait for the nodes that had them.
     public static let recoveryWindow: Duration = .seconds(60)
     /// Payload bytes of durable jobs' outcomes that a server keeps in memory beside its disk.

@@ -94,6 +94,8 @@ package enum Notice: Hashable, Sendable {
     case nodeSuspect(name: String)
     case nodeLost(name: String, reason: String, tasks: Int)
     case nodeLeft(name: String, reason: String)
+    /// It is drained: so many tasks crashed there that succeeded elsewhere.
+    case nodeQuarantined(name: String, tasks: Int)
     case jobOpened(number: UInt32, user: String)
     case jobEnded(number: UInt32, JobProgress)
     case taskHeld(number: UInt32, task: TaskIndex, reason: String)

@@ -47,6 +47,8 @@ package struct JobRecord {
     package var keptUntil: Instant?
     /// Its tasks wait until the nodes that may still run them are back.
     package var awaitsNodes = false
+    /// Where tasks crashed that have no outcome yet: lives of nodes.
+    var crashes: [TaskIndex: Set<UInt64>] = [:]
     /// Tasks somebody asked to cancel while they were granted.
     package var cancelRequested: Set<TaskIndex> = []
 

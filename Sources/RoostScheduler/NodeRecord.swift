@@ -15,6 +15,8 @@ package struct NodeRecord {
     /// Whether a deadline looks after its silence; one is enough.
     package var isWatched = false
     package var isDraining = false
+    /// Why the server drains it; empty when somebody else does.
+    package var drainReason = ""
     /// What no lane uses.
     package var free: Resources
     package var shares: [Share] = []
@@ -38,6 +40,8 @@ package struct NodeRecord {
     package var setups: [SessionID: UInt32] = [:]
     /// Seats it said it has, or had, when it connected: of sessions that this server may not have met.
     package var seats: [SessionID: Set<UInt32>] = [:]
+    /// Tasks that crashed here and succeeded elsewhere; at most a few are remembered.
+    package var crashedHere: Set<TaskID> = []
     /// Sessions its workers were last started for.
     package var stays: [Stay] = []
     /// Whether it may take more work than when it was last looked at.

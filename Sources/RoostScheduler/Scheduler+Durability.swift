@@ -140,9 +140,9 @@ extension ServerToClient {
         case .progress(let progress), .ended(let progress): jobs.contains(progress.job)
         case .output(let chunk): jobs.contains(chunk.job)
         case .condition(let condition): jobs.contains(condition.job)
-        // What was asked for has happened when the disk says so.
-        case .reply(_, .done): true
-        case .reply, .setupHeld, .heartbeat: false
+        // What is answered, and what was asked for, is on the disk.
+        case .reply: true
+        case .setupHeld, .heartbeat: false
         }
     }
 }

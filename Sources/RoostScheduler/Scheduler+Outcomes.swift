@@ -20,7 +20,7 @@ extension Scheduler {
         }
         if keepsAgain(job, node, sequence: sequence, batch) { return }
         let open = jobs[job].tasks.progress.granted
-        if recordAllSucceeded(job, node, sequence: sequence, batch) == false {
+        if recordAllSucceeded(job, node, sequence: sequence, batch, into: &effects) == false {
             recordOneByOne(job, node, sequence: sequence, batch, at: now, into: &effects)
         }
         let ended = Int(open) - Int(jobs[job].tasks.progress.granted)
@@ -64,7 +64,7 @@ extension Scheduler {
 
     /// The hot path: every attempt of the batch is current and succeeded. False, and nothing changed, otherwise.
     private mutating func recordAllSucceeded(
-        _ job: Int, _ node: Int, sequence: UInt64, _ batch: OutcomeBatch
+        _ job: Int, _ node: Int, sequence: UInt64, _ batch: OutcomeBatch, into effects: inout Effects
     ) -> Bool {
         guard batch.codes.isEmpty, batch.attempts.isEmpty, jobs[job].cancelRequested.isEmpty,
             batch.epoch == configuration.epoch
@@ -87,6 +87,11 @@ extension Scheduler {
             else { return false }
             jobs[job].tasks.arguments.ended(run)
             position += Int(run.count)
+        }
+        if !jobs[job].crashes.isEmpty {
+            for run in batch.tasks {
+                for task in run.first..<run.end { noteCrashes(job, task, .succeeded, on: node, into: &effects) }
+            }
         }
         release(job, node: node, count: batch.count)
         log(batch, job, node, sequence: sequence)
@@ -122,6 +127,7 @@ extension Scheduler {
                 evidence?.attempt = batch.attempt(at: position)
                 if let evidence { jobs[job].keepEvidence(evidence, task: task) }
                 let code = batch.code(at: position)
+                noteCrashes(job, task, code.end, on: node, into: &effects)
                 guard let outcome = decide(job, task, code.end, evidence, into: &effects) else {
                     returnFromNode(job, task, node: node, at: now)
                     continue
@@ -211,6 +217,36 @@ extension Scheduler {
         case .reclaimed, .nodeLost, .neverRan:
             return wasCancelled ? OutcomeCode(.cancelled, .neverRan) : nil
         }
+    }
+
+    /// A node on which several tasks crash that then succeed elsewhere is at fault, not they: it is drained.
+    private mutating func noteCrashes(
+        _ job: Int, _ task: TaskIndex, _ end: AttemptEnd, on node: Int, into effects: inout Effects
+    ) {
+        if end == .crashed {
+            jobs[job].crashes[task, default: []].insert(nodes[node].life)
+            return
+        }
+        guard !jobs[job].crashes.isEmpty, let lives = jobs[job].crashes.removeValue(forKey: task), end == .succeeded else { return }
+        for slot in nodes.slots where slot != node && lives.contains(nodes[slot].life) && !nodes[slot].isDraining {
+            nodes[slot].crashedHere.insert(TaskID(job: jobs[job].spec.id, index: task))
+            guard nodes[slot].crashedHere.count >= Limits.crashesOfNode, isWorseThanOthers(slot) else { continue }
+            nodes[slot].isDraining = true
+            nodes[slot].drainReason = "\(Limits.crashesOfNode) tasks crashed there that succeeded elsewhere"
+            effects.notices.append(.nodeQuarantined(name: nodes[slot].hello.name, tasks: Limits.crashesOfNode))
+            if let connection = nodes[slot].connection { effects.send(.drain, to: connection) }
+        }
+    }
+
+    /// Whether tasks crash on the node far more often than on the others: else it is they, or bad luck everywhere.
+    private func isWorseThanOthers(_ slot: Int) -> Bool {
+        var (crashed, ended) = (1, 1)
+        for other in nodes.slots where other != slot {
+            crashed += nodes[other].crashedHere.count
+            ended += Int(clamping: nodes[other].finished)
+        }
+        let here = Double(nodes[slot].crashedHere.count) / Double(max(nodes[slot].finished, 1))
+        return here >= 5 * Double(crashed) / Double(ended)
     }
 
     /// Changes the charges of a task, for good.

@@ -352,7 +352,10 @@ extension Scheduler {
         if record.connection == nil || record.suspectSince != nil {
             return ExplainedNode(node: name, canRun: false, reason: "is out of contact")
         }
-        if record.isDraining { return ExplainedNode(node: name, canRun: false, reason: "is draining") }
+        if record.isDraining {
+            let because = record.drainReason.isEmpty ? "" : ": " + record.drainReason
+            return ExplainedNode(node: name, canRun: false, reason: "is draining" + because)
+        }
         if isSeatBusy(slot, on: node) {
             return ExplainedNode(node: name, canRun: false, reason: "the worker of seat \(jobs[slot].spec.seat) runs another job's task")
         }

@@ -14,6 +14,9 @@ extension Engine {
             log.warning("node out of contact", metadata: ["node": "\(name)"])
         case .nodeLost(let name, let reason, let tasks):
             log.warning("node lost", metadata: ["node": "\(name)", "reason": "\(reason)", "tasks": "\(tasks)"])
+        case .nodeQuarantined(let name, let tasks):
+            log.warning(
+                "node drained: tasks crash there that succeed elsewhere", metadata: ["node": "\(name)", "tasks": "\(tasks)"])
         case .nodeLeft(let name, let reason):
             log.info("node left", metadata: ["node": "\(name)", "reason": "\(reason)"])
         case .jobOpened(let number, let user):

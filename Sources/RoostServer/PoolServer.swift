@@ -2,6 +2,7 @@ package import Logging
 import NIOCore
 import NIOPosix
 package import RoostModel
+import RoostStore
 package import RoostWire
 import ServiceLifecycle
 import Synchronization
@@ -14,7 +15,9 @@ package final class PoolServer: Service {
     private let group: MultiThreadedEventLoopGroup
     private let loop: any EventLoop
     private let engine: NIOLoopBound<Engine>
+    private let store: PoolDatabase
     private let tls: ServerTLS?
+    private let storeTrouble: StoreTrouble
     private let bound = Mutex<(host: String, port: Int)?>(nil)
     private let stopping: AsyncStream<String>
     private let stop: AsyncStream<String>.Continuation
@@ -35,14 +38,22 @@ package final class PoolServer: Service {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let loop = group.next()
         let office = Office(data: data, stop: stop)
+        let (store, held) = try PoolDatabase.open(directory: configuration.dataDirectory, pool: data.authority.pool)
+        for damage in store.damage { log.error("damaged on disk", metadata: ["what": "\(damage)"]) }
+        let failure = StoreTrouble()
         do {
             let engine = try await loop.submit {
                 NIOLoopBound(
                     Engine(
                         pool: data.authority.pool, epoch: data.epoch, version: configuration.version, loop: loop,
-                        log: log, office: { office.answer($0, $1) }), eventLoop: loop)
+                        log: log, store: (store, held), keep: configuration.keep,
+                        onStoreFailure: { error in
+                            failure.note(error)
+                            stop.yield("the store failed")
+                        }, office: { office.answer($0, $1) }), eventLoop: loop)
             }.get()
-            return PoolServer(configuration, data, log, group, loop, engine, tls, stopping, stop, onListening)
+            return PoolServer(
+                configuration, data, log, group, loop, engine, store, failure, tls, stopping, stop, onListening)
         } catch {
             throw RoostError(.internal, "the server's event loop does not run", cause: "\(error)")
         }
@@ -50,7 +61,8 @@ package final class PoolServer: Service {
 
     private init(
         _ configuration: ServerConfiguration, _ data: DataDirectory, _ log: Logger,
-        _ group: MultiThreadedEventLoopGroup, _ loop: any EventLoop, _ engine: NIOLoopBound<Engine>, _ tls: ServerTLS?,
+        _ group: MultiThreadedEventLoopGroup, _ loop: any EventLoop, _ engine: NIOLoopBound<Engine>,
+        _ store: PoolDatabase, _ storeTrouble: StoreTrouble, _ tls: ServerTLS?,
         _ stopping: AsyncStream<String>, _ stop: AsyncStream<String>.Continuation,
         _ onListening: @escaping @Sendable (_ host: String, _ port: Int) throws(RoostError) -> Void
     ) {
@@ -60,6 +72,8 @@ package final class PoolServer: Service {
         self.group = group
         self.loop = loop
         self.engine = engine
+        self.store = store
+        self.storeTrouble = storeTrouble
         self.tls = tls
         self.stopping = stopping
         self.stop = stop
@@ -89,6 +103,7 @@ package final class PoolServer: Service {
     package func requestStop(_ reason: String) { stop.yield(reason) }
 
     /// Serves until graceful shutdown, then tells all peers and closes.
+    /// - Throws: what ended the store, when that is why it stops.
     package func run() async throws {
         let listener: WireListener
         do throws(RoostError) {
@@ -112,10 +127,15 @@ package final class PoolServer: Service {
         }
         check.cancel()
         await listener.close()
+        if let trouble = storeTrouble.error {
+            log.critical("the store failed; nothing more is accepted", metadata: ["reason": "\(trouble)"])
+        }
         let last = RoostError(.lost, reason)
         try? await loop.submit { [engine] in engine.value.stop(last) }.get()
+        store.close()
         try? await group.shutdownGracefully()
         log.info("stopped", metadata: ["reason": "\(reason)"])
+        if let trouble = storeTrouble.error { throw trouble }
     }
 
     /// Connections whose tokens were revoked or have expired end; the certificate is renewed in time.
@@ -139,6 +159,14 @@ package final class PoolServer: Service {
             }
         }
     }
+}
+
+/// Why the store ended, if it did.
+private final class StoreTrouble: Sendable {
+    private let noted = Mutex<RoostError?>(nil)
+
+    func note(_ error: RoostError) { noted.withLock { $0 = $0 ?? error } }
+    var error: RoostError? { noted.withLock { $0 } }
 }
 
 /// Lets peers in by their tokens.

@@ -1,3 +1,5 @@
+package import RoostModel
+
 /// How a server is to run. Reading it from flags is the command line's business.
 package struct ServerConfiguration: Sendable {
     /// The host or address to listen on.
@@ -9,6 +11,8 @@ package struct ServerConfiguration: Sendable {
     /// Whether to listen without TLS and tokens; loopback only.
     package var isPlain = false
     package var version = ""
+    /// How long a durable job is kept after its end, unless it says otherwise itself; nil: until it is forgotten.
+    package var keep: Duration? = Limits.keep
     /// How often tokens of open connections are looked at.
     package var tokenCheck: Duration = .seconds(5)
 

@@ -110,7 +110,7 @@ struct JobShow: AsyncParsableCommand {
             ("job", "\(job.number)\(name), id \(Hex.of(job.id.rawValue))"),
             ("state", job.state),
             ("user", "\(job.user), priority \(job.priority)"),
-            ("kept by", job.retention == .durable ? "the server's memory" : "its client"),
+            ("kept by", job.retention == .durable ? "the server's disk" : "its client"),
             ("tasks", "\(progress.tasks)\(soFar): \(outcomes); \(progress.granted) granted"),
             ("attempts", "\(progress.attempts), \(progress.retried) tried again, \(progress.lost) lost with nodes, \(progress.late) late"),
             ("age", DurationText.show(.seconds(job.ageSeconds))),

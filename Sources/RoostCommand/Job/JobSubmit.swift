@@ -19,8 +19,8 @@ struct JobSubmit: AsyncParsableCommand {
             Tasks run on nodes, each in a fresh directory unless --workdir names one, with little of any \
             environment: name what they need with --env.
 
-            Until durable jobs exist a job lives in the server's memory, outcomes included: it survives clients \
-            and nodes, not the server.
+            The job is durable: when this command returns, the server has it on its disk. It survives clients, nodes and \
+            the server, and is kept, outcomes included, until it is forgotten or its time is over.
 
             EXAMPLES
               roost job submit make -C /srv/site
@@ -43,6 +43,15 @@ struct JobSubmit: AsyncParsableCommand {
 
     @Option(help: ArgumentHelp("Hold a task that has killed so many workers (default 3).", valueName: "n"))
     var crashLimit: String?
+
+    @Option(help: ArgumentHelp("How long a task stays with a node out of contact (default 5m).", valueName: "duration"))
+    var lease: String?
+
+    @Flag(help: "Never run a task twice at once: a node that is cut off kills it at 90 % of the lease.")
+    var strict = false
+
+    @Option(help: ArgumentHelp("Keep the job so long after its end (default: the server's, 30d).", valueName: "duration"))
+    var keep: String?
 
     @Option(
         name: [.customShort("j"), .customLong("jobs")],
@@ -109,7 +118,6 @@ struct JobSubmit: AsyncParsableCommand {
             try await arrival(of: job.id, at: pool)
             return number
         }
-        Terminal.note("roost: the job lives in the server's memory: a restart of the server loses it, until durable jobs exist")
         if format.isJSON {
             Terminal.print(JSONWriter.document { json in json.object { $0.member("job", number) } })
         } else {
@@ -173,6 +181,14 @@ struct JobSubmit: AsyncParsableCommand {
         options.policy.priority = priority
         options.request = try Resources(map)
         options.retention = .durable
+        if let lease { options.policy.lease = try Self.time(lease, flag: "lease", atLeast: .seconds(5)) }
+        options.policy.isStrict = strict
+        if let keep {
+            guard let time = try DurationText.keep(keep) else {
+                throw RoostError(.usage, "--keep forever is the server's to say", remedy: "Name a long time, as --keep 100w.")
+            }
+            options.policy.keep = time
+        }
         if let jobs {
             guard let most = UInt32(jobs), most > 0 else {
                 throw RoostError(.usage, "--jobs takes a number of tasks from 1 on, not '\(jobs)'")
@@ -184,6 +200,13 @@ struct JobSubmit: AsyncParsableCommand {
             options.labels.append(Label(key: pair.key, value: pair.value))
         }
         return options
+    }
+
+    private static func time(_ text: String, flag: String, atLeast least: Duration) throws(RoostError) -> Duration {
+        guard let time = DurationText.parse(text), time >= least else {
+            throw RoostError(.usage, "--\(flag) takes a time of \(DurationText.show(least)) or more, not '\(text)'")
+        }
+        return time
     }
 
     private func environment() throws(RoostError) -> CommandCommon {

@@ -1,3 +1,5 @@
+import RoostModel
+
 /// Durations as people write them: `10`, `1.5h`, `2d3h`, `90s`, `250ms`, `1:30`, `12:00:00`.
 package enum DurationText {
     /// The duration that `text` names; nil when it names none, a negative one or more than 100 years.
@@ -5,6 +7,16 @@ package enum DurationText {
         let seconds = text.contains(":") ? clock(text) : units(text)
         guard let seconds, seconds.isFinite, seconds >= 0, seconds <= 3_153_600_000 else { return nil }
         return .milliseconds(Int64((seconds * 1000).rounded()))
+    }
+
+    /// A time to live; nil: for ever.
+    /// - Throws: `.usage`.
+    static func keep(_ text: String) throws(RoostError) -> Duration? {
+        if text == "forever" { return nil }
+        guard let time = parse(text) else {
+            throw RoostError(.usage, "--keep takes a time, not '\(text)'", remedy: "For example --keep 30d, or --keep forever.")
+        }
+        return time
     }
 
     private static func clock(_ text: String) -> Double? {

@@ -15,8 +15,10 @@ struct ServerStart: AsyncParsableCommand {
             ~/.config/roost, so that roost on this machine finds the pool without flags. Later starts take up the \
             same pool.
 
-            SIGTERM or Ctrl-C stops it; nodes and clients wait for the next start and go on. The queue lives in \
-            memory: attached jobs (roost map) are sent again by their clients, jobs of 'roost job submit' are gone.
+            SIGTERM or Ctrl-C stops it; nodes and clients wait for the next start and go on: tasks that run go on \
+            running. Durable jobs ('roost job submit', 'roost map --detach') are on its disk, in the data directory; \
+            attached ones (roost map) are sent again by their clients. If the disk fails or is full, the server stops, \
+            says so, and loses nothing that it has acknowledged.
 
             EXAMPLES
               roost server start
@@ -31,6 +33,11 @@ struct ServerStart: AsyncParsableCommand {
         help: ArgumentHelp("The pool's certificates and tokens. Default: ~/.local/share/roost.", valueName: "dir"),
         completion: .directory)
     var data: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "How long durable jobs are kept after their end: 90s, 12h, 30d; 'forever'.", valueName: "time"))
+    var keep: String?
 
     @Flag(help: "Without TLS and tokens, on loopback only: everybody on this machine may do everything.")
     var plain = false
@@ -49,6 +56,7 @@ struct ServerStart: AsyncParsableCommand {
         configuration.port = where_.port
         configuration.isPlain = plain
         configuration.version = RoostVersion.text
+        if let keep { configuration.keep = try DurationText.keep(keep) }
         let log = logLevel.logger("roost.server")
         let directory = configuration.dataDirectory
         let welcome = FirstStart(asked: where_, isPlain: plain, readyFile: readyFile)

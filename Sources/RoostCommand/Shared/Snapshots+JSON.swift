@@ -122,7 +122,7 @@ extension JobSnapshot {
             json.member("name", name)
             json.member("user", user)
             json.member("runtime", runtime.rawValue)
-            json.member("kept", retention == .durable)
+            json.member("durable", retention == .durable)
             json.member("priority", priority)
             json.member("state", state)
             json.member("cancelled_by_request", isCancelled)

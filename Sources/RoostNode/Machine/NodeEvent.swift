@@ -84,4 +84,6 @@ package enum NodeSabotage: String, Sendable, CaseIterable {
     case ignoreDrop
     /// More runs at once than the node has room for.
     case overCommit
+    /// A strict task goes on when its lease is over.
+    case ignoreLease
 }

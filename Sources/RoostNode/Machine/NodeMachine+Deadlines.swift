@@ -18,7 +18,7 @@ extension NodeMachine {
         if isConnected { next = min(next, lastHeard + Limits.suspectAfter) }
         if let leaveBy { next = min(next, leaveBy) }
         for case let worker? in workers {
-            next = min(next, worker.timeoutAt, worker.escalateAt)
+            next = min(next, worker.timeoutAt, worker.escalateAt, expiry(of: worker))
             if isConnected && !worker.isReported && !worker.isWaiting { next = min(next, worker.started + Self.reportRunningAfter) }
         }
         return next == .never ? nil : next
@@ -38,6 +38,10 @@ extension NodeMachine {
                 }
                 workers[worker]?.timeoutAt = .never
             }
+            if expiry(of: record) <= now {
+                workers[worker]?.stopping = .expired
+                beginStop(worker, with: .kill, at: now, into: &actions)
+            }
             if isConnected, !record.isReported, !record.isWaiting, record.started + Self.reportRunningAfter <= now {
                 workers[worker]?.isReported = true
                 longRunning.append(record.attempts)
@@ -51,6 +55,25 @@ extension NodeMachine {
         }
     }
 
+    // MARK: Strict leases
+
+    /// The longest that a hello may have been under way: a connection attempt and a handshake.
+    static let helloTime = Limits.connectTimeout * 2
+
+    /// What of its lease a task of a strict job may use without contact: the server counts the whole.
+    static func strictLease(_ lease: Duration) -> Duration { lease * 9 / 10 }
+
+    /// When an attempt that must not run beside its successor has to be over; the server has not heard since that it runs.
+    private func expiry(of worker: Worker) -> Instant {
+        guard let lease = worker.strictLease, worker.stopping != .expired, sabotage != .ignoreLease else { return .never }
+        return provenAt + lease
+    }
+
+    /// Whether a task of the job may begin: one that its lease would end at once may not.
+    func mayBegin(_ spec: JobSpec, at now: Instant) -> Bool {
+        !spec.policy.isStrict || sabotage == .ignoreLease || now < provenAt + Self.strictLease(spec.policy.lease)
+    }
+
     /// How a task that overruns its time is asked to end. A worker that outlives its tasks may survive an interrupt;
     /// one with a batch does not, or the rest of the batch would take as long again.
     private func stopSignal(_ record: Worker) -> WorkerSignal {
@@ -60,6 +83,7 @@ extension NodeMachine {
 
     mutating func sendHeartbeat(at now: Instant, into actions: inout [NodeAction]) {
         nextHeartbeat = now + heartbeatInterval
+        heartbeatsSent.append(now)
         var status = status
         status.workers = report.take(at: now)
         actions.append(.send(.heartbeat(status)))

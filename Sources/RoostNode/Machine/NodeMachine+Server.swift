@@ -40,6 +40,7 @@ extension NodeMachine {
             stop(reason: reason, into: &actions)
         case .heartbeat(let interval):
             heartbeatInterval = interval
+            if let sent = heartbeatsSent.popFirst() { provenAt = sent }
         }
     }
 

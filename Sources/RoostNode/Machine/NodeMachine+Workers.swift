@@ -18,7 +18,7 @@ extension NodeMachine {
                 spec.setup > setups[spec.session] ?? 0 || isSeatBusy(spec)
                 ? false
                 : sabotage == .overCommit ? running < 2 * workers.count + 2 : free.fits(spec.request, atMost: 1) > 0
-            guard fits else {
+            guard fits, mayBegin(spec, at: now) else {
                 position += 1
                 looked += 1
                 continue
@@ -51,7 +51,8 @@ extension NodeMachine {
         var worker = Worker(
             job: spec.id, request: spec.request, keepsWorkers: spec.runtime.keepsWorkers, attempts: attempts, arguments: run.arguments,
             started: now, timeout: spec.policy.timeout,
-            timeoutAt: spec.policy.timeout.map { now + $0 } ?? .never, grace: spec.policy.killGrace)
+            timeoutAt: spec.policy.timeout.map { now + $0 } ?? .never, grace: spec.policy.killGrace,
+            strictLease: spec.policy.isStrict ? Self.strictLease(spec.policy.lease) : nil)
         (worker.seat, worker.session) = (spec.seat, spec.session)
         free.subtract(spec.request)
         running += 1
@@ -97,7 +98,7 @@ extension NodeMachine {
         guard let record = freeWorker(worker), !record.isDropped else { return }
         let isBatch = record.attempts.tasks.count > 1
         // Nobody knows which of them it was: each for itself will show. None is charged.
-        if isBatch, record.stopping == .timedOut || (record.stopping == .no && end.end == .crashed) {
+        if isBatch, record.stopping != .expired, record.stopping == .timedOut || (record.stopping == .no && end.end == .crashed) {
             return queue.returnSingly(GrantRun(attempts: record.attempts, arguments: record.arguments))
         }
         let code: OutcomeCode
@@ -105,6 +106,7 @@ extension NodeMachine {
         case (_, .succeeded): code = .succeeded
         case (.cancelled, _): code = OutcomeCode(.cancelled, .cancelled)
         case (.timedOut, _): code = OutcomeCode(.failed, .timedOut)
+        case (.expired, _): code = OutcomeCode(.cancelled, .reclaimed)
         case (.no, .crashed): code = OutcomeCode(.held, .crashed)
         case (.no, _): code = OutcomeCode(.failed, end.end)
         }
@@ -125,9 +127,12 @@ extension NodeMachine {
         measure(batch)
         var batch = batch
         if record.stopping != .no {
-            let code = OutcomeCode(
-                record.stopping == .cancelled ? .cancelled : .failed,
-                record.stopping == .cancelled ? .cancelled : .timedOut)
+            let code =
+                switch record.stopping {
+                case .cancelled: OutcomeCode(.cancelled, .cancelled)
+                case .expired: OutcomeCode(.cancelled, .reclaimed)
+                case .timedOut, .no: OutcomeCode(.failed, .timedOut)
+                }
             for position in batch.codes.indices where batch.codes[position].end == .failed {
                 batch.codes[position] = code
             }

@@ -28,6 +28,10 @@ package struct NodeMachine {
     var nextHeartbeat = Instant.never
     var report = WorkerReport()
     var lastHeard = Instant.zero
+    /// When heartbeats were sent that have not been answered.
+    var heartbeatsSent: Deque<Instant> = []
+    /// When the last heartbeat was sent that was answered: from then on the server counts this node's leases, or from later.
+    var provenAt = Instant.zero
     /// How much of sessions' setup logs is here.
     var setups: [SessionID: UInt32] = [:]
     /// Seats that were given a worker here.
@@ -59,10 +63,12 @@ package struct NodeMachine {
         var stopping = Stopping.no
         var escalateAt = Instant.never
         var grace: Duration
+        /// How long it may run without the server's hearing from this node; nil: as long as it likes.
+        var strictLease: Duration?
         /// Its result is nobody's any more.
         var isDropped = false
 
-        enum Stopping { case no, cancelled, timedOut }
+        enum Stopping { case no, cancelled, timedOut, expired }
         var nextSignal = WorkerSignal.terminate
     }
 
@@ -98,6 +104,10 @@ package struct NodeMachine {
             heartbeatInterval = welcome.heartbeat
             lastHeard = now
             nextHeartbeat = now + heartbeatInterval
+            heartbeatsSent.removeAll()
+            // The server has heard the hello; when exactly, the answer to a heartbeat shows.
+            provenAt = max(provenAt, now + (.zero - Self.helloTime))
+            sendHeartbeat(at: now, into: &actions)
             for sequence in unacknowledged.keys.sorted() {
                 if let batch = unacknowledged[sequence] { actions.append(.send(.outcomes(sequence: sequence, batch))) }
             }

@@ -40,6 +40,7 @@ package enum Rule: String, Sendable {
     case overCommitted = "no node runs more than it has room for"
     case overGranted = "no node is granted more than it has room for"
     case twoAttempts = "no two attempts of a task are current at a time"
+    case strict = "no two attempts of a strict job's task run at a time, whatever is cut off"
     case fencing = "attempts are numbered upwards"
     case argument = "a task gets its own argument"
     case setup = "a task runs where its session's setup is"
