@@ -125,7 +125,8 @@ extension ReactorLoop {
     /// - Returns: whether there may be more.
     @discardableResult func framesReady(_ slot: Int) -> Bool {
         guard let descriptor = children[slot].frames?.input, descriptor >= 0 else { return false }
-        if !children[slot].isPaused { readPrinted(slot) }
+        // Also while output is paused: the rest of it, a pipe's content at most, must not be taken for the next task's.
+        readPrinted(slot)
         let token = children[slot].token
         // No copy of the reader while it grows.
         guard var reader = children[slot].frames?.reader else { return false }

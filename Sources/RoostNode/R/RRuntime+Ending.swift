@@ -47,9 +47,9 @@ extension RRuntime {
 
     /// A server that does not keep up makes tasks that print wait.
     func pauseOutput(isLinkFull: Bool) {
-        for (token, worker) in workers where worker.run?.start.streams == true {
-            if isLinkFull { reactor.pauseOutput(token: token) } else { reactor.resumeOutput(token: token) }
-        }
+        // All go on, also those whose batch has ended meanwhile: the next would print into a pipe that nobody reads.
+        guard isLinkFull else { return workers.keys.forEach { reactor.resumeOutput(token: $0) } }
+        for (token, worker) in workers where worker.run?.start.streams == true { reactor.pauseOutput(token: token) }
     }
 
     // MARK: Sessions and jobs

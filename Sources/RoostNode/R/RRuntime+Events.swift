@@ -65,10 +65,17 @@ extension RRuntime {
 
     private func printed(_ token: UInt64, _ stream: OutputChunk.Stream, _ bytes: [UInt8]) {
         if stream == .stderr, let caught = CaughtSignal.line(in: bytes) { workers[token]?.caught = caught }
-        guard let run = workers[token]?.run, run.isRunning else { return }
+        // No copy of the run is held: what it printed would be copied with every piece, a megabyte for a line.
+        let known = workers[token]?.run.map { run in
+            (
+                slot: run.slot, offset: run.offset(of: stream), isRunning: run.isRunning,
+                isSent: run.start.streams && run.start.tasks.count == 1
+            )
+        }
+        guard let known, known.isRunning else { return }
         if stream == .stdout { bytes.withUnsafeBytes { workers[token]?.run?.printed.append($0) } }
-        if run.start.streams && run.start.tasks.count == 1 {
-            told.append(.workerPrinted(worker: run.slot, stream, offset: run.offset(of: stream), bytes: bytes))
+        if known.isSent {
+            told.append(.workerPrinted(worker: known.slot, stream, offset: known.offset, bytes: bytes))
         }
         workers[token]?.run?.advance(stream, by: bytes.count)
     }

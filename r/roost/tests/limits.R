@@ -32,6 +32,19 @@ deep <- function(n) if (n == 0) { tools::pskill(Sys.getpid(), 11L); Sys.sleep(10
 died <- lbapply(pool, 1, function(i) deep(300), partial = TRUE)[[1]]
 stopifnot(grepl("caught segfault", conditionMessage(died)), nchar(died$post_mortem$output) <= 2100)
 
+# Tasks that print much, again and again: none waits for a pipe that nobody reads.
+printed <- tempfile()
+con <- file(printed, "wb")
+sink(con)
+for (n in c(30000, 100, 30000, 30000)) {
+  job <- async_lapply(pool, 1:2, function(i, n) for (k in seq_len(n)) cat("line", k, "\n"), n = n)
+  if (!wait(job, timeout = 60)) stop("a task that prints ", n, " lines does not end")
+  invisible(results(job))
+}
+sink()
+close(con)
+stopifnot(length(readLines(printed)) == 2 * 90100)
+
 # A handler of a live condition may use the pool itself.
 inner <- NULL
 outer <- withCallingHandlers(
