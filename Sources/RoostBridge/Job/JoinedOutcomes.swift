@@ -66,13 +66,21 @@ extension JobOutcomes {
         return joined
     }
 
+    /// Whether they are joined where the connections are served.
+    package var areFew: Bool { taskCount <= BridgeLimits.inlineTasks && byteCount <= BridgeLimits.inlineBytes }
+
+    /// Joins the outcomes of all tasks.
+    package func joined(names: [UInt8]?, nativeEncoding: String) throws(RSerializationError) -> JoinedOutcomes {
+        try joined(0..<TaskIndex(taskCount), names: names, nativeEncoding: nativeEncoding)
+    }
+
     /// Off the event loop: joining a gigabyte takes its time.
     @concurrent
     package func joinedElsewhere(
         _ tasks: [TaskIndex]?, names: [UInt8]?, nativeEncoding: String
     ) async throws(RSerializationError) -> JoinedOutcomes {
         if let tasks { return try joined(tasks, names: names, nativeEncoding: nativeEncoding) }
-        return try joined(0..<TaskIndex(taskCount), names: names, nativeEncoding: nativeEncoding)
+        return try joined(names: names, nativeEncoding: nativeEncoding)
     }
 
     private static let null = RItem.null

@@ -12,8 +12,14 @@ extension BridgeServer {
     func submit(_ frame: BridgeFrame) async throws(BridgeFailure) -> (job: BridgeJob, answer: BridgeAnswer) {
         guard frame.parts.count == 2 else { throw .usage("'submit' has two parts: X and the common data") }
         let seed = try RandomSeed(frame.control)
+        return try open(frame, seed, try await Self.cutter(frame.parts[0], seed: seed?.next))
+    }
+
+    /// Opens a job over what the cutter cuts.
+    func open(
+        _ frame: BridgeFrame, _ seed: RandomSeed?, _ cutter: TaskCutter
+    ) throws(BridgeFailure) -> (job: BridgeJob, answer: BridgeAnswer) {
         let options = try JobOptions(frame.control)
-        let cutter = try await Self.cutter(frame.parts[0], seed: seed?.next)
         guard cutter.count <= BridgeLimits.tasksPerJob else {
             throw BridgeFailure(code: "limit", "\(cutter.count) tasks; a job has \(BridgeLimits.tasksPerJob) at most")
         }
@@ -72,10 +78,16 @@ extension BridgeServer {
     }
 
     private static func cutter(_ stream: [UInt8], seed: RStreamSeed?) async throws(BridgeFailure) -> TaskCutter {
+        if stream.count <= BridgeLimits.inlineBytes { return try cutterHere(stream, seed: seed) }
+        // Reading a long list takes time that the connections should not wait for.
         do throws(RSerializationError) {
-            // Reading a long list takes time that the connections should not wait for.
-            return stream.count <= BridgeLimits.inlineBytes
-                ? try TaskCutter(stream, seed: seed) : try await cutterElsewhere(stream, seed: seed)
+            return try await cutterElsewhere(stream, seed: seed)
+        } catch { throw BridgeFailure(error, in: "X") }
+    }
+
+    static func cutterHere(_ stream: [UInt8], seed: RStreamSeed?) throws(BridgeFailure) -> TaskCutter {
+        do throws(RSerializationError) {
+            return try TaskCutter(stream, seed: seed)
         } catch { throw BridgeFailure(error, in: "X") }
     }
 
@@ -160,6 +172,7 @@ extension BridgeServer {
     private func end(_ job: BridgeJob) {
         job.isOver = true
         wake(for: job)
+        finishRun(job)
     }
 
     // MARK: Others' jobs
@@ -206,9 +219,13 @@ extension BridgeServer {
 
     /// Nobody will ask for the job again: what still runs of it is cancelled.
     func forget(_ job: BridgeJob) async throws(BridgeFailure) {
+        drop(job)
+        if !job.isOwn { _ = try await ask(.forget(.id(job.id))) }
+    }
+
+    func drop(_ job: BridgeJob) {
         jobs[job.id] = nil
         if !job.isOver { quit(job) }
-        if !job.isOwn { _ = try await ask(.forget(.id(job.id))) }
     }
 
     private func quit(_ job: BridgeJob) {
