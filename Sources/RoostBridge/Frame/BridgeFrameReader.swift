@@ -5,7 +5,7 @@ import RSerialization
 package struct BridgeFrame: Sendable {
     package var header: BridgeHeader
     package var control: Control
-    /// The blob, divided as the control's `lengths` say: R's streams leave the socket as arrays of their own, copied once.
+    /// The blob, divided as the control's `lengths` say, or the objects in a control without a blob. Of a blob R's streams leave the socket as arrays of their own, copied once.
     package var parts: [[UInt8]]
 
     package init(header: BridgeHeader, control: Control, parts: [[UInt8]] = []) {
@@ -102,7 +102,7 @@ package struct BridgeFrameReader {
             let lengths = try Self.lengths(control, header)
             guard let first = lengths.first else {
                 want(BridgeHeader.byteCount, .header)
-                return BridgeFrame(header: header, control: control)
+                return BridgeFrame(header: header, control: control, parts: control.objects)
             }
             want(first, .blob(header, control, lengths: lengths, done: []))
             return nil

@@ -27,7 +27,7 @@ extension BridgeServer {
             throw failure
         }
         let joined = try await join(job, nil, names: job.names)
-        write(joined, indices: nil, into: &answer)
+        write(joined, into: &answer)
         if forgets { try await forget(job) }
         return answer
     }
@@ -68,7 +68,7 @@ extension BridgeServer {
         answer.control.set("index", integers: tasks.map { Int32(truncatingIfNeeded: $0 + 1) })
         answer.control.set("cursor", Double(max(cursor, end)))
         answer.control.set("ended", job.isOver && end >= arrived)
-        write(try await join(job, tasks, names: nil), indices: tasks, into: &answer)
+        write(try await join(job, tasks, names: nil), into: &answer)
         return answer
     }
 
@@ -102,12 +102,16 @@ extension BridgeServer {
         BridgeFailure(code: "protocolViolation", "the outcomes of the job are no R objects", cause: "\(error)")
     }
 
-    func write(_ joined: JoinedOutcomes, indices: [TaskIndex]?, into answer: inout BridgeAnswer) {
+    /// - Parameter inControl: the values stand in the control, and there is no blob.
+    func write(_ joined: JoinedOutcomes, inControl: Bool = false, into answer: inout BridgeAnswer) {
         answer.control.set("state", item: joined.hasTrouble ? RItem.raw(joined.states) : RItem.null)
-        answer.parts = [joined.values]
+        if inControl { answer.control.set("values", stream: joined.values) } else { answer.parts = [joined.values] }
         if let details = joined.details {
-            answer.parts.append(details)
-            answer.control.set("details") { $0.set("index", integers: joined.detailed) }
+            if !inControl { answer.parts.append(details) }
+            answer.control.set("details") {
+                $0.set("index", integers: joined.detailed)
+                if inControl { $0.set("values", stream: details) }
+            }
         }
         guard !joined.postMortems.isEmpty else { return }
         let all = joined.postMortems

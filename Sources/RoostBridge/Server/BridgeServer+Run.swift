@@ -46,7 +46,9 @@ extension BridgeServer {
         end(run, of: job)
         var answer = run.answer
         do throws(RSerializationError) {
-            write(try job.outcomes.joined(names: job.names, nativeEncoding: job.nativeEncoding), indices: nil, into: &answer)
+            let joined = try job.outcomes.joined(names: job.names, nativeEncoding: job.nativeEncoding)
+            // Who asked without a blob is answered without one: one stream to read instead of two.
+            write(joined, inControl: !run.control.objects.isEmpty, into: &answer)
         } catch {
             return finish(run.request, .failure(Self.noObjects(error)))
         }

@@ -26,6 +26,7 @@ new_session <- function(line) {
   session$got <- 0             # the highest seq received whole
   session$request <- NULL      # the last request, to be sent again
   session$con <- NULL
+  session$large <- FALSE       # whether the last jobs' common data were too large for a control
   session$parts <- list()      # what was received of the next frame
   session$head <- NULL         # its head, if that is whole
   session$have <- 0
@@ -71,7 +72,7 @@ connect <- function(session) {
     session$con <- tryCatch(suppressWarnings(open_socket(session$port)), error = function(e) NULL)
     if (is.null(session$con)) if (bridge_gone(session)) break else next
     said <- tryCatch({
-      write_frame(session, frame(0, session$got, list(op = "hello", protocol = 1L, secret = session$secret), list()))
+      write_frame(session, frame(0, session$got, list(op = "hello", protocol = 1L, secret = session$secret)))
       read_frame(session, connect_seconds)
     }, error = function(e) NULL)
     if (isTRUE(said$control$ok)) {
@@ -99,11 +100,11 @@ write_frame <- function(session, pieces) for (piece in pieces) writeBin(piece, s
 # The next frame; NULL when `seconds` are over. An error when the connection is lost.
 #
 # What was received is in parts: the head (header and control) is cut off as soon as it is there, and of a large blob no
-# byte more than its own is read, so that 1 GB is joined once and never indexed.
+# byte more than its own is read, so that 1 GB is joined once and never indexed. Most often one read is one frame without a blob.
 read_frame <- function(session, seconds = Inf) {
   end <- if (is.finite(seconds)) proc.time()[[3L]] + seconds
   repeat {
-    if (is.null(session$head)) take_head(session)
+    if (session$have > 0 && is.null(session$head)) take_head(session)
     blob <- session$head$blob
     if (!is.null(blob) && session$have >= blob) return(take_frame(session))
     left <- if (is.null(end)) NULL else max(0, end - proc.time()[[3L]])
@@ -115,9 +116,22 @@ read_frame <- function(session, seconds = Inf) {
     missing <- if (is.null(blob)) 0 else blob - session$have
     part <- readBin(session$con, "raw", if (missing > small_bytes) min(missing, read_bytes) else small_bytes)
     if (!length(part)) stop("the bridge closed the connection")
+    if (session$have == 0 && is.null(session$head)) {
+      whole <- small_frame(session, part)
+      if (!is.null(whole)) return(whole)
+    }
     session$parts[[length(session$parts) + 1L]] <- part
     session$have <- session$have + length(part)
   }
+}
+
+# These bytes as one frame without a blob; NULL: they are something else.
+small_frame <- function(session, data) {
+  if (length(data) < header_bytes) return()
+  sizes <- readBin(data, "double", 4L, endian = "little")
+  if (sizes[4L] != 0 || header_bytes + sizes[3L] != length(data)) return()
+  if (sizes[1L] > 0) session$got <- sizes[1L]
+  list(seq = sizes[1L], reply = sizes[2L], control = unserialize(data[-seq_len(header_bytes)]), blob = NULL)
 }
 
 # Header and control, once all of them are there.
@@ -153,20 +167,24 @@ take_frame <- function(session) {
 
 # Sends a request and waits for its final answer: list(control, parts). `more` gets the answers before it. Left by an
 # interrupt (or an error in `more`), it tells the bridge to forget the question. NULL when `seconds` are over.
-request <- function(session, control, blobs = list(), more = NULL, seconds = Inf) {
+request <- function(session, control, blobs = NULL, more = NULL, seconds = Inf) {
   check_session(session)
   suspendInterrupts({
-    if (length(blobs)) control$lengths <- vapply(blobs, function(blob) as.double(length(blob)), 0)
-    session$seq <- session$seq + 1
-    mine <- session$seq
+    session$seq <- mine <- session$seq + 1
     session$request <- frame(mine, session$got, control, blobs)
+    if (is.null(blobs) && length(session$request) > 1L) session$large <- TRUE
     answered <- FALSE
     on.exit(if (!answered && session$open && control$op != "stop") stop_request(session, mine), add = TRUE)
-    if (is.null(session$con)) connect(session)
-    else tryCatch(write_frame(session, session$request), error = function(e) connect(session))
+    unsent <- !is.null(session$con)
+    if (!unsent) connect(session)
     repeat {
-      answer <- tryCatch(read_frame(session, seconds), error = identity)
+      answer <- tryCatch({
+        if (unsent) write_frame(session, session$request)
+        unsent <- FALSE
+        read_frame(session, seconds)
+      }, error = identity)
       if (inherits(answer, "error")) {
+        unsent <- FALSE
         connect(session)
         next
       }
