@@ -7,8 +7,16 @@ first_seed <- function(seed) {
   if (is.numeric(seed) && length(seed) == 7L && seed[1L] %% 100 == 7) return(c(10407L, as.integer(seed[-1L])))
   if (!is.numeric(seed) || length(seed) != 1L || is.na(seed))
     fail("`seed` must be NULL, FALSE, an integer, or a .Random.seed of kind \"L'Ecuyer-CMRG\".")
-  seed_state(as.integer(seed))
+  seed <- as.integer(seed)
+  if (!identical(seed, seed_cache$seed)) {
+    seed_cache$state <- seed_state(seed)
+    seed_cache$seed <- seed
+  }
+  seed_cache$state
 }
+
+# The last seed and its state: scripts use one for call after call.
+seed_cache <- new.env(parent = emptyenv())
 
 # What set.seed(seed, "L'Ecuyer-CMRG", "Inversion", "Rejection") would leave in .Random.seed, by R's own congruence: setting the
 # session's generator and putting it back takes ten times as long.

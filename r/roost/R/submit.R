@@ -63,18 +63,25 @@ inline_bytes <- 65536          # its size in memory, and that of common data
 # write and to read instead of three.
 send_job <- function(session, X, common, control, more = NULL) {
   if (length(session$garbage)) drop_garbage(session)
-  send <- if (!session$large && length(X) <= inline_elements && utils::object.size(X) <= inline_bytes)
-    function(X) request(session, c(control, list(X = X, common = common)), more = more)
-  else {
+  inline <- !session$large && is_small(X)
+  if (!inline) {
     common <- stream(common)
     session$large <- length(common) > inline_bytes
-    function(X) request(session, control, list(stream(X), common), more = more)
   }
-  tryCatch(send(X), roost_pool_error = function(e) {
-    if (!identical(e$code, "needsAsList") || is.list(X)) stop(e)
-    send(as.list(X))
-  })
+  send <- function(X) {
+    if (inline) request(session, c(control, list(X = X, common = common)), more = more, expected = "needsAsList")
+    else request(session, control, list(stream(X), common), more = more, expected = "needsAsList")
+  }
+  answer <- send(X)
+  if (isTRUE(answer$control$ok)) return(answer)
+  if (is.list(X)) fail_by_bridge(answer$control$error)
+  X <- as.list(X)
+  answer <- send(X)
+  if (isTRUE(answer$control$ok)) answer else fail_by_bridge(answer$control$error)
 }
+
+is_small <- function(X)
+  length(X) <= inline_elements && (typeof(X) %in% c("double", "integer") || utils::object.size(X) <= inline_bytes)
 
 # Jobs whose handles are gone: the bridge need not keep them.
 drop_garbage <- function(session) for (id in session$garbage) {
