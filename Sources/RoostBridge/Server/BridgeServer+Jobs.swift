@@ -12,7 +12,11 @@ extension BridgeServer {
     func submit(_ frame: BridgeFrame) async throws(BridgeFailure) -> (job: BridgeJob, answer: BridgeAnswer) {
         guard frame.parts.count == 2 else { throw .usage("'submit' has two parts: X and the common data") }
         let seed = try RandomSeed(frame.control)
-        return try open(frame, seed, try await Self.cutter(frame.parts[0], seed: seed?.next))
+        let cutter = try await Self.cutter(frame.parts[0], seed: seed?.next)
+        if Task.isCancelled { throw .stopped }
+        let (job, answer) = try open(frame, seed, cutter)
+        job.madeBy = frame.header.sequence
+        return (job, answer)
     }
 
     /// Opens a job over what the cutter cuts.

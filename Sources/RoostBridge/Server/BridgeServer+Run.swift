@@ -31,6 +31,7 @@ extension BridgeServer {
             let due = loop.scheduleTask(in: .milliseconds(BridgeLimits.announceMilliseconds)) {
                 self.assumeIsolated { $0.goOn(id) }
             }
+            job.madeBy = sequence
             job.run = BriefRun(request: sequence, control: frame.control, answer: answer, due: due)
             if job.isOver { finishRun(job) }
         } catch {
@@ -56,10 +57,10 @@ extension BridgeServer {
         finish(run.request, .success(answer))
     }
 
-    /// R waits for it no longer: nobody else knows the job.
-    func stopRun(_ request: UInt64) {
-        guard let job = jobs.values.first(where: { $0.run?.request == request }), let run = job.run else { return }
-        end(run, of: job)
+    /// R waits for the request no longer, and nobody else knows the job that it made.
+    func dropJob(madeBy request: UInt64) {
+        guard let job = jobs.values.first(where: { $0.madeBy == request }) else { return }
+        if let run = job.run { end(run, of: job) }
         drop(job)
     }
 

@@ -34,9 +34,15 @@ extension BridgeServer {
     private static var error: String { String(cString: strerror(errno)) }
 
     private func accept(from listener: Int32, on loop: ProcessEventLoop) {
-        guard listeningSocket != nil else { return }
+        guard let listeningSocket else { return }
         let descriptor = Glibc.accept(listener, nil, nil)
-        guard descriptor >= 0 else { return }
+        guard descriptor >= 0 else {
+            guard errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS else { return }
+            // Whoever knocks stays at the door; we would hear of him again and again.
+            listeningSocket.wait(forBytes: false)
+            loop.scheduleTask(in: .milliseconds(BridgeLimits.acceptPauseMilliseconds)) { listeningSocket.wait() }
+            return
+        }
         _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
         _ = fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) | O_NONBLOCK)
         var one: Int32 = 1

@@ -207,6 +207,6 @@ package actor BridgeServer {
     func stop(_ request: UInt64) {
         machine.stopped(request)
         requests[request]?.cancel()
-        stopRun(request)
+        dropJob(madeBy: request)
     }
 }

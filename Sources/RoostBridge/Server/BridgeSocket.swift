@@ -142,6 +142,6 @@ final class BridgeSocket: BridgeLink {
     private func waitForRoom(_ waits: Bool) {
         guard waits != waitsForRoom else { return }
         waitsForRoom = waits
-        watch?.waitForRoom(waits)
+        watch?.wait(forRoom: waits)
     }
 }

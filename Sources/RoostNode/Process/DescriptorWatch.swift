@@ -13,8 +13,10 @@ package struct DescriptorWatch: Sendable {
         self.id = id
     }
 
-    /// Whether the watch also tells when the descriptor takes bytes again; at first it does not.
-    package func waitForRoom(_ waits: Bool) { shared.send(.awaitRoom(id, waits)) }
+    /// What the watch tells: that something came, at first only that; and that the descriptor takes bytes again.
+    package func wait(forBytes: Bool = true, forRoom: Bool = false) {
+        shared.send(.rewatch(id, forBytes: forBytes, forRoom: forRoom))
+    }
 
     /// Ends the watch and closes the descriptor. What the present turn has seen already may still be told.
     package func close() { shared.send(.unwatch(id)) }
@@ -37,13 +39,13 @@ extension ReactorLoop {
     func watch(_ watched: WatchedDescriptor) {
         watches[watched.id] = watched
         // One that cannot be watched is told of at once: what is done with it fails, and says why.
-        if !setEvents(of: watched, EPOLL_CTL_ADD, waitsForRoom: false) {
+        if !setEvents(of: watched, EPOLL_CTL_ADD, forBytes: true, forRoom: false) {
             watched.onReady(DescriptorWatch.Readiness(canRead: true, canWrite: true))
         }
     }
 
-    func awaitRoom(_ id: UInt64, _ waits: Bool) {
-        if let watched = watches[id] { _ = setEvents(of: watched, EPOLL_CTL_MOD, waitsForRoom: waits) }
+    func rewatch(_ id: UInt64, forBytes: Bool, forRoom: Bool) {
+        if let watched = watches[id] { _ = setEvents(of: watched, EPOLL_CTL_MOD, forBytes: forBytes, forRoom: forRoom) }
     }
 
     func unwatch(_ id: UInt64) {
@@ -57,8 +59,8 @@ extension ReactorLoop {
                 canRead: broken || events & EPOLLIN.rawValue != 0, canWrite: broken || events & EPOLLOUT.rawValue != 0))
     }
 
-    private func setEvents(of watched: WatchedDescriptor, _ operation: Int32, waitsForRoom: Bool) -> Bool {
-        let events = EPOLLIN.rawValue | (waitsForRoom ? EPOLLOUT.rawValue : 0)
+    private func setEvents(of watched: WatchedDescriptor, _ operation: Int32, forBytes: Bool, forRoom: Bool) -> Bool {
+        let events = (forBytes ? EPOLLIN.rawValue : 0) | (forRoom ? EPOLLOUT.rawValue : 0)
         var event = epoll_event(events: events, data: epoll_data(u64: Source.watchBits | watched.id))
         return epoll_ctl(epoll, operation, watched.descriptor, &event) == 0
     }

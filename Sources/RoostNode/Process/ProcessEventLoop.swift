@@ -49,7 +49,7 @@ package final class ProcessEventLoop: NIOSerialEventLoopExecutor {
     }
 
     /// Watches a descriptor that never blocks, and has it from now on: ``DescriptorWatch/close()``, or the loop's end, closes it.
-    /// - Parameter onReady: called on the loop's thread whenever it can be read, and, if that is waited for, written
+    /// - Parameter onReady: called on the loop's thread whenever there is what the watch waits for
     package func watch(
         _ descriptor: Int32, _ onReady: @escaping @Sendable (DescriptorWatch.Readiness) -> Void
     ) -> DescriptorWatch {

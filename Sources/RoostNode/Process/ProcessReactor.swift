@@ -118,7 +118,7 @@ enum ReactorCommand: Sendable {
     case schedule(ReactorTimer)
     case cancelTimer(UInt64)
     case watch(WatchedDescriptor)
-    case awaitRoom(UInt64, Bool)
+    case rewatch(UInt64, forBytes: Bool, forRoom: Bool)
     case unwatch(UInt64)
     /// Ends the thread, after a ``shutDown``; then calls back.
     case end(@Sendable () -> Void)

@@ -182,7 +182,7 @@ final class ReactorLoop {
         case .schedule(let timer): timers.add(timer)
         case .cancelTimer(let id): timers.remove(id)
         case .watch(let watched): watch(watched)
-        case .awaitRoom(let id, let waits): awaitRoom(id, waits)
+        case .rewatch(let id, let forBytes, let forRoom): rewatch(id, forBytes: forBytes, forRoom: forRoom)
         case .unwatch(let id): unwatch(id)
         case .end(let callback):
             shutDown()

@@ -50,7 +50,7 @@ gather <- function(session, id, n, most, bar) {
       values[index] <- outcomes$values
       if (!is.null(outcomes$state)) state[index] <- outcomes$state
       if (!is.null(outcomes$details)) details[index] <- outcomes$details
-      post_mortems <- if (is.null(post_mortems)) outcomes$post_mortems else Map(c, post_mortems, outcomes$post_mortems)
+      if (!is.null(outcomes$post_mortems)) post_mortems <- c(post_mortems, list(outcomes$post_mortems))
       done <- done + length(index)
       if (!is.null(bar)) bar$update(done)
     }
@@ -58,5 +58,6 @@ gather <- function(session, id, n, most, bar) {
     if (isTRUE(answer$control$ended)) break
   }
   noted <- !vapply(details, is.null, NA)
-  list(values = values, state = if (any(state != 0L)) state, details = if (any(noted)) details, post_mortems = post_mortems)
+  list(values = values, state = if (any(state != 0L)) state, details = if (any(noted)) details,
+       post_mortems = if (length(post_mortems)) do.call(Map, c(list(c), post_mortems)))
 }

@@ -141,17 +141,20 @@ read_exactly <- function(session, bytes) {
 # the bridge answers with is raised here, but for the code `expected`.
 request <- function(session, control, blobs = NULL, more = NULL, seconds = Inf, expected = NULL) {
   check_session(session)
+  mine <- session$seq + 1
+  # What is wrong with the arguments shows here: a number that is taken must be sent.
+  pieces <- frame(mine, session$got, control, blobs)
+  if (is.null(blobs) && length(pieces) > 1L) session$large <- TRUE
   suspendInterrupts({
-    session$seq <- mine <- session$seq + 1
-    session$request <- frame(mine, session$got, control, blobs)
-    if (is.null(blobs) && length(session$request) > 1L) session$large <- TRUE
+    session$seq <- mine
+    session$request <- pieces
     answered <- FALSE
     on.exit(if (!answered && session$open && control$op != "stop") stop_request(session, mine), add = TRUE)
     unsent <- !is.null(session$con)
     if (!unsent) connect(session)
     repeat {
       answer <- tryCatch({
-        if (unsent) write_frame(session, session$request)
+        if (unsent) write_frame(session, pieces)
         unsent <- FALSE
         read_frame(session, seconds)
       }, error = identity)

@@ -33,13 +33,19 @@ label_texts <- function(labels) {
 # As lapply() sees X.
 as_tasks <- function(X) if (!is.vector(X) || is.object(X) || is.expression(X)) as.list(X) else X
 
+# Only what there is.
 make_common <- function(session, fun, args, needs, options = list(), return_seed = FALSE) {
   if (length(needs$globals)) {
     held <- vapply(names(needs$globals), function(name) is_exported(session, name, needs$globals[[name]]), NA)
     needs$globals <- needs$globals[!held]
   }
-  list(fun = fun, args = args, globals = needs$globals, packages = needs$packages, options = options,
-       return_seed = return_seed)
+  common <- list(fun = fun)
+  if (length(args)) common$args <- args
+  if (length(needs$globals)) common$globals <- needs$globals
+  if (length(needs$packages)) common$packages <- needs$packages
+  if (length(options)) common$options <- options
+  if (return_seed) common$return_seed <- TRUE
+  common
 }
 
 # Functions among the arguments and the tasks need their globals, too.
