@@ -36,8 +36,8 @@ extension BridgeServer {
         job.nativeEncoding = cutter.nativeEncoding
         jobs[job.id] = job
         if options.streamsOutput {
-            let loop = loop
-            handle.onCondition { condition in loop.execute { self.assumeIsolated { $0.heard(condition) } } }
+            // On the pool's event loop, as outcomes are: what a task signalled comes before its outcome.
+            handle.onCondition { condition in self.assumeIsolated { $0.heard(condition) } }
         }
         follow(job)
         feed(cutter, into: job, closing: !isOpen)

@@ -27,7 +27,9 @@ extension BridgeServer {
             throw failure
         }
         let joined = try await join(job, nil, names: job.names)
-        write(joined, into: &answer)
+        // Who ran something without a blob is answered without one: one stream to read instead of two.
+        let isInline = announced != nil && !control.objects.isEmpty && job.outcomes.areFew
+        write(joined, inControl: isInline, into: &answer)
         if forgets { try await forget(job) }
         return answer
     }

@@ -48,7 +48,7 @@ extension BridgeServer {
         var answer = run.answer
         do throws(RSerializationError) {
             let joined = try job.outcomes.joined(names: job.names, nativeEncoding: job.nativeEncoding)
-            // Who asked without a blob is answered without one: one stream to read instead of two.
+            // As in `collect`.
             write(joined, inControl: !run.control.objects.isEmpty, into: &answer)
         } catch {
             return finish(run.request, .failure(Self.noObjects(error)))
