@@ -84,7 +84,7 @@ let package = Package(
             swiftSettings: settings),
         .target(
             name: "RoostBridge",
-            dependencies: ["RoostModel", "RSerialization", "Roost", "CRoostLinux", nioCore, nioPosix, deque],
+            dependencies: ["RoostModel", "RSerialization", "RoostNode", "Roost", "CRoostLinux", nioCore, nioPosix, deque],
             swiftSettings: settings),
         .target(
             name: "RoostTesting",

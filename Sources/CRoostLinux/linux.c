@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "CRoostLinux.h"
 
+#include <malloc.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -40,6 +41,15 @@ const void *roost_find(const void *bytes, size_t count, const void *needle, size
 int roost_pipe(int ends[2], int nonblocking) {
     if (pipe2(ends, O_CLOEXEC)) return -1;
     return fcntl(ends[nonblocking], F_SETFL, O_NONBLOCK);
+}
+
+void roost_keep_freed_memory(int mapped, int kept) {
+#ifdef M_MMAP_THRESHOLD
+    (void)mallopt(M_MMAP_THRESHOLD, mapped);
+    (void)mallopt(M_TRIM_THRESHOLD, kept);
+#else
+    (void)mapped, (void)kept;
+#endif
 }
 
 void roost_widen_pipe(int end, int bytes) { (void)fcntl(end, F_SETPIPE_SZ, bytes); }

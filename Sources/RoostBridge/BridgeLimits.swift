@@ -13,6 +13,8 @@ package enum BridgeLimits {
     package static let helloSeconds: Int64 = 10
     /// How long the bridge waits for its R session to connect.
     package static let firstConnectionSeconds: Int64 = 60
+    /// Until the next try to accept a connection, when the system has no room for one.
+    package static let acceptPauseMilliseconds: Int64 = 100
     /// Requests that are being answered at a time.
     package static let openRequests = 64
     /// Conditions that wait for R, and those that R has not acknowledged, in bytes; what comes then is dropped.

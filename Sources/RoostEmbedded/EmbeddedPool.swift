@@ -1,7 +1,6 @@
 import Glibc
 import Logging
 import NIOCore
-import NIOPosix
 package import Roost
 package import RoostModel
 package import RoostNode
@@ -14,8 +13,11 @@ package struct EmbeddedPool: Sendable {
     package let pool: Pool
     private let agent: NodeAgent
 
-    /// Opens a pool for commands. It lives on the thread that watches their processes.
-    package static func open(slots: Int?, guardExecutable: String?) async throws(RoostError) -> EmbeddedPool {
+    /// Opens a pool. It lives on the thread that watches the processes.
+    /// - Parameter r: how R tasks are run; nil: they are not
+    package static func open(
+        slots: Int?, guardExecutable: String?, r: RConfiguration? = nil
+    ) async throws(RoostError) -> EmbeddedPool {
         let loop: ProcessEventLoop
         do {
             loop = try ProcessEventLoop()
@@ -23,24 +25,9 @@ package struct EmbeddedPool: Sendable {
             throw RoostError(.io, "the embedded pool does not start", cause: "\(error)")
         }
         do {
-            return try await make(slots: slots, guardExecutable: guardExecutable, r: nil, loop: loop)
+            return try await make(slots: slots, guardExecutable: guardExecutable, r: r, loop: loop)
         } catch {
             try? await loop.shutdownGracefully()
-            throw error
-        }
-    }
-
-    /// Opens a pool for R tasks, too. It lives on an event loop that has sockets, for whoever serves R there.
-    package static func open(
-        slots: Int?, guardExecutable: String?, r: RConfiguration
-    ) async throws(RoostError) -> EmbeddedPool {
-        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
-        do {
-            let opened = try await make(slots: slots, guardExecutable: guardExecutable, r: r, loop: group.next())
-            opened.pool.onClose { try? await group.shutdownGracefully() }
-            return opened
-        } catch {
-            try? await group.shutdownGracefully()
             throw error
         }
     }
@@ -52,7 +39,7 @@ package struct EmbeddedPool: Sendable {
     package func pauseOutput(_ isPaused: Bool) { agent.pauseOutput(isPaused) }
 
     private static func make(
-        slots: Int?, guardExecutable: String?, r: RConfiguration?, loop: any EventLoop
+        slots: Int?, guardExecutable: String?, r: RConfiguration?, loop: ProcessEventLoop
     ) async throws(RoostError) -> EmbeddedPool {
         let slots = slots ?? AvailableCPUs.slots()
         let log = Logger(label: "roost.embedded") { _ in SwiftLogNoOpLogHandler() }
@@ -74,7 +61,7 @@ package struct EmbeddedPool: Sendable {
             let pool = Pool(loop: loop, session: session, core: core, welcome: nil)
             pool.onClose {
                 await agent.stopAndWait("the pool was closed")
-                if let own = loop as? ProcessEventLoop { try? await own.shutdownGracefully() }
+                try? await loop.shutdownGracefully()
             }
             return EmbeddedPool(pool: pool, agent: agent)
         } catch {

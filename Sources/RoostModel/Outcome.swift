@@ -151,6 +151,17 @@ public struct OutcomeBatch: Equatable, Sendable {
         payloads.append(payload)
     }
 
+    /// Adds one task's end. `write` appends what it returned to the bytes, and touches nothing that is there.
+    package mutating func append(
+        task: TaskIndex, attempt: UInt32, code: OutcomeCode, postMortem: PostMortem?, writing write: (inout [UInt8]) -> Void
+    ) {
+        appendHeader(task: task, attempt: attempt, code: code)
+        if let postMortem {
+            postMortems.append(PositionedPostMortem(position: UInt32(payloads.count), postMortem: postMortem))
+        }
+        payloads.append(writing: write)
+    }
+
     /// Adds a success that returned the eight bytes of `value`.
     public mutating func append(task: TaskIndex, attempt: UInt32, littleEndian value: UInt64) {
         appendHeader(task: task, attempt: attempt, code: .succeeded)

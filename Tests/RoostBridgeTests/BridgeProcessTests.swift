@@ -90,6 +90,47 @@ struct BridgeProcessTests {
         #expect(try wire.ask(4, reply: 3) { $0.set("op", "nodes") }.header.sequence == 4)
     }
 
+    @Test("who leaves submit before its answer leaves no job behind")
+    func stoppingSubmit() throws {
+        let bridge = try BridgeProcess()
+        let (wire, _) = try bridge.greeted()
+        let made = try wire.ask(1, parts: [try list([1]), RItem.toStream(RItem.null)]) {
+            $0.set("op", "submit")
+            $0.set("open", true)
+        }
+        let id = try #require(made.control.text("job"))
+        // As if the answer had not been read.
+        let stop = try wire.ask(2) {
+            $0.set("op", "stop")
+            $0.set("seq", 1)
+        }
+        #expect(stop.control.flag("ok") == true)
+        let status = try wire.ask(3, reply: 2) {
+            $0.set("op", "status")
+            $0.set("job", id)
+        }
+        #expect(status.control.flag("ok") == false)
+    }
+
+    @Test("a small run is one stream each way")
+    func smallRun() throws {
+        let bridge = try BridgeProcess()
+        let (wire, _) = try bridge.greeted()
+        let common = try joined(["fun", "args"], [RItem.null, RItem.null])
+        let answer = try wire.ask(1) {
+            $0.set("op", "run")
+            $0.set("progress", false)
+            $0.set("forget", true)
+            $0.set("X", [1, 2])
+            $0.set("common", stream: common)
+        }
+        #expect(answer.control.flag("ok") == true)
+        #expect(answer.parts.isEmpty)
+        #expect(answer.header.blobBytes == 0)
+        #expect(answer.control.has("values") && answer.control.has("details"), "NULL is no function: both tasks failed")
+        #expect(answer.control.number("n") == 2)
+    }
+
     @Test("stop ends waiting, and nothing more comes of it")
     func stopping() throws {
         let bridge = try BridgeProcess()
@@ -184,4 +225,11 @@ struct BridgeProcessTests {
         #expect(closed.status == 69, "\(closed.errors)")
         #expect(closed.output.isEmpty)
     }
+}
+
+/// A stream of a named list of items.
+private func joined(_ names: [String], _ items: [[UInt8]]) throws -> [UInt8] {
+    var joiner = RJoiner()
+    for item in items { try joiner.append(item) }
+    return try joiner.finish(names: RItem.strings(names))
 }

@@ -21,6 +21,47 @@ struct FrameTests {
         #expect(frames[1].parts == blob)
     }
 
+    @Test("parts are read straight to where they stay, in pieces of any size", arguments: [1, 7, 1000, Int.max])
+    func partsInPlace(size: Int) throws {
+        let blob: [[UInt8]] = [(0..<5000).map { UInt8(truncatingIfNeeded: $0) }, [1, 2, 3]]
+        let bytes = frame(1, parts: blob) { $0.set("op", "submit") }
+        var reader = BridgeFrameReader()
+        reader.isTrusted = true
+        var rest = bytes[...]
+        var found: [BridgeFrame] = []
+        while !rest.isEmpty {
+            var read: BridgeFrame?
+            if reader.missingOfPart > 0 {
+                read = try reader.readPart(min(size, reader.missingOfPart)) { space in
+                    let taken = rest.prefix(space.count)
+                    space.copyBytes(from: taken)
+                    rest = rest.dropFirst(taken.count)
+                    return taken.count
+                }
+            } else {
+                var one = ByteBuffer(bytes: rest.prefix(1))
+                rest = rest.dropFirst(1)
+                read = try reader.next(from: &one)
+            }
+            if let read { found.append(read) }
+        }
+        #expect(found.map(\.parts) == [blob])
+    }
+
+    @Test("X and common data in a control are the frame's parts")
+    func objectsInControl() throws {
+        var reader = BridgeFrameReader()
+        reader.isTrusted = true
+        let bytes = frame(1) {
+            $0.set("common", item: RItem.null)
+            $0.set("op", "run")
+            $0.set("X", [1, 2])
+        }
+        let read = try #require(try reader.frames(bytes).first)
+        #expect(read.parts == [RItem.toStream(RItem.doubles([1, 2])), RItem.toStream(RItem.null)])
+        #expect(read.control.text("op") == "run")
+    }
+
     @Test("a stranger may say hello, and nothing else")
     func stranger() throws {
         var reader = BridgeFrameReader()

@@ -34,6 +34,34 @@ struct ProcessEventLoopTests {
         try await loop.shutdownGracefully()
     }
 
+    @Test("A watched descriptor tells of bytes and, when asked, of room; it is closed with its watch")
+    func watch() async throws {
+        let loop = try ProcessEventLoop()
+        let reactor = try ProcessReactor(guardLine: nil, eventLoop: loop) { _ in }
+        var ends: [Int32] = [-1, -1]
+        #expect(socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, &ends) == 0)
+        defer { close(ends[1]) }
+        let ours = ends[0]
+        let (told, tell) = AsyncStream<DescriptorWatch.Readiness>.makeStream()
+        let watch = loop.watch(ours) { readiness in
+            var byte: UInt8 = 0
+            if readiness.canRead { recv(ours, &byte, 1, Int32(MSG_DONTWAIT)) }
+            tell.yield(readiness)
+        }
+        var next = told.makeAsyncIterator()
+        send(ends[1], [7], 1, 0)
+        let read = await next.next()
+        #expect(read?.canRead == true && read?.canWrite == false)
+        watch.wait(forRoom: true)
+        let written = await next.next()
+        #expect(written?.canRead == false && written?.canWrite == true)
+        watch.close()
+        var byte: UInt8 = 0
+        #expect(recv(ends[1], &byte, 1, 0) == 0, "the other end hears that it is closed")
+        withExtendedLifetime(reactor) {}
+        try await loop.shutdownGracefully()
+    }
+
     @Test("Timers: the earliest first, none early, none that was cancelled")
     func timers() async throws {
         let loop = try ProcessEventLoop()

@@ -72,5 +72,7 @@ int roost_affinity_count(void);
 int64_t roost_file_system_type(const char *path);
 /// The SIGCHLD setting that makes the kernel reap children by itself would lose every exit status: undo it.
 void roost_keep_exit_statuses(void);
+/// Has malloc map only blocks of `mapped` bytes or more, and keep `kept` bytes of what is freed of smaller ones.
+void roost_keep_freed_memory(int mapped, int kept);
 
 #endif

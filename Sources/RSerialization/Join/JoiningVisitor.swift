@@ -7,22 +7,14 @@
     struct State: Sendable {
         /// The stream under construction.
         var output: [UInt8] = []
-        fileprivate var names: NameTable
+        fileprivate var names = NameTable()
         /// How many definitions the stream has.
         fileprivate var definitions = 0
         /// The number in the stream of each definition of the current item.
         fileprivate var local: [Int32] = []
-        fileprivate var seed: UInt64
 
-        init() {
-            seed = UInt64.random(in: 0 ... .max)
-            names = NameTable()
-        }
-        /// Nothing: stands in while the state is lent.
-        init(lending: Void) {
-            seed = 0
-            names = NameTable(lending: ())
-        }
+        /// Nobody outside this process can choose names that collide.
+        fileprivate static let seed = UInt64.random(in: 0 ... .max)
     }
 
     private(set) var state: State
@@ -63,7 +55,7 @@
             return
         }
         let bytes = unsafe UnsafeRawBufferPointer(rebasing: source[start..<end])
-        let hash = unsafe NameTable.hash(bytes, seed: state.seed)
+        let hash = unsafe NameTable.hash(bytes, seed: State.seed)
         if let number = unsafe state.names.number(of: bytes, hash: hash, in: state.output) {
             unsafe state.output.append(source, pending, start)
             state.output.append(reference: number)

@@ -14,12 +14,14 @@ struct NameTable {
     private var entries: [Entry]
     private var used = 0
 
-    init() { entries = Array(repeating: Entry(hash: 0, start: 0, size: 0), count: 64) }
-    /// Nothing: never looked into.
-    init(lending: Void) { entries = [] }
+    private static let firstCount = 64
+
+    /// Most streams define no names: there is room when the first comes.
+    init() { entries = [] }
 
     /// The number of the definition whose bytes are `name`; nil when there is none.
     @inline(__always) func number(of name: UnsafeRawBufferPointer, hash: UInt64, in stream: [UInt8]) -> Int? {
+        guard !entries.isEmpty else { return nil }
         let mask = entries.count - 1
         var place = Int(truncatingIfNeeded: hash) & mask
         while entries[place].number >= 0 {
@@ -53,7 +55,7 @@ struct NameTable {
 
     private mutating func grow() {
         let old = entries
-        entries = Array(repeating: Entry(hash: 0, start: 0, size: 0), count: old.count * 2)
+        entries = Array(repeating: Entry(hash: 0, start: 0, size: 0), count: max(Self.firstCount, old.count * 2))
         for entry in old where entry.number >= 0 { place(entry) }
     }
 

@@ -89,7 +89,7 @@ public struct RJoiner: Sendable {
         _ bytes: UnsafeRawBufferPointer,
         _ body: (inout JoiningVisitor, inout ItemWalker) throws(RSerializationError) -> Void
     ) throws(RSerializationError) {
-        var lent = JoiningVisitor.State(lending: ())
+        var lent = JoiningVisitor.State()
         swap(&lent, &state)
         var visitor = unsafe JoiningVisitor(bytes, state: consume lent)
         defer { state = visitor.state }

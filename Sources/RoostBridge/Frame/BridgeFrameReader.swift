@@ -5,7 +5,7 @@ import RSerialization
 package struct BridgeFrame: Sendable {
     package var header: BridgeHeader
     package var control: Control
-    /// The blob, divided as the control's `lengths` say: R's streams leave the socket as arrays of their own, copied once.
+    /// The blob, divided as the control's `lengths` say, or the objects in a control without a blob. Of a blob R's streams leave the socket as arrays of their own, copied once.
     package var parts: [[UInt8]]
 
     package init(header: BridgeHeader, control: Control, parts: [[UInt8]] = []) {
@@ -41,22 +41,53 @@ package struct BridgeFrameReader {
     package init() {}
 
     /// Takes what it needs; the next whole frame, or nil when more bytes are needed.
-    package mutating func next(from buffer: inout ByteBuffer) throws(BridgeFault) -> BridgeFrame? {
+    package mutating func next(from rest: inout Slice<UnsafeRawBufferPointer>) throws(BridgeFault) -> BridgeFrame? {
         while true {
             let missing = wanted - bytes.count
             if missing > 0 {
-                guard buffer.readableBytes > 0 else { return nil }
-                buffer.readWithUnsafeReadableBytes { readable in
-                    let count = min(missing, readable.count)
-                    bytes.append(contentsOf: readable.prefix(count))
-                    return count
-                }
+                guard !rest.isEmpty else { return nil }
+                let taken = rest.prefix(missing)
+                bytes.append(contentsOf: taken)
+                rest = rest.dropFirst(taken.count)
                 if bytes.count < wanted { continue }
             }
-            var whole: [UInt8] = []
-            swap(&whole, &bytes)
-            if let frame = try advance(whole) { return frame }
+            if let frame = try finishState() { return frame }
         }
+    }
+
+    package mutating func next(from buffer: inout ByteBuffer) throws(BridgeFault) -> BridgeFrame? {
+        var result: Result<BridgeFrame?, BridgeFault> = .success(nil)
+        buffer.readWithUnsafeReadableBytes { readable in
+            var rest = readable[...]
+            do throws(BridgeFault) { result = .success(try next(from: &rest)) } catch { result = .failure(error) }
+            return readable.count - rest.count
+        }
+        return try result.get()
+    }
+
+    /// How many bytes are missing of the part of a blob that is being read; 0: no part is.
+    package var missingOfPart: Int {
+        guard case .blob = state else { return 0 }
+        return wanted - bytes.count
+    }
+
+    /// Has `read` put up to `count` of the bytes that are missing where they belong; it says how many it put there.
+    package mutating func readPart(
+        _ count: Int, _ read: (UnsafeMutableRawBufferPointer) -> Int
+    ) throws(BridgeFault) -> BridgeFrame? {
+        precondition(count <= missingOfPart, "no more is read than belongs to the part")
+        bytes.append(addingCapacity: count) { (space: inout OutputSpan<UInt8>) in
+            space.withUnsafeMutableBufferPointer { whole, used in
+                used += read(UnsafeMutableRawBufferPointer(rebasing: UnsafeMutableRawBufferPointer(whole)[used..<(used + count)]))
+            }
+        }
+        return bytes.count == wanted ? try finishState() : nil
+    }
+
+    private mutating func finishState() throws(BridgeFault) -> BridgeFrame? {
+        var whole: [UInt8] = []
+        swap(&whole, &bytes)
+        return try advance(whole)
     }
 
     private mutating func advance(_ whole: [UInt8]) throws(BridgeFault) -> BridgeFrame? {
@@ -71,7 +102,7 @@ package struct BridgeFrameReader {
             let lengths = try Self.lengths(control, header)
             guard let first = lengths.first else {
                 want(BridgeHeader.byteCount, .header)
-                return BridgeFrame(header: header, control: control)
+                return BridgeFrame(header: header, control: control, parts: control.objects)
             }
             want(first, .blob(header, control, lengths: lengths, done: []))
             return nil

@@ -1,23 +1,28 @@
 package import RSerialization
 
 /// The control of a frame from R: a named list of plain vectors.
+///
+/// A small vector X and the common data of a job may be among its elements; they are left as R wrote them.
 package struct Control: Equatable, Sendable {
     private let names: [String?]
     private let values: [ControlValue]
+    /// The streams of `X` and `common`, those that are there.
+    package let objects: [[UInt8]]
 
     /// An empty control, for what has none.
-    package init() { (names, values) = ([], []) }
+    package init() { (names, values, objects) = ([], [], []) }
 
     /// - Throws: what is wrong with the bytes.
     package init(stream: [UInt8]) throws(RSerializationError) {
         // The cutter expands the compact forms that R writes for 1:10 and as.character(x).
         var cutter = try RCutter(stream)
         let items = try cutter.cut()
-        values = (0..<items.count).map { ControlValue(items[$0]) }
-        guard let item = cutter.names, case .strings(let names) = ControlValue(item[...]) else {
-            names = Array(repeating: nil, count: values.count)
-            return
+        var names = [String?](repeating: nil, count: items.count)
+        if let item = cutter.names, case .strings(let found) = ControlValue(item[...]), found.count == items.count { names = found }
+        objects = ["X", "common"].compactMap { name in
+            names.firstIndex(of: name).map { RItem.toStream(items[$0], nativeEncoding: cutter.nativeEncoding) }
         }
+        values = names.indices.map { names[$0] == "X" || names[$0] == "common" ? .other : ControlValue(items[$0]) }
         self.names = names
     }
 

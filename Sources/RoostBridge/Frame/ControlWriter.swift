@@ -27,8 +27,13 @@ package struct ControlWriter {
     package mutating func set(_ name: String, _ build: (inout ControlWriter) -> Void) {
         var inner = ControlWriter()
         build(&inner)
+        set(name, stream: inner.stream())
+    }
+
+    /// Adds the object of a stream that was joined here.
+    package mutating func set(_ name: String, stream: [UInt8]) {
         do {
-            set(name, item: try RItem.fromStream(inner.stream()))
+            set(name, item: try RItem.fromStream(stream))
         } catch { preconditionFailure("what is joined here is a stream: \(error)") }
     }
 

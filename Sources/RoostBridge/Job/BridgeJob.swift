@@ -28,6 +28,10 @@ final class BridgeJob {
     /// Conditions that nobody has waited for yet.
     var conditions: [(task: TaskIndex, item: [UInt8])] = []
     var conditionBytes = 0
+    /// The request that made the job; who leaves it before its answer never learns the job's name.
+    var madeBy: UInt64?
+    /// The `run` that made the job, while it may be over at once.
+    var run: BriefRun?
 
     init(_ handle: JobHandle, isOwn: Bool, tasks: Int, names: [UInt8]?, isOpen: Bool) {
         self.handle = handle

@@ -33,7 +33,7 @@ extension JobOutcomes {
     ) throws(RSerializationError) -> JoinedOutcomes {
         var joined = JoinedOutcomes()
         var values = ItemRun(nativeEncoding: nativeEncoding)
-        var details = ItemRun(nativeEncoding: nativeEncoding)
+        var details: ItemRun?
         for task in tasks {
             guard let (number, position) = place(of: task) else {
                 joined.states.append(JoinedOutcomes.pending)
@@ -49,10 +49,11 @@ extension JobOutcomes {
             if let outcome, outcome.details != nil || outcome.output != nil {
                 joined.detailed.append(Int32(truncatingIfNeeded: joined.states.count))
                 let detail = outcome.details.map { payload[$0] }
+                if details == nil { details = ItemRun(nativeEncoding: nativeEncoding) }
                 if let output = outcome.output {
-                    try details.append(Self.detail(detail, printed: payload[output])[...])
+                    try details?.append(Self.detail(detail, printed: payload[output])[...])
                 } else if let detail {
-                    try details.append(detail)
+                    try details?.append(detail)
                 }
             }
             if code.kind != .succeeded {
@@ -62,8 +63,16 @@ extension JobOutcomes {
             }
         }
         joined.values = try values.finish(names: names)
-        if !joined.detailed.isEmpty { joined.details = try details.finish(names: nil) }
+        joined.details = try details?.finish(names: nil)
         return joined
+    }
+
+    /// Whether they are joined where the connections are served.
+    package var areFew: Bool { taskCount <= BridgeLimits.inlineTasks && byteCount <= BridgeLimits.inlineBytes }
+
+    /// Joins the outcomes of all tasks.
+    package func joined(names: [UInt8]?, nativeEncoding: String) throws(RSerializationError) -> JoinedOutcomes {
+        try joined(0..<TaskIndex(taskCount), names: names, nativeEncoding: nativeEncoding)
     }
 
     /// Off the event loop: joining a gigabyte takes its time.
@@ -72,7 +81,7 @@ extension JobOutcomes {
         _ tasks: [TaskIndex]?, names: [UInt8]?, nativeEncoding: String
     ) async throws(RSerializationError) -> JoinedOutcomes {
         if let tasks { return try joined(tasks, names: names, nativeEncoding: nativeEncoding) }
-        return try joined(0..<TaskIndex(taskCount), names: names, nativeEncoding: nativeEncoding)
+        return try joined(names: names, nativeEncoding: nativeEncoding)
     }
 
     private static let null = RItem.null
@@ -162,11 +171,9 @@ private struct ItemRun {
 
     private mutating func flush() throws(RSerializationError) {
         guard !ends.isEmpty else { return }
-        let items = try RItems(bytes: bytes, ends: ends)
-        try joiner.append(items)
-        bytes = []
-        ends = []
-        bytes.reserveCapacity(Self.gatherBytes + Self.largeItem)
+        try joiner.append(RItems(bytes: bytes, ends: ends))
+        bytes.removeAll(keepingCapacity: true)
+        ends.removeAll(keepingCapacity: true)
     }
 
     mutating func finish(names: [UInt8]?) throws(RSerializationError) -> [UInt8] {

@@ -24,7 +24,7 @@ final class BridgeConnection: ChannelDuplexHandler {
     func channelActive(context: ChannelHandlerContext) {
         let channel = context.channel
         let (id, server) = (id, server)
-        guard server.assumeIsolated({ $0.opened(id, channel) }) else { return close(context) }
+        guard server.assumeIsolated({ $0.opened(id, ChannelLink(channel)) }) else { return close(context) }
         helloDue = context.eventLoop.scheduleTask(in: .seconds(BridgeLimits.helloSeconds)) { channel.close(promise: nil) }
         context.fireChannelActive()
     }
@@ -101,4 +101,20 @@ final class BridgeConnection: ChannelDuplexHandler {
         }
         return buffer
     }
+}
+
+/// The channel of a connection, as the server writes to it.
+private final class ChannelLink: BridgeLink {
+    private let channel: any Channel
+
+    init(_ channel: any Channel) { self.channel = channel }
+
+    var isWritable: Bool { channel.isWritable }
+
+    func send(_ frames: [OutgoingFrame]) {
+        for frame in frames { channel.write(frame, promise: nil) }
+        channel.flush()
+    }
+
+    func close() { channel.close(promise: nil) }
 }

@@ -12,8 +12,18 @@ extension BridgeServer {
     func submit(_ frame: BridgeFrame) async throws(BridgeFailure) -> (job: BridgeJob, answer: BridgeAnswer) {
         guard frame.parts.count == 2 else { throw .usage("'submit' has two parts: X and the common data") }
         let seed = try RandomSeed(frame.control)
-        let options = try JobOptions(frame.control)
         let cutter = try await Self.cutter(frame.parts[0], seed: seed?.next)
+        if Task.isCancelled { throw .stopped }
+        let (job, answer) = try open(frame, seed, cutter)
+        job.madeBy = frame.header.sequence
+        return (job, answer)
+    }
+
+    /// Opens a job over what the cutter cuts.
+    func open(
+        _ frame: BridgeFrame, _ seed: RandomSeed?, _ cutter: TaskCutter
+    ) throws(BridgeFailure) -> (job: BridgeJob, answer: BridgeAnswer) {
+        let options = try JobOptions(frame.control)
         guard cutter.count <= BridgeLimits.tasksPerJob else {
             throw BridgeFailure(code: "limit", "\(cutter.count) tasks; a job has \(BridgeLimits.tasksPerJob) at most")
         }
@@ -26,8 +36,8 @@ extension BridgeServer {
         job.nativeEncoding = cutter.nativeEncoding
         jobs[job.id] = job
         if options.streamsOutput {
-            let loop = loop
-            handle.onCondition { condition in loop.execute { self.assumeIsolated { $0.heard(condition) } } }
+            // On the pool's event loop, as outcomes are: what a task signalled comes before its outcome.
+            handle.onCondition { condition in self.assumeIsolated { $0.heard(condition) } }
         }
         follow(job)
         feed(cutter, into: job, closing: !isOpen)
@@ -72,10 +82,16 @@ extension BridgeServer {
     }
 
     private static func cutter(_ stream: [UInt8], seed: RStreamSeed?) async throws(BridgeFailure) -> TaskCutter {
+        if stream.count <= BridgeLimits.inlineBytes { return try cutterHere(stream, seed: seed) }
+        // Reading a long list takes time that the connections should not wait for.
         do throws(RSerializationError) {
-            // Reading a long list takes time that the connections should not wait for.
-            return stream.count <= BridgeLimits.inlineBytes
-                ? try TaskCutter(stream, seed: seed) : try await cutterElsewhere(stream, seed: seed)
+            return try await cutterElsewhere(stream, seed: seed)
+        } catch { throw BridgeFailure(error, in: "X") }
+    }
+
+    static func cutterHere(_ stream: [UInt8], seed: RStreamSeed?) throws(BridgeFailure) -> TaskCutter {
+        do throws(RSerializationError) {
+            return try TaskCutter(stream, seed: seed)
         } catch { throw BridgeFailure(error, in: "X") }
     }
 
@@ -160,6 +176,7 @@ extension BridgeServer {
     private func end(_ job: BridgeJob) {
         job.isOver = true
         wake(for: job)
+        finishRun(job)
     }
 
     // MARK: Others' jobs
@@ -206,9 +223,13 @@ extension BridgeServer {
 
     /// Nobody will ask for the job again: what still runs of it is cancelled.
     func forget(_ job: BridgeJob) async throws(BridgeFailure) {
+        drop(job)
+        if !job.isOwn { _ = try await ask(.forget(.id(job.id))) }
+    }
+
+    func drop(_ job: BridgeJob) {
         jobs[job.id] = nil
         if !job.isOver { quit(job) }
-        if !job.isOwn { _ = try await ask(.forget(.id(job.id))) }
     }
 
     private func quit(_ job: BridgeJob) {

@@ -9,7 +9,8 @@ extension BridgeServer {
         case "submit": return try await submit(frame).answer
         case "run":
             let (job, answer) = try await submit(frame)
-            return try await collect(job, control, sequence, onto: answer)
+            let announced = Clock.now() + .milliseconds(BridgeLimits.announceMilliseconds)
+            return try await collect(job, control, sequence, onto: answer, announced: announced)
         case "append": return try await append(frame)
         case "collect": return try await collect(job(control), control, sequence, onto: BridgeAnswer())
         case "next": return try await next(job(control), control, sequence)

@@ -6,18 +6,19 @@ extension BridgeServer {
     // MARK: All of a job
 
     /// The values of all tasks, in order.
+    /// - Parameter announced: when R is told the name of a job that the same request made; nil: another one did.
     func collect(
-        _ job: BridgeJob, _ control: Control, _ request: UInt64, onto answer: BridgeAnswer
+        _ job: BridgeJob, _ control: Control, _ request: UInt64, onto answer: BridgeAnswer, announced: Instant? = nil
     ) async throws(BridgeFailure) -> BridgeAnswer {
         var answer = answer
         let forgets = control.flag("forget") ?? false
         if control.flag("wait") ?? true {
             do throws(BridgeFailure) {
-                if control.text("op") == "run" { try await announce(job, answer, request) }
+                if let announced { try await announce(job, answer, request, at: announced) }
                 _ = try await waitForEnd(job, request, progress: control.flag("progress") ?? true)
             } catch {
                 // Nobody else knows a job that was made by this very request.
-                if control.text("op") == "run" { try await forget(job) }
+                if announced != nil { try await forget(job) }
                 throw error
             }
         }
@@ -26,15 +27,18 @@ extension BridgeServer {
             throw failure
         }
         let joined = try await join(job, nil, names: job.names)
-        write(joined, indices: nil, into: &answer)
+        // Who ran something without a blob is answered without one: one stream to read instead of two.
+        let isInline = announced != nil && !control.objects.isEmpty && job.outcomes.areFew
+        write(joined, inControl: isInline, into: &answer)
         if forgets { try await forget(job) }
         return answer
     }
 
     /// Of a job that takes a while R learns the name; one that is over at once is worth no frame of its own.
-    private func announce(_ job: BridgeJob, _ answer: BridgeAnswer, _ request: UInt64) async throws(BridgeFailure) {
+    private func announce(
+        _ job: BridgeJob, _ answer: BridgeAnswer, _ request: UInt64, at due: Instant
+    ) async throws(BridgeFailure) {
         beginWaiting(job, request)
-        let due = Clock.now() + .milliseconds(BridgeLimits.announceMilliseconds)
         while !job.isOver, Clock.now() < due {
             await sleep(on: job, outcomes: false, until: due)
             if Task.isCancelled { throw .stopped }
@@ -66,7 +70,7 @@ extension BridgeServer {
         answer.control.set("index", integers: tasks.map { Int32(truncatingIfNeeded: $0 + 1) })
         answer.control.set("cursor", Double(max(cursor, end)))
         answer.control.set("ended", job.isOver && end >= arrived)
-        write(try await join(job, tasks, names: nil), indices: tasks, into: &answer)
+        write(try await join(job, tasks, names: nil), into: &answer)
         return answer
     }
 
@@ -89,21 +93,27 @@ extension BridgeServer {
             if let tasks, tasks.count <= BridgeLimits.inlineTasks, outcomes.byteCount <= BridgeLimits.inlineBytes {
                 return try outcomes.joined(tasks, nativeEncoding: job.nativeEncoding)
             }
-            if tasks == nil, outcomes.taskCount <= BridgeLimits.inlineTasks, outcomes.byteCount <= BridgeLimits.inlineBytes {
-                return try outcomes.joined(0..<TaskIndex(outcomes.taskCount), names: names, nativeEncoding: job.nativeEncoding)
-            }
+            if tasks == nil, outcomes.areFew { return try outcomes.joined(names: names, nativeEncoding: job.nativeEncoding) }
             return try await outcomes.joinedElsewhere(tasks, names: names, nativeEncoding: job.nativeEncoding)
         } catch {
-            throw BridgeFailure(code: "protocolViolation", "the outcomes of the job are no R objects", cause: "\(error)")
+            throw Self.noObjects(error)
         }
     }
 
-    private func write(_ joined: JoinedOutcomes, indices: [TaskIndex]?, into answer: inout BridgeAnswer) {
+    static func noObjects(_ error: RSerializationError) -> BridgeFailure {
+        BridgeFailure(code: "protocolViolation", "the outcomes of the job are no R objects", cause: "\(error)")
+    }
+
+    /// - Parameter inControl: the values stand in the control, and there is no blob.
+    func write(_ joined: JoinedOutcomes, inControl: Bool = false, into answer: inout BridgeAnswer) {
         answer.control.set("state", item: joined.hasTrouble ? RItem.raw(joined.states) : RItem.null)
-        answer.parts = [joined.values]
+        if inControl { answer.control.set("values", stream: joined.values) } else { answer.parts = [joined.values] }
         if let details = joined.details {
-            answer.parts.append(details)
-            answer.control.set("details") { $0.set("index", integers: joined.detailed) }
+            if !inControl { answer.parts.append(details) }
+            answer.control.set("details") {
+                $0.set("index", integers: joined.detailed)
+                if inControl { $0.set("values", stream: details) }
+            }
         }
         guard !joined.postMortems.isEmpty else { return }
         let all = joined.postMortems

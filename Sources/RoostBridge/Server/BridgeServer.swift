@@ -3,6 +3,7 @@ package import NIOCore
 import NIOPosix
 package import Roost
 package import RoostModel
+import RoostNode
 
 /// What the bridge says of itself and its pool.
 package struct BridgeConfiguration: Sendable {
@@ -25,6 +26,7 @@ package struct BridgeConfiguration: Sendable {
 /// What an R session talks to: a listener on loopback, one session, its jobs.
 ///
 /// It lives on the event loop of its pool: a request becomes tasks, and an outcome becomes an answer, without a change of threads.
+/// An embedded pool's loop has R's sockets watched (``BridgeSocket``), that of a connection to a server has channels (``BridgeConnection``).
 /// What is long, cutting and joining of much, is done elsewhere.
 package actor BridgeServer {
     package nonisolated let loop: any EventLoop
@@ -34,13 +36,16 @@ package actor BridgeServer {
     let configuration: BridgeConfiguration
     private var machine: BridgeMachine
     private var listener: (any Channel)?
+    var listeningSocket: DescriptorWatch?
+    /// Connections on sockets of our own, until they are closed.
+    var sockets: [Int: BridgeSocket] = [:]
     private var lastConnection = 0
     /// The connection that said the secret last.
-    private var current: (id: Int, channel: any Channel)?
-    private var strangers: [Int: any Channel] = [:]
+    private var current: (id: Int, link: any BridgeLink)?
+    private var strangers: [Int: any BridgeLink] = [:]
     private var firstConnectionDue: Scheduled<Void>?
     /// What answers each request; ended by its answer, by `stop`, or with the server.
-    private var requests: [UInt64: Task<Void, Never>] = [:]
+    var requests: [UInt64: Task<Void, Never>] = [:]
     var jobs: [JobID: BridgeJob] = [:]
     var waiters: [Int: Waiter] = [:]
     var lastWaiter = 0
@@ -73,6 +78,12 @@ package actor BridgeServer {
     }
 
     private func listen() async throws -> Int {
+        firstConnectionDue = loop.scheduleTask(in: .seconds(BridgeLimits.firstConnectionSeconds)) {
+            self.assumeIsolated {
+                $0.finish("no R session connected within \(BridgeLimits.firstConnectionSeconds) s")
+            }
+        }
+        if let loop = loop as? ProcessEventLoop { return try listen(on: loop) }
         let channel = try await ServerBootstrap(group: loop)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
@@ -90,11 +101,6 @@ package actor BridgeServer {
             }
             .bind(host: "127.0.0.1", port: 0).get()
         listener = channel
-        firstConnectionDue = loop.scheduleTask(in: .seconds(BridgeLimits.firstConnectionSeconds)) {
-            self.assumeIsolated {
-                $0.finish("no R session connected within \(BridgeLimits.firstConnectionSeconds) s")
-            }
-        }
         guard let port = channel.localAddress?.port else { throw RoostError(.io, "the listener has no port") }
         return port
     }
@@ -113,7 +119,9 @@ package actor BridgeServer {
         endReason = reason
         firstConnectionDue?.cancel()
         listener?.close(promise: nil)
-        for id in strangers.keys.sorted() { strangers[id]?.close(promise: nil) }
+        listeningSocket?.close()
+        listeningSocket = nil
+        for id in strangers.keys.sorted() { strangers[id]?.close() }
         for request in requests.keys.sorted() { requests[request]?.cancel() }
         endWaiter?.resume(returning: reason)
         endWaiter = nil
@@ -124,14 +132,14 @@ package actor BridgeServer {
     /// What a connection does after a frame.
     enum Order { case goOn, trust, close }
 
-    private func nextConnection() -> Int {
+    func nextConnection() -> Int {
         lastConnection += 1
         return lastConnection
     }
 
-    func opened(_ id: Int, _ channel: any Channel) -> Bool {
+    func opened(_ id: Int, _ link: any BridgeLink) -> Bool {
         guard endReason == nil, strangers.count < BridgeLimits.strangers else { return false }
-        strangers[id] = channel
+        strangers[id] = link
         return true
     }
 
@@ -141,27 +149,28 @@ package actor BridgeServer {
     }
 
     func received(_ id: Int, _ frame: BridgeFrame) -> Order {
-        if let channel = strangers[id] { return greet(id, channel, frame) }
+        if let link = strangers[id] { return greet(id, link, frame) }
         guard current?.id == id else { return .close }
         switch machine.request(frame.header) {
         case .seen: return .goOn
         case .fault: return .close
         case .new:
             let sequence = frame.header.sequence
+            if runAtOnce(sequence, frame) { return .goOn }
             // Ends with its answer; `stop` and the end of the session cancel it.
             requests[sequence] = Task { await self.answer(sequence, frame) }
             return .goOn
         }
     }
 
-    private func greet(_ id: Int, _ channel: any Channel, _ frame: BridgeFrame) -> Order {
+    private func greet(_ id: Int, _ link: any BridgeLink, _ frame: BridgeFrame) -> Order {
         guard case .welcome(let answer, let again) = machine.hello(frame) else { return .close }
         firstConnectionDue?.cancel()
         strangers[id] = nil
-        current?.channel.close(promise: nil)
-        current = (id, channel)
-        for frame in [answer] + again { channel.write(frame, promise: nil) }
-        channel.flush()
+        let former = current
+        current = (id, link)
+        former?.link.close()
+        link.send([answer] + again)
         return .trust
     }
 
@@ -169,27 +178,37 @@ package actor BridgeServer {
 
     private func answer(_ sequence: UInt64, _ frame: BridgeFrame) async {
         do throws(BridgeFailure) {
-            let answer = try await perform(sequence, frame)
+            finish(sequence, .success(try await perform(sequence, frame)))
+        } catch {
+            finish(sequence, .failure(error))
+        }
+        if frame.control.text("op") == "bye" { finish("R said bye") }
+    }
+
+    /// Gives a request its final answer.
+    func finish(_ sequence: UInt64, _ result: Result<BridgeAnswer, BridgeFailure>) {
+        switch result {
+        case .success(let answer):
             let (control, parts) = answer.finished()
             send(sequence, .final, control: control, parts: parts)
-        } catch {
-            send(sequence, .final, control: error.control)
+        case .failure(let failure):
+            send(sequence, .final, control: failure.control)
         }
         requests[sequence] = nil
-        if frame.control.text("op") == "bye" { finish("R said bye") }
     }
 
     /// Sends a frame that answers `request`, unless nobody waits for it; kept for a later connection where there is none now.
     func send(_ request: UInt64, _ kind: BridgeMachine.Kind, control: [UInt8], parts: [[UInt8]] = []) {
         // Who does not read is not told how far things are.
-        if kind == .progress && current?.channel.isWritable != true { return }
+        if kind == .progress && current?.link.isWritable != true { return }
         guard let frame = machine.answer(request, kind, control: control, parts: parts) else { return }
-        current?.channel.writeAndFlush(frame, promise: nil)
+        current?.link.send([frame])
     }
 
     /// Ends a request that R no longer waits for.
     func stop(_ request: UInt64) {
         machine.stopped(request)
         requests[request]?.cancel()
+        dropJob(madeBy: request)
     }
 }

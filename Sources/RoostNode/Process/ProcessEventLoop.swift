@@ -1,4 +1,5 @@
 package import Dispatch
+import Glibc
 package import NIOCore
 import Synchronization
 
@@ -8,12 +9,13 @@ import Synchronization
 ///   two threads    end ─▶ reactor ~~wake-up~~▶ event loop: next task ~~wake-up~~▶ reactor: start
 ///   one thread     end ─▶ reactor: next task, start
 /// ```
-/// For pools inside one process, which have no sockets: the slot whose process ended is filled in the same turn, before
-/// anybody hears of the end. The loop runs from the moment its ``ProcessReactor`` is made; what is handed to it before
+/// For pools inside one process, which have no connections: the slot whose process ended is filled in the same turn, before
+/// anybody hears of the end. Who serves somebody there has his sockets watched, see ``watch(_:_:)``. The loop runs from the moment its ``ProcessReactor`` is made; what is handed to it before
 /// that waits, and what comes after its end is dropped.
-package final class ProcessEventLoop: EventLoop {
+package final class ProcessEventLoop: NIOSerialEventLoopExecutor {
     let shared: ReactorShared
     private let lastTimer = Atomic<UInt64>(0)
+    private let lastWatch = Atomic<UInt64>(0)
     /// Whether a reactor has taken this loop to its thread.
     private let isRunning = Atomic<Bool>(false)
 
@@ -44,6 +46,16 @@ package final class ProcessEventLoop: EventLoop {
     @discardableResult
     package func scheduleTask<T>(in delay: TimeAmount, _ task: @escaping @Sendable () throws -> T) -> Scheduled<T> {
         scheduleTask(deadline: now + delay, task)
+    }
+
+    /// Watches a descriptor that never blocks, and has it from now on: ``DescriptorWatch/close()``, or the loop's end, closes it.
+    /// - Parameter onReady: called on the loop's thread whenever there is what the watch waits for
+    package func watch(
+        _ descriptor: Int32, _ onReady: @escaping @Sendable (DescriptorWatch.Readiness) -> Void
+    ) -> DescriptorWatch {
+        let id = lastWatch.add(1, ordering: .relaxed).newValue
+        if !shared.send(.watch(WatchedDescriptor(id: id, descriptor: descriptor, onReady: onReady))) { Glibc.close(descriptor) }
+        return DescriptorWatch(shared: shared, id: id)
     }
 
     package func preconditionInEventLoop(file: StaticString, line: UInt) {

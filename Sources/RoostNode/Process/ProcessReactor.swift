@@ -117,6 +117,9 @@ enum ReactorCommand: Sendable {
     case perform(@Sendable () -> Void)
     case schedule(ReactorTimer)
     case cancelTimer(UInt64)
+    case watch(WatchedDescriptor)
+    case rewatch(UInt64, forBytes: Bool, forRoom: Bool)
+    case unwatch(UInt64)
     /// Ends the thread, after a ``shutDown``; then calls back.
     case end(@Sendable () -> Void)
 }

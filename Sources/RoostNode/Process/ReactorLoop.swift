@@ -27,6 +27,8 @@ final class ReactorLoop {
     /// Whether the thread is an event loop's, which says when it ends.
     let servesEventLoop: Bool
     var timers = ReactorTimers()
+    /// Descriptors of others, by the number of their watch.
+    var watches: [UInt64: WatchedDescriptor] = [:]
     /// Who waits for the end of the event loop; not empty: it ends.
     var onEnd: [@Sendable () -> Void] = []
     var ownPeak = OwnPeakMemory()
@@ -133,6 +135,7 @@ final class ReactorLoop {
     private func leave() {
         let undone = shared.closeInbox()
         for timer in timers.takeAll() { timer.perform(false) }
+        for id in watches.keys.sorted() { unwatch(id) }
         shared.leaveThread()
         for group in groupsToRemove { _ = group.remove() }
         // What could not be reaped in time stays registered with the guard; only its descriptors go.
@@ -145,6 +148,7 @@ final class ReactorLoop {
         for command in undone {
             if case .end(let callback) = command { onEnd.append(callback) }
             if case .schedule(let timer) = command { timer.perform(false) }
+            if case .watch(let watched) = command { close(watched.descriptor) }
         }
         for callback in onEnd { callback() }
     }
@@ -177,6 +181,9 @@ final class ReactorLoop {
         case .perform(let work): work()
         case .schedule(let timer): timers.add(timer)
         case .cancelTimer(let id): timers.remove(id)
+        case .watch(let watched): watch(watched)
+        case .rewatch(let id, let forBytes, let forRoom): rewatch(id, forBytes: forBytes, forRoom: forRoom)
+        case .unwatch(let id): unwatch(id)
         case .end(let callback):
             shutDown()
             onEnd.append(callback)
@@ -185,6 +192,7 @@ final class ReactorLoop {
 
     private func handle(_ event: epoll_event) {
         guard let source = Source(event.data.u64) else {
+            if let id = Source.watch(event.data.u64) { return watchReady(id, event.events) }
             var count: UInt64 = 0
             _ = read(shared.wakeUp, &count, 8)
             return
@@ -223,6 +231,8 @@ final class ReactorLoop {
             case framesOut = 4
         }
         static let wakeUp = UInt64.max
+        /// The mark of a watch, whose number is in the other bits.
+        static let watchBits: UInt64 = 5 << 61
         var slot: Int
         var generation: UInt32
         var kind: Kind
@@ -237,6 +247,9 @@ final class ReactorLoop {
             guard bits != Self.wakeUp, let kind = Kind(rawValue: bits >> 61) else { return nil }
             self.init(slot: Int(bits >> 32 & 0x1fff_ffff), generation: UInt32(truncatingIfNeeded: bits), kind: kind)
         }
+
+        /// The number of a watch; nil: it is about something else.
+        static func watch(_ bits: UInt64) -> UInt64? { bits >> 61 == watchBits >> 61 ? bits & ~watchBits : nil }
 
         var bits: UInt64 { kind.rawValue << 61 | UInt64(slot) << 32 | UInt64(generation) }
     }

@@ -69,14 +69,14 @@ struct WorkerFrameReader {
 
     /// Reads up to `count` bytes of the body straight from the pipe; what `read` said.
     mutating func readBody(from descriptor: Int32, _ count: Int, _ whole: (WorkerFrame) -> Void) -> Int {
-        let last = parts.count - 1
-        let before = parts[last].count
         var result = 0
-        parts[last].append(addingCapacity: count) { space in
-            result = read(descriptor, space.baseAddress, count)
-            return max(0, result)
+        parts[parts.count - 1].append(addingCapacity: count) { (space: inout OutputSpan<UInt8>) in
+            space.withUnsafeMutableBufferPointer { bytes, used in
+                result = read(descriptor, bytes.baseAddress?.advanced(by: used), count)
+                used += max(0, result)
+            }
         }
-        if parts[last].count > before { finishParts(whole) }
+        if result > 0 { finishParts(whole) }
         return result
     }
 
@@ -114,21 +114,5 @@ struct WorkerFrameReader {
                 whole(frame)
             }
         }
-    }
-}
-
-extension [UInt8] {
-    /// Appends what `body` writes into uninitialised space of this many bytes, of which it says how many it wrote.
-    mutating func append(addingCapacity count: Int, _ body: (UnsafeMutableRawBufferPointer) -> Int) {
-        if self.isEmpty {
-            self = [UInt8](unsafeUninitializedCapacity: Swift.max(count, capacity)) { buffer, written in
-                written = body(UnsafeMutableRawBufferPointer(rebasing: UnsafeMutableRawBufferPointer(buffer)[..<count]))
-            }
-            return
-        }
-        let start = self.count
-        append(contentsOf: repeatElement(0, count: count))
-        let written = withUnsafeMutableBytes { body(UnsafeMutableRawBufferPointer(rebasing: $0[start...])) }
-        removeLast(count - written)
     }
 }

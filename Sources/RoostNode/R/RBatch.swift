@@ -67,22 +67,22 @@ enum RBatch {
         var batch = OutcomeBatch(job: start.job.id, epoch: start.epoch)
         batch.runNanoseconds = nanoseconds
         batch.payloads.reserve(payloads: values.count, bytes: values.bytes.count + values.count)
-        var payload: [UInt8] = []
         for position in 0..<values.count {
-            payload.removeAll(keepingCapacity: true)
             let value = values[position]
-            if let printed, printed.totalBytes > 0 { RTaskPayload.append(output: printed.shown, to: &payload) }
             let detail = report?.detail(of: position)
             let reason = report?.reason(of: position)
-            if let detail {
-                RTaskPayload.append(value: reason == nil ? value : nil, details: detail, to: &payload)
-            } else {
-                RTaskPayload.append(value: value, to: &payload)
-            }
             batch.append(
                 task: start.tasks.first + UInt32(position), attempt: start.attempt,
-                code: reason == nil ? .succeeded : OutcomeCode(.failed, .failed), payload: payload[...],
-                postMortem: reason.map { PostMortem(reason: $0, node: node, attempt: start.attempt) })
+                code: reason == nil ? .succeeded : OutcomeCode(.failed, .failed),
+                postMortem: reason.map { PostMortem(reason: $0, node: node, attempt: start.attempt) }
+            ) { bytes in
+                if let printed, printed.totalBytes > 0 { RTaskPayload.append(output: printed.shown, to: &bytes) }
+                if let detail {
+                    RTaskPayload.append(value: reason == nil ? value : nil, details: detail, to: &bytes)
+                } else {
+                    RTaskPayload.append(value: value, to: &bytes)
+                }
+            }
         }
         return batch
     }

@@ -46,9 +46,13 @@ custom <- NULL                         # the last condition that is no error, wa
 local({
 leave <- function() quit("no", 0L, FALSE)
 
+# readBin(from, "double", 3L, endian = "little"), and its like, without the checks.
+swap <- .Platform$endian != "little"
+numbers <- function() .Internal(readBin(from, "double", 3L, NA_integer_, TRUE, swap))
+
 read <- function(bytes) {
   if (bytes <= chunk) {
-    data <- readBin(from, "raw", bytes)
+    data <- .Internal(readBin(from, "raw", bytes, NA_integer_, TRUE, FALSE))
     if (length(data) < bytes) leave()
     return(data)
   }
@@ -64,7 +68,7 @@ read <- function(bytes) {
 }
 
 write <- function(bytes) {
-  if (length(bytes) <= chunk) return(writeBin(bytes, to))
+  if (length(bytes) <= chunk) return(.Internal(writeBin(bytes, to, NA_integer_, FALSE, FALSE)))
   for (at in seq(0, length(bytes) - 1, by = chunk))
     writeBin(bytes[seq(at + 1, min(length(bytes), at + chunk))], to)
 }
@@ -72,7 +76,7 @@ write <- function(bytes) {
 stream <- function(x) .Internal(serialize(x, NULL, 3L, 3L, NULL))   # serialize(x, NULL, xdr = FALSE, version = 3L)
 
 send <- function(kind, first, second = raw()) {
-  writeBin(c(kind, length(first), length(second)), to, endian = "little")
+  .Internal(writeBin(as.double(c(kind, length(first), length(second))), to, NA_integer_, swap, FALSE))
   write(first)
   if (length(second)) write(second)
   .Internal(flush(to))
@@ -80,7 +84,7 @@ send <- function(kind, first, second = raw()) {
 }, .roost)
 local({
 receive <- function() {
-  header <- readBin(from, "double", 3L, endian = "little")
+  header <- numbers()
   if (length(header) < 3L) leave()
   data <- unserialize(read(header[2L]))
   second <- if (header[3L] > 0) read(header[3L])
@@ -271,7 +275,7 @@ perform <- function() {
   if (start > n) return(phase <<- "pack")
   frame <<- NULL
   .Internal(interruptsSuspended(FALSE))
-  Sys.sleep(0)   # an interrupt that came too late for the last task fires here
+  .Internal(Sys.sleep(0))   # an interrupt that came too late for the last task fires here
   phase <<- "run"
   if (!warm) .Internal(enableJIT(jit))
   if (length(job$args)) do.call(task_loop, c(job$args, list(.w = w)), quote = TRUE) else task_loop(.w = w)

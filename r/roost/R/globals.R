@@ -6,6 +6,8 @@ common_places <- c("package:base", "package:methods", "package:datasets", "packa
                    "package:graphics", "package:stats", "Autoloads")
 
 find_needs <- function(functions, export = NULL, packages = NULL, envir = globalenv()) {
+  if (is.null(export) && is.null(packages) && length(functions) == 1L && is_self_contained(functions[[1L]]))
+    return(list(globals = list(), packages = character()))
   needs <- new.env(parent = emptyenv())
   needs$globals <- list()
   needs$packages <- character()
@@ -19,6 +21,9 @@ find_needs <- function(functions, export = NULL, packages = NULL, envir = global
   own <- if (is.null(packages)) order_packages(needs$packages) else packages
   list(globals = needs$globals, packages = own)
 }
+
+# Uses nothing but its arguments and variables.
+is_self_contained <- function(f) is.primitive(f) || !length(free_names(f))
 
 add_function <- function(f, needs) {
   if (!is.function(f) || is.primitive(f)) return()

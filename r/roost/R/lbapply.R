@@ -29,9 +29,10 @@ apply_there <- function(session, X, fun, args, policy, needs, options, progress)
     if (!is.null(bar)) bar$end()
     if (!finished && !is.null(job)) cancel_quietly(session, job)
   })
-  answer <- run_job(session, X, common, policy, !is.null(bar), watcher(bar, function(id) job <<- id))
+  started <- function(id) job <<- id
+  outcomes <- if (is_bulky(X)) stream_job(session, X, common, policy, bar, started)
+  else read_outcomes(run_job(session, X, common, policy, !is.null(bar), watcher(bar, started)))
   finished <- TRUE
-  outcomes <- read_outcomes(answer)
   relay(outcomes$details)
   outcomes
 }

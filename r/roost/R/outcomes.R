@@ -6,13 +6,15 @@ state_names <- c("succeeded", "failed", "cancelled", "held", "pending")
 
 read_outcomes <- function(answer) {
   control <- answer$control
-  parts <- divide(answer$blob, control$lengths)
-  values <- restore(parts[[1L]])
+  # Few and small ones are in the control.
+  few <- is.null(control$lengths)
+  parts <- if (!few) divide(answer$blob, control$lengths)
+  values <- if (few) control$values else restore(parts[[1L]])
   positions <- control$details$index
   details <- NULL
   if (length(positions)) {
     details <- vector("list", length(values))
-    details[positions] <- restore(parts[[2L]])
+    details[positions] <- if (few) control$details$values else restore(parts[[2L]])
   }
   list(values = if (is.null(values)) list() else values, state = if (!is.null(control$state)) as.integer(control$state),
        details = details, post_mortems = control$post_mortems)
@@ -103,6 +105,7 @@ format_bytes <- function(bytes) format(structure(bytes, class = "object_size"), 
 
 # The one error of a call some of whose tasks did not succeed.
 raise_task_errors <- function(outcomes, results) {
+  if (is.null(outcomes$state)) return(invisible())
   failed <- which(outcomes$state != 0L)
   if (!length(failed)) return(invisible())
   some <- utils::head(failed, errors_max)

@@ -7,10 +7,31 @@ first_seed <- function(seed) {
   if (is.numeric(seed) && length(seed) == 7L && seed[1L] %% 100 == 7) return(c(10407L, as.integer(seed[-1L])))
   if (!is.numeric(seed) || length(seed) != 1L || is.na(seed))
     fail("`seed` must be NULL, FALSE, an integer, or a .Random.seed of kind \"L'Ecuyer-CMRG\".")
-  keep_generator({
-    set.seed(as.integer(seed), "L'Ecuyer-CMRG", "Inversion", "Rejection")
-    get(".Random.seed", envir = globalenv(), inherits = FALSE)
-  })
+  seed <- as.integer(seed)
+  if (!identical(seed, seed_cache$seed)) {
+    seed_cache$state <- seed_state(seed)
+    seed_cache$seed <- seed
+  }
+  seed_cache$state
+}
+
+# The last seed and its state: scripts use one for call after call.
+seed_cache <- new.env(parent = emptyenv())
+
+# What set.seed(seed, "L'Ecuyer-CMRG", "Inversion", "Rejection") would leave in .Random.seed, by R's own congruence: setting the
+# session's generator and putting it back takes ten times as long.
+seed_state <- function(seed) {
+  state <- integer(6L)
+  x <- seed %% 4294967296
+  for (i in 1:50) x <- (69069 * x + 1) %% 4294967296
+  for (i in 1:6) {
+    repeat {
+      x <- (69069 * x + 1) %% 4294967296
+      if (x < 4294944443) break
+    }
+    state[i] <- if (x == 2147483648) NA_integer_ else as.integer(if (x > 2147483648) x - 4294967296 else x)
+  }
+  c(10407L, state)
 }
 
 # Evaluates; the session's generator is afterwards as it was.

@@ -7,8 +7,7 @@
 
 connect_tries <- 5L            # connections in a row that may fail
 connect_seconds <- 10          # wait for an answer to hello
-read_bytes <- 1048576L         # at most, in one read
-small_bytes <- 16384L          # a read that may go beyond the frame
+read_bytes <- 67108864         # of a blob, between two chances to interrupt
 stop_seconds <- 5              # wait for the answer to `stop`, `bye`
 
 new_session <- function(line) {
@@ -28,9 +27,9 @@ new_session <- function(line) {
   session$con <- NULL
   session$asking <- NULL       # the request that waits for its answer
   session$aside <- NULL        # answers to requests that wait while a handler's request does
-  session$parts <- list()      # what was received of the next frame
-  session$head <- NULL         # its head, if that is whole
-  session$have <- 0
+  session$large <- FALSE       # whether the last jobs' common data were too large for a control
+  session$head <- NULL         # of the frame that is being received, with a blob of more than one read
+  session$parts <- list()      # what was received of that blob
   session$open <- TRUE
   session$garbage <- character()
   session$setup <- 0L
@@ -61,9 +60,8 @@ check_session <- function(session) {
 disconnect <- function(session) {
   if (!is.null(session$con)) try(close(session$con), silent = TRUE)
   session$con <- NULL
-  session$parts <- list()
   session$head <- NULL
-  session$have <- 0
+  session$parts <- list()
 }
 
 connect <- function(session) {
@@ -73,7 +71,7 @@ connect <- function(session) {
     session$con <- tryCatch(suppressWarnings(open_socket(session$port)), error = function(e) NULL)
     if (is.null(session$con)) if (bridge_gone(session)) break else next
     said <- tryCatch({
-      write_frame(session, frame(0, session$got, list(op = "hello", protocol = 1L, secret = session$secret), list()))
+      write_frame(session, frame(0, session$got, list(op = "hello", protocol = 1L, secret = session$secret)))
       read_frame(session, connect_seconds)
     }, error = function(e) NULL)
     if (isTRUE(said$control$ok)) {
@@ -91,7 +89,7 @@ connect <- function(session) {
 bridge_gone <- function(session) !is.na(session$bridge) && !isTRUE(tools::pskill(session$bridge, 0L))
 
 open_socket <- function(port) {
-  arguments <- list("127.0.0.1", port, blocking = FALSE, open = "a+b", timeout = connect_seconds)
+  arguments <- list("127.0.0.1", port, blocking = TRUE, open = "a+b", timeout = connect_seconds)
   if ("options" %in% names(formals(socketConnection))) arguments$options <- "no-delay"
   do.call(socketConnection, arguments)
 }
@@ -100,68 +98,58 @@ write_frame <- function(session, pieces) for (piece in pieces) writeBin(piece, s
 
 # The next frame; NULL when `seconds` are over. An error when the connection is lost.
 #
-# What was received is in parts: the head (header and control) is cut off as soon as it is there, and of a large blob no
-# byte more than its own is read, so that 1 GB is joined once and never indexed.
+# Its parts are read whole, each into the vector that it stays: joining raw vectors takes R longer than receiving them. A frame
+# that has begun to come comes without a pause, or the connection is broken: a read ends after `connect_seconds` of silence.
 read_frame <- function(session, seconds = Inf) {
   end <- if (is.finite(seconds)) proc.time()[[3L]] + seconds
   repeat {
-    if (is.null(session$head)) take_head(session)
-    blob <- session$head$blob
-    if (!is.null(blob) && session$have >= blob) return(take_frame(session))
     left <- if (is.null(end)) NULL else max(0, end - proc.time()[[3L]])
     ready <- allowInterrupts(socketSelect(list(session$con), FALSE, left))
     if (!ready) {
       if (!is.null(left) && left <= 0) return(NULL)
       next
     }
-    missing <- if (is.null(blob)) 0 else blob - session$have
-    part <- readBin(session$con, "raw", if (missing > small_bytes) min(missing, read_bytes) else small_bytes)
-    if (!length(part)) stop("the bridge closed the connection")
+    head <- session$head
+    if (is.null(head)) {
+      sizes <- readBin(session$con, "double", 4L, endian = "little")
+      if (length(sizes) < 4L) stop("the bridge closed the connection")
+      head <- list(seq = sizes[1L], reply = sizes[2L], control = unserialize(read_exactly(session, sizes[3L])),
+                   missing = sizes[4L])
+    }
+    part <- if (head$missing > 0) read_exactly(session, min(head$missing, read_bytes))
+    head$missing <- head$missing - length(part)
+    if (head$missing == 0) {
+      if (length(session$parts)) part <- do.call(c, c(session$parts, list(part)))
+      session$head <- NULL
+      session$parts <- list()
+      if (head$seq > 0) session$got <- head$seq
+      return(list(seq = head$seq, reply = head$reply, control = head$control, blob = part))
+    }
+    session$head <- head
     session$parts[[length(session$parts) + 1L]] <- part
-    session$have <- session$have + length(part)
   }
 }
 
-# Header and control, once all of them are there.
-take_head <- function(session) {
-  if (session$have < header_bytes) return()
-  if (length(session$parts) > 1L) session$parts <- list(do.call(c, session$parts))
-  data <- session$parts[[1L]]
-  sizes <- readBin(data, "double", 4L, endian = "little")
-  bytes <- header_bytes + sizes[3L]
-  if (session$have < bytes) return()
-  session$head <- list(seq = sizes[1L], reply = sizes[2L], control = unserialize(data[header_bytes + seq_len(sizes[3L])]),
-                       blob = sizes[4L])
-  session$have <- session$have - bytes
-  session$parts <- if (session$have > 0) list(data[seq(bytes + 1, length(data))]) else list()
-}
-
-take_frame <- function(session) {
-  head <- session$head
-  bytes <- head$blob
-  data <- if (session$have > 0) do.call(c, session$parts) else raw()
-  rest <- session$have - bytes
-  if (rest > 0) {
-    session$parts <- list(data[seq(bytes + 1, bytes + rest)])
-    data <- data[seq_len(bytes)]
-  } else session$parts <- list()
-  session$have <- rest
-  session$head <- NULL
-  if (head$seq > 0) session$got <- head$seq
-  list(seq = head$seq, reply = head$reply, control = head$control, blob = data)
+read_exactly <- function(session, bytes) {
+  data <- readBin(session$con, "raw", bytes)
+  if (length(data) < bytes) stop("the bridge closed the connection")
+  data
 }
 
 # ---- requests ----
 
 # Sends a request and waits for its final answer: list(control, parts). `more` gets the answers before it. Left by an
-# interrupt (or an error in `more`), it tells the bridge to forget the question. NULL when `seconds` are over.
-request <- function(session, control, blobs = list(), more = NULL, seconds = Inf) {
+# interrupt (or an error in `more`), it tells the bridge to forget the question. NULL when `seconds` are over. An error that
+# the bridge answers with is raised here, but for the code `expected`.
+request <- function(session, control, blobs = NULL, more = NULL, seconds = Inf, expected = NULL) {
   check_session(session)
+  mine <- session$seq + 1
+  # What is wrong with the arguments shows here: a number that is taken must be sent.
+  pieces <- frame(mine, session$got, control, blobs)
+  if (is.null(blobs) && length(pieces) > 1L) session$large <- TRUE
   suspendInterrupts({
-    if (length(blobs)) control$lengths <- vapply(blobs, function(blob) as.double(length(blob)), 0)
-    session$seq <- session$seq + 1
-    mine <- session$seq
-    session$request <- frame(mine, session$got, control, blobs)
+    session$seq <- mine
+    session$request <- pieces
     answered <- FALSE
     # A condition's handler may ask, while another request waits: that one's answers are put aside for it.
     outer <- session$asking
@@ -171,12 +159,17 @@ request <- function(session, control, blobs = list(), more = NULL, seconds = Inf
       if (is.null(outer)) session$aside <- NULL
     })
     on.exit(if (!answered && session$open && control$op != "stop") stop_request(session, mine), add = TRUE)
-    if (is.null(session$con)) connect(session)
-    else tryCatch(write_frame(session, session$request), error = function(e) connect(session))
+    unsent <- !is.null(session$con)
+    if (!unsent) connect(session)
     repeat {
       answer <- if (length(session$aside)) take_aside(session, mine)
-      if (is.null(answer)) answer <- tryCatch(read_frame(session, seconds), error = identity)
+      if (is.null(answer)) answer <- tryCatch({
+        if (unsent) write_frame(session, pieces)
+        unsent <- FALSE
+        read_frame(session, seconds)
+      }, error = identity)
       if (inherits(answer, "error")) {
+        unsent <- FALSE
         connect(session)
         next
       }
@@ -198,7 +191,7 @@ request <- function(session, control, blobs = list(), more = NULL, seconds = Inf
       break
     }
   })
-  if (!isTRUE(answer$control$ok)) fail_by_bridge(answer$control$error)
+  if (!isTRUE(answer$control$ok) && !identical(answer$control$error$code, expected)) fail_by_bridge(answer$control$error)
   answer
 }
 

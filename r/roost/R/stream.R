@@ -4,13 +4,25 @@ stream <- function(x) serialize(x, NULL, xdr = FALSE, version = 3L)
 
 # A frame: four doubles (seq, reply, bytes of control, bytes of blob), control (an R stream), blob.
 header_bytes <- 32L
+control_bytes <- 1048576L      # of a control with X and common data
 
-frame <- function(seq, reply, control, blobs) {
+# `blobs`: NULL, or a list of streams. X and common data in the control that turn out to be large become blobs.
+frame <- function(seq, reply, control, blobs = NULL) {
+  if (is.null(blobs)) {
+    bytes <- stream(control)
+    if (length(bytes) <= control_bytes || is.null(control$common))
+      return(list(c(header(seq, reply, length(bytes), 0), bytes)))
+    blobs <- list(stream(control$X), stream(control$common))
+    control[c("X", "common")] <- NULL
+  }
+  control$lengths <- as.double(lengths(blobs))
+  bytes <- sum(control$lengths)
   control <- stream(control)
-  bytes <- sum(vapply(blobs, length, 0))
-  header <- writeBin(as.double(c(seq, reply, length(control), bytes)), raw(), endian = "little")
+  header <- header(seq, reply, length(control), bytes)
   if (bytes < 65536) list(c(header, control, unlist(blobs))) else c(list(c(header, control)), blobs)
 }
+
+header <- function(...) writeBin(c(...), raw(), endian = "little")
 
 # The blob's parts, as `lengths` divides them. The first is left uncut: unserialize() reads no further than its stream,
 # and it may be large.

@@ -1,23 +1,30 @@
 # A job of runtime `r`: a vector, and the common data (function, further arguments, globals, packages, options).
 
+# Only what is not as the bridge has it anyway.
 policy <- function(seed = NULL, retries = 0L, timeout = NULL, label = "", priority = 0, max_parallel = NULL, cpus = 1,
                    memory = NULL, labels = NULL, crash_limit = 3L) {
-  number <- function(value, name, low) {
-    if (is.null(value)) return(NULL)
-    if (!is.numeric(value) || length(value) != 1L || is.na(value) || value < low)
-      fail("`", name, "` must be a number, ", low, " or more.")
-    as.double(value)
-  }
-  list(seed = seed, label = as.character(label), retries = number(retries, "retries", 0),
-       crash_limit = number(crash_limit, "crash_limit", 0),
-       timeout = if (identical(timeout, Inf)) NULL else number(timeout, "timeout", 0), priority = as.double(priority),
-       max_parallel = number(max_parallel, "max_parallel", 1), cpus = number(cpus, "cpus", 0),
-       memory = number(memory, "memory", 0), labels = label_texts(labels))
+  policy <- list(seed = seed)
+  if (!identical(retries, 0L)) policy$retries <- policy_number(retries, "retries", 0)
+  if (!identical(crash_limit, 3L)) policy$crash_limit <- policy_number(crash_limit, "crash_limit", 0)
+  if (!identical(cpus, 1)) policy$cpus <- policy_number(cpus, "cpus", 0)
+  if (!identical(priority, 0)) policy$priority <- as.double(priority)
+  if (!identical(label, "")) policy$label <- as.character(label)
+  if (!is.null(timeout) && !identical(timeout, Inf)) policy$timeout <- policy_number(timeout, "timeout", 0)
+  if (!is.null(max_parallel)) policy$max_parallel <- policy_number(max_parallel, "max_parallel", 1)
+  if (!is.null(memory)) policy$memory <- policy_number(memory, "memory", 0)
+  if (!is.null(labels)) policy$labels <- label_texts(labels)
+  policy
+}
+
+policy_number <- function(value, name, low) {
+  if (is.null(value)) return(NULL)
+  if (!is.numeric(value) || length(value) != 1L || is.na(value) || value < low)
+    fail("`", name, "` must be a number, ", low, " or more.")
+  as.double(value)
 }
 
 # c("disk=ssd") or c(disk = "ssd").
 label_texts <- function(labels) {
-  if (is.null(labels)) return(NULL)
   texts <- if (is.null(names(labels))) as.character(labels) else paste0(names(labels), "=", labels)
   if (!all(grepl("^[^=]+=", texts))) fail("`labels` must be texts \"key=value\", or values with names.")
   texts
@@ -26,17 +33,24 @@ label_texts <- function(labels) {
 # As lapply() sees X.
 as_tasks <- function(X) if (!is.vector(X) || is.object(X) || is.expression(X)) as.list(X) else X
 
+# Only what there is.
 make_common <- function(session, fun, args, needs, options = list(), return_seed = FALSE) {
   if (length(needs$globals)) {
     held <- vapply(names(needs$globals), function(name) is_exported(session, name, needs$globals[[name]]), NA)
     needs$globals <- needs$globals[!held]
   }
-  list(fun = fun, args = args, globals = needs$globals, packages = needs$packages, options = options,
-       return_seed = return_seed)
+  common <- list(fun = fun)
+  if (length(args)) common$args <- args
+  if (length(needs$globals)) common$globals <- needs$globals
+  if (length(needs$packages)) common$packages <- needs$packages
+  if (length(options)) common$options <- options
+  if (return_seed) common$return_seed <- TRUE
+  common
 }
 
 # Functions among the arguments and the tasks need their globals, too.
 functions_of <- function(fun, args, X) {
+  if (!length(args) && !is.list(X)) return(list(fun))
   among <- function(list) Filter(is.function, list)
   c(list(fun), among(args), if (is.list(X) && length(X) <= 1000L) among(unname(X)))
 }
@@ -46,18 +60,34 @@ submit <- function(session, X, common, policy, open = FALSE)
 
 # Submits, waits for the end, collects and forgets: one round trip.
 run_job <- function(session, X, common, policy, progress, more)
-  send_job(session, X, common, c(list(op = "run", live = TRUE, wait = TRUE, progress = progress, forget = TRUE), policy), more)
+  send_job(session, X, common, c(list(op = "run", live = TRUE, progress = progress, forget = TRUE), policy), more)
 
-# The bridge cuts X into tasks; a class that only R understands it sends back.
+inline_elements <- 256L        # of an X that travels in the control, at most
+inline_bytes <- 65536          # its size in memory, and that of common data
+
+# The bridge cuts X into tasks; a class that only R understands it sends back. Small ones travel in the control: one stream to
+# write and to read instead of three.
 send_job <- function(session, X, common, control, more = NULL) {
-  drop_garbage(session)
-  control <- control[!vapply(control, is.null, NA)]
-  common <- stream(common)
-  tryCatch(request(session, control, list(stream(X), common), more = more), roost_pool_error = function(e) {
-    if (!identical(e$code, "needsAsList") || is.list(X)) stop(e)
-    request(session, control, list(stream(as.list(X)), common), more = more)
-  })
+  if (length(session$garbage)) drop_garbage(session)
+  inline <- !session$large && is_small(X)
+  if (!inline) {
+    common <- stream(common)
+    session$large <- length(common) > inline_bytes
+  }
+  send <- function(X) {
+    if (inline) request(session, c(control, list(X = X, common = common)), more = more, expected = "needsAsList")
+    else request(session, control, list(stream(X), common), more = more, expected = "needsAsList")
+  }
+  answer <- send(X)
+  if (isTRUE(answer$control$ok)) return(answer)
+  if (is.list(X)) fail_by_bridge(answer$control$error)
+  X <- as.list(X)
+  answer <- send(X)
+  if (isTRUE(answer$control$ok)) answer else fail_by_bridge(answer$control$error)
 }
+
+is_small <- function(X)
+  length(X) <= inline_elements && (typeof(X) %in% c("double", "integer") || utils::object.size(X) <= inline_bytes)
 
 # Jobs whose handles are gone: the bridge need not keep them.
 drop_garbage <- function(session) for (id in session$garbage) {

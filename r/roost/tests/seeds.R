@@ -27,3 +27,10 @@ stopifnot(identical(before, .Random.seed))
 
 stopifnot(identical(results(async_lapply(pool, 1:40, draw, seed = 42)), here))
 close(pool)
+
+# The state of a seed is R's own.
+for (seed in c(0L, 1L, -1L, 42L, 2147483647L, -2147483647L, 5326L, sample.int(.Machine$integer.max, 200L))) {
+  set.seed(seed, "L'Ecuyer-CMRG", "Inversion", "Rejection")
+  stopifnot(identical(roost:::seed_state(seed), .Random.seed))
+}
+RNGkind("default", "default", "default")
