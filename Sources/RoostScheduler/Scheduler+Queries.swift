@@ -33,7 +33,7 @@ extension Scheduler {
             }
         case .forget(let selector):
             return change(selector, session) { scheduler, slot in
-                guard scheduler.jobs[slot].isEnded else { return 0 }
+                guard scheduler.jobs[slot].isEnded || scheduler.jobs[slot].damage != nil else { return 0 }
                 scheduler.forgetJob(slot, into: &effects)
                 return 1
             }
@@ -296,6 +296,13 @@ extension Scheduler {
                 case .ready: break
                 }
             }
+        }
+        if let damage = job.damage {
+            return ExplainedNode(node: "", canRun: false, reason: "its record on disk is damaged: \(damage.message)")
+        }
+        if job.awaitsNodes {
+            return ExplainedNode(
+                node: "", canRun: false, reason: "the server started again: nodes that may still run it have a minute to come back")
         }
         if job.isEnded { return ExplainedNode(node: "", canRun: false, reason: "the job has ended") }
         if job.isCancelled { return ExplainedNode(node: "", canRun: false, reason: "the job was cancelled") }

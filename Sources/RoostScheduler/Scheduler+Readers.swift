@@ -15,6 +15,10 @@ extension Scheduler {
             effects.send(.refused(job: request.job, otherUsersJob(slot)), to: connection)
             return
         }
+        if let damage = jobs[slot].damage {
+            effects.send(.refused(job: request.job, damage), to: connection)
+            return
+        }
         let isOwner = jobs[slot].session == session
         jobs[slot].readers.removeAll { $0.connection == connection }
         var after = request.after

@@ -1,4 +1,4 @@
-package import RoostModel
+import RoostModel
 
 /// How a server is to run. Reading it from flags is the command line's business.
 package struct ServerConfiguration: Sendable {

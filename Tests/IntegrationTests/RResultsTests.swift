@@ -21,13 +21,13 @@ extension Integration {
                       list(half = x / 2, name = "n", none = NULL)
                     }, args = list(), globals = list(), packages = character(), options = list())
                     """)
-                for retention in [Retention.kept, .attached] {
+                for retention in [Retention.durable, .attached] {
                     var options = JobOptions()
                     options.retention = retention
                     let job = try await pool.open(runtime: .r, common: common, options: options)
                     for x in 1...3 { try await job.append([0] + RItem.doubles([Double(x)])) }
                     // The attached one is not closed: it lives, and its outcomes are the server's as long as nobody took them.
-                    if retention == .kept { try await job.closeTasks() } else { try await job.flush() }
+                    if retention == .durable { try await job.closeTasks() } else { try await job.flush() }
                     let number = "\(try await job.number())"
                     try await eventually("all have ended") {
                         let job = try await stage.job(number)

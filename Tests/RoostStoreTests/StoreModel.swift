@@ -143,7 +143,7 @@ struct WriteMaker {
         nextID += 1
         var spec = JobSpec(
             id: JobID(rawValue: dice.next()), name: "job \(nextID)", runtime: .r, common: bytes(),
-            labels: [Label(key: "zone", value: "a")], retention: .kept)
+            labels: [Label(key: "zone", value: "a")], retention: .durable)
         spec.policy.timeout = .seconds(5)
         spec.policy.priority = -3
         return .opened(spec, number: model.lastNumber + UInt32.random(in: 1...3, using: &dice), user: "ann")

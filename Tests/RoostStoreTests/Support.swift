@@ -123,7 +123,7 @@ extension PoolDatabase {
 /// Small things to write.
 enum Sample {
     static func spec(_ id: UInt64, common: [UInt8] = []) -> JobSpec {
-        JobSpec(id: JobID(rawValue: id), name: "job \(id)", runtime: .command, common: common, retention: .kept)
+        JobSpec(id: JobID(rawValue: id), name: "job \(id)", runtime: .command, common: common, retention: .durable)
     }
 
     static func arguments(_ count: Int, bytes: Int = 20) -> PayloadArray {

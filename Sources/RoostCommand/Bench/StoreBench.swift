@@ -148,7 +148,7 @@ struct StoreBench {
         if let error { throw error }
     }
 
-    private func spec(_ job: JobID) -> JobSpec { JobSpec(id: job, name: "bench", runtime: .digest, retention: .kept) }
+    private func spec(_ job: JobID) -> JobSpec { JobSpec(id: job, name: "bench", runtime: .digest, retention: .durable) }
 
     private func granted(_ first: Int, _ count: Int) -> StoreWrite {
         let tasks = TaskRange(first: TaskIndex(first), count: UInt32(count))

@@ -1,3 +1,4 @@
+import DequeModule
 import RoostModel
 
 /// What the server says.

@@ -17,6 +17,7 @@ package struct Scenario {
     package private(set) var notices: [Notice] = []
     /// What the store was told.
     package private(set) var writes: [StoreWrite] = []
+    private var disk = SimulatedDisk()
     private var nodes: [Node] = []
     private var clients: [Client] = []
     private var nextConnection = 1
@@ -27,6 +28,7 @@ package struct Scenario {
         package var job: JobID
         package var task: TaskIndex
         package var attempt: UInt32
+        package var epoch: Epoch
     }
 
     private struct Node {
@@ -73,6 +75,7 @@ package struct Scenario {
         }
         // The disk is quick here: what waits for it leaves with the turn.
         writes += effects.writes
+        disk.commit(SimulatedDisk.Group(writes: effects.writes), at: now)
         scheduler.apply(.committed(UInt64(writes.count)), at: now, into: &effects)
         for letter in effects.toNodes + effects.afterWrites.toNodes {
             guard let node = nodes.firstIndex(where: { $0.connection == letter.connection }) else { continue }
@@ -89,7 +92,8 @@ package struct Scenario {
         switch message {
         case .grant(let run):
             for task in run.attempts.tasks.first..<run.attempts.tasks.end {
-                nodes[node].held.append(Held(job: run.attempts.job, task: task, attempt: run.attempts.number))
+                nodes[node].held.append(
+                    Held(job: run.attempts.job, task: task, attempt: run.attempts.number, epoch: run.attempts.epoch))
             }
         case .drop(let runs):
             nodes[node].held.removeAll { held in
@@ -115,6 +119,20 @@ package struct Scenario {
             if now == step { events += heartbeats }
             turn(events)
         }
+    }
+
+    /// The server dies, and another starts with what is on its disk; nobody is connected to it.
+    package mutating func restartServer() {
+        var configuration = scheduler.configuration
+        configuration.epoch += 1
+        for node in nodes.indices { nodes[node].connection = nil }
+        for client in clients.indices { clients[client].connection = nil }
+        writes.removeAll()
+        scheduler = Scheduler(configuration, at: now)
+        var effects = Effects()
+        scheduler.restore(disk.load(at: now), at: now, into: &effects)
+        notices += effects.notices
+        turn([])
     }
 
     private var heartbeats: [Event] {
@@ -154,7 +172,7 @@ package struct Scenario {
             let isFinished = held.job == job && finished.contains(held.task)
             return InventoryRun(
                 attempts: AttemptRun(
-                    job: held.job, epoch: scheduler.configuration.epoch, number: held.attempt,
+                    job: held.job, epoch: held.epoch, number: held.attempt,
                     tasks: TaskRange(first: held.task, count: 1)),
                 state: isFinished ? .finished : .running)
         }
@@ -211,7 +229,8 @@ package struct Scenario {
         _ node: Int, _ job: JobID, _ tasks: [TaskIndex], _ end: AttemptEnd = .succeeded, attempt: UInt32? = nil,
         seconds: Double = 1
     ) {
-        var batch = OutcomeBatch(job: job, epoch: scheduler.configuration.epoch)
+        let epoch = nodes[node].held.first { $0.job == job && tasks.contains($0.task) }?.epoch
+        var batch = OutcomeBatch(job: job, epoch: epoch ?? scheduler.configuration.epoch)
         for task in tasks {
             let held = nodes[node].held.first { $0.job == job && $0.task == task }
             nodes[node].held.removeAll { $0 == held }
@@ -246,7 +265,7 @@ package struct Scenario {
     private func runs(_ node: Int, _ job: JobID, _ tasks: [TaskIndex]) -> [AttemptRun] {
         nodes[node].held.filter { $0.job == job && tasks.contains($0.task) }.map { held in
             AttemptRun(
-                job: job, epoch: scheduler.configuration.epoch, number: held.attempt,
+                job: job, epoch: held.epoch, number: held.attempt,
                 tasks: TaskRange(first: held.task, count: 1))
         }
     }

@@ -1,0 +1,259 @@
+import RoostModel
+import RoostScheduler
+import RoostTesting
+import Testing
+
+/// A server that starts again: what it finds on its disk, and what nodes and clients bring.
+@Suite struct RecoveryTests {
+    private func pool(_ change: @escaping (inout JobSpec) -> Void = { _ in }) -> (Scenario, a: Int, ann: Int, job: JobID) {
+        var pool = Scenario { $0.recoveryWindow = .seconds(60) }
+        let a = pool.join("a", cpus: 2)
+        let ann = pool.connect("ann")
+        let job = pool.submit(ann, tasks: 4) { spec in
+            spec.retention = .durable
+            change(&spec)
+        }
+        return (pool, a, ann, job)
+    }
+
+    @Test func aDurableJobIsThereWithAllThatWasRecorded() {
+        var (pool, a, ann, job) = pool()
+        pool.end(a, job, [0])
+        pool.end(a, job, [1], .failed)
+        pool.restartServer()
+        #expect(pool.progress(job)?.succeeded == 1)
+        #expect(pool.progress(job)?.failed == 1)
+        #expect(pool.progress(job)?.tasks == 4)
+        #expect(pool.progress(job)?.isClosed == true)
+        pool.reconnect(ann)
+        pool.say(client: ann, [.read(ReadRequest(job: job, order: .asCompleted))])
+        let outcomes = pool.outcomes(ann, job)
+        #expect(outcomes.map(\.task) == [0, 1])
+        #expect(outcomes.last?.postMortem?.reason == "ended as failed")
+    }
+
+    @Test func whatRunsGoesOnAndNothingRunsTwice() {
+        var (pool, a, ann, job) = pool()
+        #expect(pool.tasks(a, job) == [0, 1])
+        pool.restartServer()
+        let b = pool.join("b", cpus: 4)
+        #expect(pool.tasks(b, job) == [2, 3], "what nobody was granted does not wait")
+        pool.comeBack(a)
+        #expect(pool.tasks(a, job) == [0, 1])
+        pool.end(a, job, [0, 1])
+        pool.end(b, job, [2, 3])
+        pool.reconnect(ann)
+        pool.say(client: ann, [.read(ReadRequest(job: job, order: .inOrder))])
+        #expect(pool.outcomes(ann, job).map(\.attempt) == [1, 1, 1, 1])
+    }
+
+    @Test func aResultFinishedWhileTheServerWasDownIsRecorded() {
+        var (pool, a, _, job) = pool()
+        pool.restartServer()
+        pool.comeBack(a, finished: [0], of: job)
+        pool.end(a, job, [0])
+        #expect(pool.progress(job)?.succeeded == 1)
+        #expect(pool.told(node: a).contains { if case .acknowledge = $0 { true } else { false } })
+    }
+
+    @Test func grantedTasksWaitForTheirNodeNoLongerThanTheWindow() {
+        var (pool, a, _, job) = pool { $0.policy.lease = .seconds(300) }
+        pool.restartServer()
+        let b = pool.join("b", cpus: 4)
+        pool.end(b, job, [2, 3])
+        pool.pass(.seconds(58))
+        #expect(pool.tasks(b, job) == [])
+        pool.pass(.seconds(3))
+        #expect(pool.tasks(b, job) == [0, 1])
+        #expect(pool.attempt(b, job, 0) == 2, "an attempt's number is never given twice")
+        // The first node is late: what it brings is nobody's any more.
+        pool.comeBack(a)
+        pool.end(a, job, [0], attempt: 1)
+        #expect(pool.progress(job)?.late == 1)
+        #expect(pool.progress(job)?.succeeded == 2)
+    }
+
+    @Test func aStrictJobWaitsForTheWholeLease() {
+        var (pool, _, _, job) = pool {
+            $0.policy.lease = .seconds(200)
+            $0.policy.isStrict = true
+        }
+        pool.restartServer()
+        let b = pool.join("b", cpus: 4)
+        pool.end(b, job, [2, 3])
+        pool.pass(.seconds(190))
+        #expect(pool.tasks(b, job) == [])
+        pool.pass(.seconds(15))
+        #expect(pool.tasks(b, job) == [0, 1])
+    }
+
+    @Test func aNodeKnownToBeDeadIsNotWaitedFor() {
+        var (pool, a, _, job) = pool()
+        pool.restartServer()
+        let b = pool.join("b", cpus: 4)
+        pool.end(b, job, [2, 3])
+        pool.reportDead(a)
+        #expect(pool.tasks(b, job) == [0, 1])
+        var (other, c, _, second) = self.pool()
+        other.restartServer()
+        other.restart(c)
+        #expect(other.tasks(c, second) == [0, 1], "its agent was started again: what it ran is over")
+        #expect(other.attempt(c, second, 0) == 2)
+    }
+
+    @Test func aGrantThatNeverArrivedIsGrantedAgainWhenItsNodeIsBack() {
+        var (pool, a, _, job) = pool()
+        pool.lose(a, job)
+        pool.restartServer()
+        pool.comeBack(a)
+        #expect(pool.attempt(a, job, 0) == 2)
+    }
+
+    @Test func crashCountsAndEvidenceSurvive() {
+        var (pool, a, ann, job) = pool { $0.policy.crashLimit = 3 }
+        for round in 1...2 {
+            pool.end(a, job, [0], .crashed)
+            #expect(pool.attempt(a, job, 0) == UInt32(round + 1))
+        }
+        pool.restartServer()
+        pool.comeBack(a)
+        pool.end(a, job, [0], .crashed)
+        #expect(pool.progress(job)?.held == 1)
+        pool.reconnect(ann)
+        guard case .jobs(let jobs) = pool.ask(ann, .job(.id(job))) else {
+            Issue.record("no answer")
+            return
+        }
+        #expect(jobs.first?.troubles.first?.postMortem?.reason == "ended as crashed")
+    }
+
+    @Test func aNewRoundSurvives() {
+        var (pool, a, ann, job) = pool()
+        pool.end(a, job, [0], .failed)
+        _ = pool.ask(ann, .retry(.id(job), tasks: [], held: false))
+        pool.restartServer()
+        #expect(pool.progress(job)?.failed == 0)
+        pool.comeBack(a)
+        #expect(pool.tasks(a, job).contains(0))
+    }
+
+    @Test func aCancelledJobStaysCancelled() {
+        var (pool, a, ann, job) = pool()
+        _ = pool.ask(ann, .cancel(.id(job), tasks: [], kill: false))
+        pool.restartServer()
+        pool.comeBack(a)
+        #expect(pool.told(node: a).contains { if case .cancel = $0 { true } else { false } })
+        pool.end(a, job, [0, 1])
+        #expect(pool.progress(job)?.isEnded == true)
+        #expect(pool.progress(job)?.cancelled == 2)
+    }
+
+    @Test func aDamagedJobIsSaidToBeSoAndHindersNoOther() {
+        var pool = Scenario()
+        var stored = StoredPool()
+        let spec = JobSpec(id: JobID(rawValue: 9), runtime: .command, retention: .durable)
+        var job = StoredJob(spec: spec, number: 3, user: "ann", age: .seconds(5))
+        job.damage = RoostError(.damaged, "job 3 is damaged")
+        stored.jobs = [job]
+        var effects = Effects()
+        pool.scheduler.restore(stored, at: .zero, into: &effects)
+        #expect(effects.notices.contains(.jobDamaged(number: 3, reason: "job 3 is damaged")))
+        _ = pool.join("a", cpus: 2)
+        let ann = pool.connect("ann")
+        pool.say(client: ann, [.read(ReadRequest(job: spec.id, order: .inOrder))])
+        #expect(pool.told(client: ann).contains(.refused(job: spec.id, RoostError(.damaged, "job 3 is damaged"))))
+        let other = pool.submit(ann, tasks: 1) { $0.retention = .durable }
+        #expect(pool.progress(other)?.granted == 1)
+        #expect(pool.ask(ann, .forget(.id(spec.id))) == .done(count: 1))
+    }
+
+    // MARK: Attached jobs
+
+    private func attached() -> (Scenario, a: Int, ann: Int, spec: JobSpec) {
+        var pool = Scenario { $0.recoveryWindow = .seconds(60) }
+        let a = pool.join("a", cpus: 2)
+        let ann = pool.connect("ann")
+        let job = pool.submit(ann, tasks: 3)
+        var spec = pool.scheduler.jobs[pool.scheduler.jobs.slots[0]].spec
+        #expect(spec.id == job)
+        spec.firstEpoch = 1
+        return (pool, a, ann, spec)
+    }
+
+    private func bringAgain(_ pool: inout Scenario, _ ann: Int, _ spec: JobSpec, finished: [TaskRange] = []) {
+        pool.reconnect(ann)
+        pool.say(
+            client: ann,
+            [
+                .submit(spec), .append(Scenario.chunk(spec.id, first: 0, count: 3, finished: finished)),
+                .close(job: spec.id, count: 3), .read(ReadRequest(job: spec.id, order: .asCompleted)),
+            ])
+    }
+
+    @Test(arguments: [true, false]) func whatAnAttachedJobsNodesRunGoesOnWhoeverIsBackFirst(isNodeFirst: Bool) {
+        var (pool, a, ann, spec) = attached()
+        pool.restartServer()
+        if isNodeFirst {
+            pool.comeBack(a)
+            bringAgain(&pool, ann, spec)
+        } else {
+            bringAgain(&pool, ann, spec)
+            #expect(pool.tasks(a, spec.id) == [0, 1])
+            pool.comeBack(a)
+        }
+        pool.end(a, spec.id, [0, 1])
+        #expect(pool.tasks(a, spec.id) == [2])
+        pool.end(a, spec.id, [2])
+        #expect(pool.outcomes(ann, spec.id).map(\.attempt) == [1, 1, 1])
+    }
+
+    @Test(arguments: [true, false]) func anAttachedJobsResultIsTakenFromItsNodeWhoeverIsBackFirst(isNodeFirst: Bool) {
+        var (pool, a, ann, spec) = attached()
+        pool.restartServer()
+        if isNodeFirst {
+            pool.comeBack(a, finished: [0], of: spec.id)
+            pool.end(a, spec.id, [0])
+            #expect(!pool.told(node: a).contains { if case .acknowledge = $0 { true } else { false } })
+            bringAgain(&pool, ann, spec)
+        } else {
+            bringAgain(&pool, ann, spec)
+            pool.comeBack(a, finished: [0], of: spec.id)
+            pool.end(a, spec.id, [0])
+        }
+        #expect(pool.outcomes(ann, spec.id).map(\.task) == [0])
+        #expect(pool.tasks(a, spec.id) == [1, 2])
+    }
+
+    @Test func tasksBroughtAgainWaitForNodesThatMayHaveThem() {
+        var (pool, _, ann, spec) = attached()
+        pool.restartServer()
+        bringAgain(&pool, ann, spec)
+        let b = pool.join("b", cpus: 4)
+        #expect(pool.tasks(b, spec.id) == [])
+        // A job that is new to the pool does not wait.
+        let other = pool.submit(ann, tasks: 1)
+        #expect(pool.tasks(b, other) == [0])
+        pool.pass(.seconds(61))
+        #expect(pool.tasks(b, spec.id) == [0, 1, 2])
+    }
+
+    @Test func theWaitEndsWhenAllNodesAreBack() {
+        var (pool, a, ann, spec) = attached()
+        pool.lose(a, spec.id)
+        pool.restartServer()
+        bringAgain(&pool, ann, spec)
+        pool.comeBack(a)
+        #expect(pool.tasks(a, spec.id) == [0, 1])
+        #expect(pool.notices.contains { if case .recovered(_, nodesMissing: 0) = $0 { true } else { false } })
+    }
+
+    @Test func whatNobodyBringsAgainIsDroppedAfterTheGraceTime() {
+        var (pool, a, _, spec) = attached()
+        pool.restartServer()
+        pool.comeBack(a, finished: [0], of: spec.id)
+        pool.end(a, spec.id, [0])
+        pool.pass(.seconds(601))
+        #expect(pool.tasks(a, spec.id) == [])
+        #expect(pool.told(node: a).contains { if case .acknowledge = $0 { true } else { false } })
+    }
+}
