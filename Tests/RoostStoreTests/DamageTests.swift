@@ -156,7 +156,9 @@ import Testing
         #expect(bytes > 0)
         var dice = Dice(seed: 3)
         var (refused, whole, cut) = (0, 0, 0)
-        for place in [0, 8, 16, 24, 33, 37, 40, 50, bytes - 100, bytes - 8000] + (0..<80).map({ _ in Int.random(in: 0..<bytes, using: &dice) }) {
+        for place in [0, 8, 16, 24, 33, 37, 40, 50, bytes - 100, bytes - 8000]
+            + (0..<80).map({ _ in Int.random(in: 0..<bytes, using: &dice) })
+        {
             let copy = TemporaryDirectory()
             crashed.copy(to: copy)
             unlink("\(copy.database)-shm")
