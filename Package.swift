@@ -129,7 +129,8 @@ let package = Package(
             dependencies: ["RoostBridge", "RSerialization", "RoostEmbedded", "Roost", "RoostModel", "roost", nioCore],
             swiftSettings: settings),
         .testTarget(
-            name: "RoostCommandTests", dependencies: ["RoostCommand", "RoostModel", "roost"], swiftSettings: settings),
+            name: "RoostCommandTests",
+            dependencies: ["RoostCommand", "RoostModel", "RoostScheduler", "RoostStore", "roost"], swiftSettings: settings),
         .testTarget(
             name: "SimulationTests", dependencies: ["RoostTesting", "RoostModel", "RoostScheduler", "RoostNode", "Roost"],
             swiftSettings: settings),

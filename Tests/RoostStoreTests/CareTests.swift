@@ -11,6 +11,10 @@ import Testing
         let directory = TemporaryDirectory()
         File.write(Array("41".utf8), to: "\(directory.path)/epoch")
         File.write([1, 2, 3], to: "\(directory.path)/ca.pem")
+        // As a server that is at work.
+        let lock = Glibc.open("\(directory.path)/lock", O_RDWR | O_CREAT, 0o600)
+        flock(lock, LOCK_EX)
+        defer { close(lock) }
         let (store, _) = try PoolDatabase.open(directory)
         let job = JobID(rawValue: 1)
         let error = await store.write([.opened(Sample.spec(1, common: [UInt8](repeating: 1, count: 9000)), number: 1, user: "ann")])
@@ -99,6 +103,70 @@ import Testing
         let (again, _) = try PoolDatabase.open(directory)
         again.close()
         #expect(directory.payloadFiles == files)
+    }
+
+    /// A start goes on with what the last one had forgotten, and not yet deleted; large numbers are as good as small ones.
+    @Test func whatIsForgottenGoesInSteps() async throws {
+        let directory = TemporaryDirectory()
+        var options = StoreOptions()
+        options.forgetRows = 5
+        options.checkpointPages = 100
+        let (store, _) = try PoolDatabase.open(directory: directory.path, pool: 7, options: options)
+        let numbers: [UInt32] = [1, 1 << 31, .max]
+        for number in numbers {
+            var writes: [StoreWrite] = [.opened(Sample.spec(UInt64(number)), number: number, user: "ann")]
+            for sequence in 0..<40 as Range<UInt64> {
+                let job = JobID(rawValue: UInt64(number))
+                writes.append(.appended(job, first: TaskIndex(sequence), Sample.arguments(1)))
+                writes.append(.task(job, .outcomes(sequence: sequence, Sample.outcomes(UInt64(number), first: 0, count: 1))))
+            }
+            let error = await store.write(writes)
+            #expect(error == nil)
+        }
+        // The last group before the end: at most a step or two follows.
+        let error = await store.write(numbers.dropFirst().map { .forgotten(JobID(rawValue: UInt64($0))) })
+        #expect(error == nil)
+        store.close()
+        let check = try PoolDatabase.check(directory: directory.path)
+        #expect(check.findings.isEmpty && check.jobs == 1)
+        let (again, pool) = try PoolDatabase.open(directory: directory.path, pool: 7, options: options)
+        #expect(pool.jobs.map(\.number) == [1] && pool.jobs[0].chunks.count == 40 && pool.jobs[0].facts.count == 40)
+        #expect(pool.lastJobNumber == .max && again.damage.isEmpty)
+        var rounds = 0
+        while try again.space().forgottenJobs > 0, rounds < 1000 {
+            rounds += 1
+            _ = await again.write([])
+        }
+        #expect(try again.space().forgottenJobs == 0)
+        #expect(try again.outcomePayloads(of: JobID(rawValue: 1), sequence: 39).count == 1)
+        again.close()
+        #expect(try PoolDatabase.check(directory: directory.path).findings.isEmpty)
+    }
+
+    /// Many small jobs start as fast as a few large ones.
+    @Test func manyJobsStartFast() async throws {
+        let directory = TemporaryDirectory()
+        let (store, _) = try PoolDatabase.open(directory)
+        let count: UInt32 = 20_000
+        for first in stride(from: 1, to: count, by: 1000) {
+            var writes: [StoreWrite] = []
+            for number in first..<(first + 1000) {
+                let job = JobID(rawValue: UInt64(number) &* 0x9E37_79B9_7F4A_7C15)
+                writes.append(.opened(Sample.spec(job.rawValue), number: number, user: "ann"))
+                writes.append(.appended(job, first: 0, Sample.arguments(1)))
+                writes.append(.task(job, .outcomes(sequence: 0, Sample.outcomes(job.rawValue, first: 0, count: 1))))
+            }
+            let error = await store.write(writes)
+            #expect(error == nil)
+        }
+        store.close()
+        let began = Clock.now()
+        let (again, pool) = try PoolDatabase.open(directory)
+        let seconds = (Clock.now() - began).inSeconds
+        print("a start with \(count) jobs: \(seconds) s")
+        #expect(pool.jobs.count == Int(count) && again.damage.isEmpty)
+        #expect(seconds < 5)
+        again.close()
     }
 
     /// Jobs come and go: the database stays as large as it was, and so do the files.

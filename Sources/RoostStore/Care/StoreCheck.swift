@@ -41,7 +41,7 @@ struct StoreChecker {
     let files: PayloadFiles
     let path: String
     let database: DatabaseQueue
-    /// Whether a server is at work: files come and go.
+    /// Whether a server is at work: a young file may belong to a group that is being written.
     let isLive: Bool
     var report = StoreCheck()
 
@@ -59,7 +59,9 @@ struct StoreChecker {
         let names = try database.read { db in
             try checkStructure(db, &report)
             let loaded = try PoolLoader(db: db, path: path, files: files).load()
-            report.findings += loaded.damage
+            // A job that the server forgets meanwhile takes its files with it.
+            let gone = loaded.pool.jobs.filter { $0.damage != nil && !isStillThere($0.number) }.map(\.damage)
+            report.findings += loaded.damage.filter { !gone.contains($0) }
             report.jobs = loaded.pool.jobs.count
             report.rows += loaded.pool.setups.count + loaded.pool.nodes.count
             for job in loaded.pool.jobs {
@@ -67,6 +69,7 @@ struct StoreChecker {
                 report.bytes += job.chunks.reduce(job.spec.common.count) { $0 + $1.bytes.count }
                 if job.damage == nil { try checkResults(of: job, db, &report) }
             }
+            try checkOwners(db, &report)
             return try checkUses(db, &report)
         }
         self.report = report
@@ -115,13 +118,31 @@ struct StoreChecker {
             guard let body = body ?? nil, let content = try? files.content(of: body),
                 let payloads = try? StoredForm.payloads(content), payloads.count == batch.count
             else {
-                if isLive, let name = (body ?? nil)?.name, !(try isStillNamed(name)) { continue }
+                if let name = (body ?? nil)?.name, !isStillNamed(name) { continue }
                 report.findings.append(
                     StoreFailure.damagedJob(job.spec.id, job.number, "entry \(sequence) of its outcomes cannot be read"))
                 continue
             }
             report.rows += 1
             report.bytes += payloads.bytes.count
+        }
+    }
+
+    /// Every row belongs to a job that is there, or is being deleted.
+    private func checkOwners(_ db: Database, _ report: inout StoreCheck) throws {
+        for table in ["chunks", "facts", "results"] {
+            try? db.each(
+                """
+                SELECT owner, COUNT(*) FROM (SELECT (id >> 32) & 4294967295 AS owner FROM \(table))
+                WHERE owner NOT IN (SELECT number FROM jobs UNION ALL SELECT number FROM doomed) GROUP BY owner
+                """
+            ) { row in
+                report.findings.append(
+                    StoreFailure.damagedJob(
+                        nil, UInt32(truncatingIfNeeded: row.number(0)),
+                        "\(row.number(1)) rows of \(table) are there, and it is not"))
+                return true
+            }
         }
     }
 
@@ -159,13 +180,13 @@ struct StoreChecker {
                 _ = try files.read(name, bytes: bytes)
                 report.files += 1
             } catch {
-                if isLive, !(try isStillNamed(name)) { continue }
+                if !isStillNamed(name) { continue }
                 report.findings.append(error)
             }
         }
         for file in found {
             if let name = file.name, names[name] != nil { continue }
-            if isLive, try file.name.map({ try isStillNamed($0) }) ?? false || Self.isYoung(file.path) { continue }
+            if file.name.map(isStillNamed) ?? false || isLive && Self.isYoung(file.path) { continue }
             report.findings.append(
                 RoostError(
                     .damaged, "nothing needs the file \(file.path) (\(file.bytes) bytes)",
@@ -174,11 +195,22 @@ struct StoreChecker {
         }
     }
 
-    /// What the server has done meanwhile counts.
-    private func isStillNamed(_ name: PayloadName) throws -> Bool {
-        let database = try DatabaseQueue(path: path, configuration: PoolDatabase.configuration(isReadOnly: true))
-        return try database.read { db in
-            try db.first("SELECT 1 FROM files WHERE name = ?", .bytes(name.bytes)) { _ in true } ?? false
+    private func isStillNamed(_ name: PayloadName) -> Bool {
+        isStill("SELECT 1 FROM files WHERE name = ?", .bytes(name.bytes))
+    }
+
+    private func isStillThere(_ number: UInt32) -> Bool {
+        isStill(
+            "SELECT 1 FROM jobs WHERE number = ? AND number NOT IN (SELECT number FROM doomed)", .number(Int64(number)))
+    }
+
+    /// Whether a row is there now: what the server has done meanwhile counts. What cannot be read counts as there.
+    private func isStill(_ sql: String, _ key: Binding) -> Bool {
+        do {
+            let database = try DatabaseQueue(path: path, configuration: PoolDatabase.configuration(isReadOnly: true))
+            return try database.read { db in try db.first(sql, key) { _ in true } ?? false }
+        } catch {
+            return true
         }
     }
 

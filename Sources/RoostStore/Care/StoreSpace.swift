@@ -9,6 +9,8 @@ package struct StoreSpace: Sendable, Equatable {
     package var freeBytes = 0
     package var payloadFiles = 0
     package var payloadFileBytes = 0
+    /// Jobs that were forgotten and of which rows are left; these go in steps.
+    package var forgottenJobs = 0
     /// Of each job: what its tasks share, arguments and outcomes, wherever they are. Files that jobs share count for each.
     package var jobBytes: [JobID: Int] = [:]
 }
@@ -28,6 +30,7 @@ extension PoolDatabase {
                     space.payloadFileBytes += Int(row.number(0))
                     return true
                 }
+                space.forgottenJobs = try db.first("SELECT COUNT(*) FROM doomed") { Int($0.number(0)) } ?? 0
                 try db.each(
                     """
                     SELECT id, bytes FROM (SELECT id, number FROM jobs INDEXED BY jobs_by_id) JOIN standings USING (number)
