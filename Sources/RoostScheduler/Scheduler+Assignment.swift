@@ -116,7 +116,11 @@ extension Scheduler {
 
     private func candidate(_ job: Int, _ user: Int, _ node: Int, poolSlots: Int) -> Candidate {
         let depth = jobs[job].depth(poolSlots: poolSlots)
-        let limit = jobs[job].grantable(undeliveredBytes: configuration.undeliveredBytes)
+        var limit = jobs[job].grantable(undeliveredBytes: configuration.undeliveredBytes)
+        if !jobs[job].crashes.isEmpty {
+            limit = min(limit, jobs[job].tasks.readyCount - avoided(job, on: node).count)
+            if limit <= 0 { return Candidate(job: job, user: user, room: 0, needsLane: false, isSaturated: true) }
+        }
         let share = nodes[node].share(of: job)
         let granted = share.map { nodes[node].shares[$0].granted } ?? 0
         let lanes = share.map { nodes[node].shares[$0].lanes } ?? 0
@@ -135,6 +139,19 @@ extension Scheduler {
         return Candidate(job: job, user: user, room: 0, needsLane: false, isSaturated: lanes > 0)
     }
 
+    /// Tasks that killed a worker on this node and wait: another node that could run them is to try.
+    private func avoided(_ job: Int, on node: Int) -> Set<TaskIndex> {
+        var avoided: Set<TaskIndex> = []
+        for (task, lives) in jobs[job].crashes
+        where lives.contains(nodes[node].life) && jobs[job].tasks.cells[Int(task)].state == .ready {
+            let hasOther = nodes.slots.contains { other in
+                other != node && nodes[other].isAvailable && !lives.contains(nodes[other].life) && mayRun(job, on: other)
+            }
+            if hasOther { avoided.insert(task) }
+        }
+        return avoided
+    }
+
     /// Users in the order in which they should be served: least CPUs for their weight first.
     private func usersByLoad() -> [Int] {
         if users.count == 1 { return users[0].ranked.isEmpty ? [] : [0] }
@@ -149,10 +166,11 @@ extension Scheduler {
     ) -> Bool {
         guard let connection = nodes[node].connection else { return false }
         let job = candidate.job
+        let avoided = jobs[job].crashes.isEmpty ? [] : avoided(job, on: node)
         var left = candidate.room
         var taken = 0
         while left > 0,
-            let run = jobs[job].tasks.take(atMost: left, node: node, epoch: configuration.epoch)
+            let run = jobs[job].tasks.take(atMost: left, node: node, epoch: configuration.epoch, avoiding: avoided)
         {
             if taken == 0 && nodes[node].jobsKnown.insert(job).inserted {
                 sendSetup(of: job, to: node, over: connection, into: &effects)

@@ -15,7 +15,7 @@ extension Scheduler {
                 if share.granted <= 0 || (share.lanes <= 0 && !share.isInherited) { return "an empty share" }
             }
             if free != nodes[node].free {
-                return "node \(node): free \(nodes[node].free.milliCPUs), should be \(free.milliCPUs)"
+                return "node \(node): free \(nodes[node].free), should be \(free)"
             }
             if free.milliCPUs < 0 || free.memoryBytes < 0 { return "node \(node) is over-committed" }
         }

@@ -141,6 +141,7 @@ extension Scheduler {
         guard nodes[slot].suspectSince == nil else { return }
         nodes[slot].suspectSince = now
         effects.notices.append(.nodeSuspect(name: nodes[slot].hello.name))
+        if jobs.slots.contains(where: { !jobs[$0].crashes.isEmpty }) { noteAllHungry() }
         for share in nodes[slot].shares {
             if configuration.sabotage == .regrantWithoutNewAttempt {
                 for run in attemptRuns(share.job, node: slot) {
@@ -223,6 +224,8 @@ extension Scheduler {
         nodes.remove(slot)
         hungryNodes.removeAll { $0 == slot }
         nodesOwed.removeAll { $0 == slot }
+        // What others were to avoid they may be the only ones for now.
+        if jobs.slots.contains(where: { !jobs[$0].crashes.isEmpty }) { noteAllHungry() }
         failDeadSeats(at: now)
     }
 
@@ -271,6 +274,7 @@ extension Scheduler {
             for reader in jobs[job].readers { effects.send(.condition(condition), to: reader.connection) }
         case .draining:
             nodes[slot].isDraining = true
+            noteAllHungry()
         case .goodbye(let reason):
             nodeLeft(slot, reason: reason, at: now, into: &effects)
         }

@@ -18,6 +18,13 @@ extension Scheduler {
             acknowledge(sequence, node, of: nil)
             return
         }
+        // Of an earlier epoch, and its client has not brought all of its tasks yet.
+        let count = jobs[job].tasks.count
+        if batch.epoch < configuration.epoch, !jobs[job].isDurable, batch.tasks.contains(where: { $0.end > count }),
+            claim(batch, sequence: sequence, of: node, at: now)
+        {
+            return
+        }
         if keepsAgain(job, node, sequence: sequence, batch) { return }
         let open = jobs[job].tasks.progress.granted
         if recordAllSucceeded(job, node, sequence: sequence, batch, into: &effects) == false {
@@ -232,6 +239,7 @@ extension Scheduler {
             nodes[slot].crashedHere.insert(TaskID(job: jobs[job].spec.id, index: task))
             guard nodes[slot].crashedHere.count >= Limits.crashesOfNode, isWorseThanOthers(slot) else { continue }
             nodes[slot].isDraining = true
+            noteAllHungry()
             nodes[slot].drainReason = "\(Limits.crashesOfNode) tasks crashed there that succeeded elsewhere"
             effects.notices.append(.nodeQuarantined(name: nodes[slot].hello.name, tasks: Limits.crashesOfNode))
             if let connection = nodes[slot].connection { effects.send(.drain, to: connection) }

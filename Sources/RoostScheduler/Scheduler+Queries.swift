@@ -87,7 +87,10 @@ extension Scheduler {
         for slot in 0..<nodes.end where nodes.isUsed(slot) && (nodes[slot].hello.name == name || name == "all") {
             guard let connection = nodes[slot].connection else { continue }
             effects.send(message, to: connection)
-            if message == .drain { nodes[slot].isDraining = true }
+            if message == .drain {
+                nodes[slot].isDraining = true
+                noteAllHungry()
+            }
             count += 1
         }
         guard count > 0 else {

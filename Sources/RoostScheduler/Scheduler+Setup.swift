@@ -150,8 +150,12 @@ extension Scheduler {
         for session in strangers(on: node) { forgetSession(session, on: node, into: &effects) }
     }
 
-    mutating func forgetStrangers(into effects: inout Effects) {
+    mutating func forgetStrangers(at now: Instant, into effects: inout Effects) {
         for slot in nodes.slots { forgetClaims(of: slot, into: &effects) }
+        // What a durable job still lacks of its setup will not come.
+        for slot in jobs.slots where !isSetUp(slot) && sessions[jobs[slot].spec.session] == nil {
+            cancelJob(slot, kill: true, at: now, into: &effects)
+        }
         for session in setups.keys.sorted(by: { $0.rawValue < $1.rawValue }) {
             forgetSetupIfUnused(session, into: &effects)
         }

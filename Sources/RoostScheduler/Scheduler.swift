@@ -206,7 +206,7 @@ package struct Scheduler {
                 sendProgress(into: &effects)
             case .memory:
                 memoryChecked(at: now)
-            case .strangers: forgetStrangers(into: &effects)
+            case .strangers: forgetStrangers(at: now, into: &effects)
             case .recovery: endRecovery(at: now, into: &effects)
             case .keep(let job): keepingEnded(job, at: now, into: &effects)
             case .seats: noteAllHungry()

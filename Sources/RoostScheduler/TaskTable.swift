@@ -94,9 +94,15 @@ package struct TaskTable {
     // MARK: Granting
 
     /// Takes up to `limit` ready tasks with consecutive indices and the same next attempt, for a node.
-    package mutating func take(atMost limit: Int, node: Int, epoch: Epoch) -> GrantRun? {
+    ///
+    /// None of those to be avoided there, which wait all the same.
+    package mutating func take(
+        atMost limit: Int, node: Int, epoch: Epoch, avoiding avoided: Set<TaskIndex> = []
+    ) -> GrantRun? {
         precondition(limit > 0, "a grant has at least one task")
-        if let run = takeReturned(atMost: limit, node: node, epoch: epoch) { return run }
+        var skipped: [TaskIndex] = []
+        defer { for task in skipped.reversed() { returned.prepend(task) } }
+        if let run = takeReturned(atMost: limit, node: node, epoch: epoch, avoided, &skipped) { return run }
         skipFinishedElsewhere()
         let stop = finishedElsewhere.first.map { min($0.first, count) } ?? count
         guard nextFresh < stop else { return nil }
@@ -113,17 +119,23 @@ package struct TaskTable {
             arguments: slice)
     }
 
-    private mutating func takeReturned(atMost limit: Int, node: Int, epoch: Epoch) -> GrantRun? {
+    private mutating func takeReturned(
+        atMost limit: Int, node: Int, epoch: Epoch, _ avoided: Set<TaskIndex>, _ skipped: inout [TaskIndex]
+    ) -> GrantRun? {
         guard returnedCount > 0 else { return nil }
         while let first = returned.popFirst() {
             guard cells[Int(first)].state == .ready else { continue }
+            if !avoided.isEmpty && avoided.contains(first) {
+                skipped.append(first)
+                continue
+            }
             let number = cells[Int(first)].attempt + 1
             var count: UInt32 = 0
             while Int(count) < limit, first + count < nextFresh, cells[Int(first + count)].state == .ready,
                 cells[Int(first + count)].attempt + 1 == number
             {
                 if count > 0 {
-                    guard returned.first == first + count else { break }
+                    guard returned.first == first + count, !avoided.contains(first + count) else { break }
                     returned.removeFirst()
                 }
                 // A run stands in one chunk of arguments.

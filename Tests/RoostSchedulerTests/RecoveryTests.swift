@@ -133,8 +133,9 @@ import Testing
         _ = pool.ask(ann, .retry(.id(job), tasks: [], held: false))
         pool.restartServer()
         #expect(pool.progress(job)?.failed == 0)
-        pool.comeBack(a)
-        #expect(pool.tasks(a, job).contains(0))
+        let b = pool.join("b", cpus: 4)
+        #expect(pool.tasks(b, job).contains(0))
+        #expect(pool.attempt(b, job, 0) == 2)
     }
 
     @Test func aCancelledJobStaysCancelled() {

@@ -16,6 +16,7 @@ struct Bench: AsyncParsableCommand {
             EXAMPLES
               roost bench                              a million tasks of 100 bytes, one node
               roost bench --tasks 100000 --payload 10000 --nodes 2
+              roost bench --durable                    what it costs to lose nothing
               roost bench --embedded                   client, server and node in one process
               roost bench --store /srv                 the server's database alone, on the disk of that directory
               roost bench --output json                for scripts
@@ -39,6 +40,9 @@ struct Bench: AsyncParsableCommand {
     @Flag(help: "Measure the embedded pool: everything in one process, without TLS.")
     var embedded = false
 
+    @Flag(help: "Measure durable jobs: every task and every outcome reaches the server's disk.")
+    var durable = false
+
     @Option(
         help: ArgumentHelp("Measure only the server's database, in a new directory in this one.", valueName: "dir"),
         completion: .directory)
@@ -56,6 +60,9 @@ struct Bench: AsyncParsableCommand {
         guard payload >= 8, payload <= 16 << 20 else { throw ValidationError("--payload takes 8 to 16777216 bytes") }
         guard (1...64).contains(nodes), (1...1024).contains(slots) else {
             throw ValidationError("--nodes takes 1 to 64, --slots 1 to 1024")
+        }
+        guard !(durable && embedded) else {
+            throw ValidationError("--durable needs a server: an embedded pool has no disk")
         }
         guard singles > 0 else { throw ValidationError("--singles takes a number from 1 on") }
     }

@@ -6,11 +6,13 @@ struct BenchRun {
     private let tasks: Int
     private let payload: Int
     private let singles: Int
+    private let retention: Retention
 
     init(_ bench: Bench) {
         tasks = bench.tasks
         payload = bench.payload
         singles = bench.singles
+        retention = bench.durable ? .durable : .attached
     }
 
     func measure(_ pool: Pool, server: ProcessFigures?) async throws(RoostError) -> BenchFigures {
@@ -34,6 +36,7 @@ struct BenchRun {
     private func throughput(_ pool: Pool, tasks: Int) async throws(RoostError) -> Double {
         var options = JobOptions()
         options.name = "bench"
+        options.retention = retention
         let job = try await pool.open(runtime: .digest, options: options)
         let began = Clock.now()
         let sender = Task { () -> RoostError? in
@@ -111,7 +114,9 @@ struct BenchRun {
 
     /// Microseconds from a task's submission to its outcome, sorted; each waits for the one before.
     private func latencies(_ pool: Pool) async throws(RoostError) -> [Double] {
-        let job = try await pool.open(runtime: .digest)
+        var options = JobOptions()
+        options.retention = retention
+        let job = try await pool.open(runtime: .digest, options: options)
         var times: [Double] = []
         for single in 0..<singles {
             var argument: [UInt8] = []

@@ -102,6 +102,7 @@ struct PoolLoader {
 
     private func loadSetups(_ loaded: inout Loaded) {
         var counts: [SessionID: UInt32] = [:]
+        var broken: Set<SessionID> = []
         do {
             try db.each(
                 "SELECT session, number, user, body, file, bytes, sum FROM setups ORDER BY session, number"
@@ -109,11 +110,15 @@ struct PoolLoader {
                 let session = SessionID(rawValue: UInt64(bitPattern: row.number(0)))
                 let (number, user) = (row.number(1), row.text(2))
                 // Behind a gap nothing counts: a worker runs all entries, in order.
-                guard number == Int64(counts[session] ?? 0) + 1 else { return true }
+                guard number == Int64(counts[session] ?? 0) + 1 else {
+                    broken.insert(session)
+                    return true
+                }
                 guard let body = row.body(3),
                     row.number(6) == Rows.sum(setup: row.number(0), number: number, user: user, body),
                     let payload = try? files.content(of: body)
                 else {
+                    broken.insert(session)
                     loaded.damage.append(
                         RoostError(
                             .damaged,
@@ -132,7 +137,10 @@ struct PoolLoader {
         for position in loaded.pool.jobs.indices {
             let job = loaded.pool.jobs[position]
             let held = counts[job.spec.session] ?? 0
-            guard job.damage == nil, !job.standing.isEnded, job.spec.setup > held else { continue }
+            // A log that only ends early is still to come: its client had not sent more.
+            guard job.damage == nil, !job.standing.isEnded, job.spec.setup > held, broken.contains(job.spec.session) else {
+                continue
+            }
             let damage = StoreFailure.damagedJob(
                 job.spec.id, job.number, "it needs \(job.spec.setup) entries of its session's setup, and \(held) can be read")
             loaded.pool.jobs[position].damage = damage
