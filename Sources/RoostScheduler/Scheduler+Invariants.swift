@@ -9,7 +9,7 @@ extension Scheduler {
             var free = nodes[node].hello.offer
             for share in nodes[node].shares {
                 guard jobs.isUsed(share.job) else { return "a share of a forgotten job" }
-                free.subtract(jobs[share.job].spec.request, times: share.lanes)
+                if share.lanes > 0 { free.subtract(jobs[share.job].spec.request, times: share.lanes) }
                 lanesOfUsers[jobs[share.job].user] += jobs[share.job].spec.request.milliCPUs * Int64(share.lanes)
                 if share.lanes > share.granted { return "more lanes than granted tasks" }
                 if share.granted <= 0 || (share.lanes <= 0 && !share.isInherited) { return "an empty share" }
