@@ -44,6 +44,8 @@ package struct Effects {
     package struct Letter<Message> {
         package var connection: ConnectionID
         package var message: Message
+        /// It depends on no write, whatever job it is about.
+        package var isUrgent = false
         /// Where the payloads of the outcomes in it are, when they are not in it.
         package var stored: StoredPayloads?
     }
@@ -63,8 +65,8 @@ package struct Effects {
 
     package init() {}
 
-    package mutating func send(_ message: ServerToNode, to connection: ConnectionID) {
-        toNodes.append(Letter(connection: connection, message: message))
+    package mutating func send(_ message: ServerToNode, to connection: ConnectionID, isUrgent: Bool = false) {
+        toNodes.append(Letter(connection: connection, message: message, isUrgent: isUrgent))
     }
 
     package mutating func send(

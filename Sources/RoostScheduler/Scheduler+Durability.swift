@@ -88,10 +88,10 @@ extension Scheduler {
         _ now: inout [Effects.Letter<Message>], _ later: inout [Effects.Letter<Message>],
         where concernsDurable: (Message) -> Bool
     ) {
-        guard now.contains(where: { concernsDurable($0.message) }) else { return }
+        guard now.contains(where: { !$0.isUrgent && concernsDurable($0.message) }) else { return }
         var rest: [Effects.Letter<Message>] = []
         for letter in now {
-            if concernsDurable(letter.message) { later.append(letter) } else { rest.append(letter) }
+            if !letter.isUrgent && concernsDurable(letter.message) { later.append(letter) } else { rest.append(letter) }
         }
         now = rest
     }

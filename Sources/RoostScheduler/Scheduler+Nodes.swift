@@ -90,7 +90,8 @@ extension Scheduler {
                 }
             }
         }
-        if !strangers.isEmpty { effects.send(.drop(strangers), to: connection) }
+        // What others have since it was granted, as the disk knows: what the node may not go on with it hears first of all.
+        if !strangers.isEmpty { effects.send(.drop(strangers), to: connection, isUrgent: true) }
         if nodes[slot].isDraining { effects.send(.drain, to: connection) }
         inheritLanes(slot, inventory)
         guard configuration.sabotage != .ignoreMissingInventory else { return }

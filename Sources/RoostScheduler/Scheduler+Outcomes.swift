@@ -50,9 +50,9 @@ extension Scheduler {
                 defer { position += 1 }
                 guard task < jobs[job].tasks.nextFresh else { continue }
                 let cell = jobs[job].tasks.cells[Int(task)]
-                guard cell.attempt == batch.attempt(at: position), let logged = jobs[job].tasks.sequence(of: cell) else {
-                    continue
-                }
+                guard cell.attempt == batch.attempt(at: position), let logged = jobs[job].tasks.sequence(of: cell),
+                    jobs[job].tasks.log[logged].batch.epoch == batch.epoch
+                else { continue }
                 let origin = OutcomeLog.Origin(nodeSlot: node, life: nodes[node].life, sequence: sequence)
                 guard jobs[job].tasks.log.adopt(logged, by: origin) else { return false }
                 nodes[node].heldSequences.insert(sequence)

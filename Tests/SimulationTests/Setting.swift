@@ -8,7 +8,7 @@ enum Setting {
     }
 
     /// The seeds that `make test` plays.
-    static let usualSeeds: Range<UInt64> = 0..<200
+    static let usualSeeds: Range<UInt64> = 0..<500
 
     /// Whether every seed that catches a deliberate bug is wanted, rather than proof that some do.
     static var countsCatches: Bool { text("ROOST_CATCHES") != nil }

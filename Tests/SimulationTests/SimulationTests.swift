@@ -6,7 +6,7 @@ import Testing
 ///
 /// `ROOST_SEED=7` replays one seed and prints its trace; `ROOST_SEEDS=1-5000` runs many.
 @Suite struct SimulationTests {
-    @Test func twoHundredSeedsBreakNoRule() async {
+    @Test func fiveHundredSeedsBreakNoRule() async {
         let seeds = Setting.seeds ?? Setting.usualSeeds
         let clock = ContinuousClock()
         let start = clock.now

@@ -57,9 +57,6 @@ extension NodeMachine {
 
     // MARK: Strict leases
 
-    /// The longest that a hello may have been under way: a connection attempt and a handshake.
-    static let helloTime = Limits.connectTimeout * 2
-
     /// What of its lease a task of a strict job may use without contact: the server counts the whole.
     static func strictLease(_ lease: Duration) -> Duration { lease * 9 / 10 }
 
@@ -71,7 +68,8 @@ extension NodeMachine {
 
     /// Whether a task of the job may begin: one that its lease would end at once may not.
     func mayBegin(_ spec: JobSpec, at now: Instant) -> Bool {
-        !spec.policy.isStrict || sabotage == .ignoreLease || now < provenAt + Self.strictLease(spec.policy.lease)
+        !spec.policy.isStrict || sabotage == .ignoreLease
+            || (provenAt > .zero && now < provenAt + Self.strictLease(spec.policy.lease))
     }
 
     /// How a task that overruns its time is asked to end. A worker that outlives its tasks may survive an interrupt;

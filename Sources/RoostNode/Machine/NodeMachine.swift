@@ -105,8 +105,7 @@ package struct NodeMachine {
             lastHeard = now
             nextHeartbeat = now + heartbeatInterval
             heartbeatsSent.removeAll()
-            // The server has heard the hello; when exactly, the answer to a heartbeat shows.
-            provenAt = max(provenAt, now + (.zero - Self.helloTime))
+            // Its answer comes behind the word on what is to be dropped: only then strict tasks may begin.
             sendHeartbeat(at: now, into: &actions)
             for sequence in unacknowledged.keys.sorted() {
                 if let batch = unacknowledged[sequence] { actions.append(.send(.outcomes(sequence: sequence, batch))) }

@@ -25,6 +25,10 @@ extension History {
         guard life > deadLife[node] else { return }
         heard(node: node, at: now)
         nodeConnections[node] = connection
+        for index in openOfNode[node]
+        where jobs[attempts[index].job].isDurable && wasMissedAfterRestart(attempts[index], jobs[attempts[index].job], at: now) {
+            excuse(index)
+        }
         met[node] = (epoch, life)
         if life > deadLife[node] + 1 { nodeDied(node, life: life - 1) }
         var named: Set<AttemptID> = []

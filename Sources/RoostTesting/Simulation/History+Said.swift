@@ -61,7 +61,7 @@ extension History {
             let silence = now - nodeHeard[before.node]
             let isDead = deadLife[before.node] >= before.life
             if isNewServer {
-                if !isDead && !before.isExcused { checkKept(before, job, at: now) }
+                if !isDead && !before.isExcused && silence < job.plan.spec.policy.lease { checkKept(before, job, at: now) }
                 excuse(last)
             } else if isDead || silence >= job.plan.spec.policy.lease || wasMissedAfterRestart(before, job, at: now) {
                 excuse(last)
@@ -75,7 +75,7 @@ extension History {
     }
 
     /// After a restart, nobody waits longer than the recovery window for a node that does not come back.
-    private func wasMissedAfterRestart(_ attempt: Attempt, _ job: Job, at now: Instant) -> Bool {
+    func wasMissedAfterRestart(_ attempt: Attempt, _ job: Job, at now: Instant) -> Bool {
         attempt.epoch != epoch && met[attempt.node].epoch != epoch
             && now - serverStart >= min(recoveryWindow, job.plan.spec.policy.lease)
     }

@@ -126,7 +126,7 @@ extension JobPlan {
     ) {
         policy.priority = Int32(random.int(-1...1))
         policy.lease = random.length(.seconds(10), random.chance(0.5) ? .seconds(40) : .seconds(300))
-        policy.isStrict = random.chance(0.2)
+        policy.isStrict = random.chance(0.4)
         policy.crashLimit = UInt32(random.int(0...4))
         policy.retries = UInt32(random.chance(0.5) ? 0 : random.int(1...3))
         policy.killGrace = random.length(.milliseconds(100), .seconds(5))

@@ -198,7 +198,7 @@ extension Simulation {
         }
         work.plan.spec.session = client.session
         work.plan.spec.setup = client.setup
-        if work.plan.spec.runtime == .command && work.plan.spec.retention == .attached && id & 0x30 == 0 { seat(work) }
+        if work.plan.spec.runtime == .command && work.plan.spec.retention == .attached && id & 0x10 == 0 { seat(work) }
         history.belongs(work.job, work.plan.spec)
     }
 

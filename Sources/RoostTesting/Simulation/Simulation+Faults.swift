@@ -27,7 +27,7 @@ extension Simulation {
         case .clientCuts: cutClient()
         case .clientLosses: loseClient()
         case .serverCrashes:
-            guard isServerUp, random.chance(0.3) else { return }
+            guard isServerUp, random.chance(0.5) else { return }
             faultCounts[fault.rawValue] += 1
             crashServer()
         case .orders: order()
@@ -84,7 +84,10 @@ extension Simulation {
         guard !busy.isEmpty else { return }
         faultCounts[Fault.lateReturns.rawValue] += 1
         let node = random.pick(busy)
-        let worker = random.pick(node.works.keys.sorted())
+        let workers = node.works.keys.sorted()
+        // Best one that is still at work when its lease is over.
+        let longest = workers.max { (node.works[$0]?.behaviour?.duration ?? .zero) < (node.works[$1]?.behaviour?.duration ?? .zero) }
+        let worker = random.chance(0.5) ? longest ?? random.pick(workers) : random.pick(workers)
         let lease = node.works[worker]?.start.job.policy.lease ?? Limits.lease
         let until = now + configuration.suspectAfter + lease + random.length(.milliseconds(10), .seconds(10))
         note(48, node.ordinal, worker, "\(node.name) is cut off until \(Trace.show(until)), beyond its lease")
