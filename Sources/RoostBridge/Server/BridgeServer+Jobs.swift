@@ -51,6 +51,12 @@ extension BridgeServer {
                 throw .usage("a durable job is submitted whole, and collected by a later request")
             }
             options.annotation = JobNote(names: cutter.names, encoding: cutter.nativeEncoding, isSingle: isSingle).bytes
+            guard options.annotation.count <= Limits.annotationBytes else {
+                throw BridgeFailure(
+                    code: "limit",
+                    "the names of X take \(options.annotation.count >> 20) MiB; a durable job keeps \(Limits.annotationBytes >> 20) MiB of them",
+                    remedy: "Submit unname(X), and give the results their names when they are here.")
+            }
         }
         guard cutter.count <= BridgeLimits.tasksPerJob else {
             throw BridgeFailure(code: "limit", "\(cutter.count) tasks; a job has \(BridgeLimits.tasksPerJob) at most")

@@ -72,7 +72,9 @@ package struct MapSession: Sendable {
         case .inputsWarned(let text): note(text, into: &actions)
         case .submitted(let job, let id):
             if plan.detaches {
-                note("job \(job) (id \(id)) is durable, on the server's disk: 'roost job attach \(job)' shows it from anywhere", into: &actions)
+                note(
+                    "job \(job) (id \(id)) is durable, on the server's disk: 'roost job attach \(job)' shows it from anywhere",
+                    into: &actions)
                 write([OutputWrite(.stdout, [UInt8](job + "\n"))], into: &actions)
                 finish(.success, into: &actions)
             }

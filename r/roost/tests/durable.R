@@ -116,12 +116,22 @@ kept <- pool_attach(pool, id)
 stopifnot(status(kept) != "ended")
 invisible(file.create(later))
 stopifnot(identical(results(kept), list(1, 4, 9, 16)))
+# Names that R holds in a compact form, and none at all.
+many <- stats::setNames(1:20000, 1:20000)
+many <- list(named = many, bare = 1:3)
+for (X in many) {
+  id[2] <- async_lapply(pool, X, identity, durable = TRUE)$id
+  elsewhere <- pool_connect("127.0.0.1", port)
+  stopifnot(identical(results(pool_attach(elsewhere, id[2]), simplify = TRUE), X))
+  forget(pool_attach(elsewhere, id[2]))
+  close(elsewhere)
+}
 attached <- async_lapply(pool, 1:2, identity)
 elsewhere <- pool_connect("127.0.0.1", port)
 stopifnot(grepl("belongs to the session", conditionMessage(tryCatch(pool_attach(elsewhere, attached$id), error = identity))))
 stopifnot(identical(results(attached), list(1L, 2L)))
 close(elsewhere)
-for (name in c(names[c(1, 3)], id)) forget(pool_attach(pool, name))
+for (name in c(names[c(1, 3)], id[1])) forget(pool_attach(pool, name))
 stopifnot(!any(pool_jobs(pool)$durable))
 
 close(pool)
