@@ -69,6 +69,27 @@ public final class JobHandle: Sendable {
         pool.tell(.close(id))
     }
 
+    /// Waits until the server has all tasks, and knows their number, after ``closeTasks()``. From then on a durable job needs this
+    /// client no more: it is on the server's disk.
+    /// - Returns: how far the job is.
+    /// - Throws: why the server did not take the job, or lost it.
+    @discardableResult
+    public func waitUntilKept() async throws(RoostError) -> JobProgress {
+        _ = try await number()
+        var pause = Duration.milliseconds(2)
+        while true {
+            if let error = sink.failure { throw error }
+            // What is answered is on the disk; and it is answered behind what was sent before.
+            switch await pool.query(.job(.id(id))) {
+            case .jobs(let jobs): if let progress = jobs.first?.progress, progress.isClosed { return progress }
+            case .failed(let error): throw error
+            case .pool, .explanation, .tokens, .token, .done: throw RoostError(.internal, "an unexpected answer")
+            }
+            do { try await Task.sleep(for: pause) } catch { throw RoostError(.cancelled, "waiting was cancelled; the job goes on") }
+            pause = min(pause * 2, .milliseconds(250))
+        }
+    }
+
     // MARK: Outcomes
 
     /// The outcomes, each task's once, as they come or in order, as the job's options say. To be iterated once.

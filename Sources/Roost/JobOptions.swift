@@ -9,7 +9,7 @@ public struct JobOptions: Sendable {
     /// Labels a node must carry.
     public var labels: [Label] = []
     public var policy = JobPolicy()
-    /// Whose memory keeps the job: this client's, or the server's.
+    /// What keeps the job safe: this client's memory, or the server's disk.
     public var retention = Retention.attached
     /// Whether results come as tasks end, or by index.
     public var order = ReadRequest.Order.asCompleted
@@ -20,6 +20,8 @@ public struct JobOptions: Sendable {
 
     /// The seat of this session whose worker runs the tasks; 0: any worker.
     package var seat: UInt32 = 0
+    /// What whoever attaches to the job finds again.
+    package var annotation: [UInt8] = []
 
     public init() {}
 }

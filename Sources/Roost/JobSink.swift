@@ -222,6 +222,14 @@ final class JobSink: Sendable {
         }
     }
 
+    /// Why the job came to nothing, if it did.
+    var failure: RoostError? {
+        state.withLock { state in
+            guard case .failure(let error) = state.end else { return nil }
+            return error
+        }
+    }
+
     var hasEnded: Bool { state.withLock { $0.end != nil } }
 
     var currentProgress: JobProgress { state.withLock { $0.progress } }

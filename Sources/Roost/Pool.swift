@@ -14,7 +14,8 @@ import Synchronization
 /// ```
 ///
 /// The connection is kept up in the background: after a cut the pool is dialled again until it answers, and jobs
-/// go on where they were. Jobs are *attached* unless said otherwise: they end with this client.
+/// go on where they were. Jobs are *attached* unless said otherwise: they end with this client. *Durable* ones
+/// (``JobOptions/retention``) are on the server's disk, and can be read by another client later: ``attach(_:order:)``.
 public final class Pool: Sendable {
     package let loop: any EventLoop
     package let session: SessionID
@@ -121,7 +122,7 @@ public final class Pool: Sendable {
 
     // MARK: Jobs
 
-    /// Submits commands as one job, whole.
+    /// Submits commands as one job, whole. A durable job is on the server's disk when this returns.
     public func submit(
         commands: some Sequence<Command>, environment: CommandCommon = CommandCommon(),
         options: JobOptions = JobOptions()
@@ -129,6 +130,7 @@ public final class Pool: Sendable {
         let job = try await openCommands(environment: environment, options: options)
         for command in commands { try await job.append(command) }
         try await job.closeTasks()
+        if options.retention == .durable { try await job.waitUntilKept() }
         return job
     }
 
@@ -162,6 +164,11 @@ public final class Pool: Sendable {
             id: JobID(rawValue: .random(in: 1 ... .max)), name: options.name, runtime: runtime, common: common,
             request: options.request, labels: options.labels, policy: options.policy, retention: options.retention,
             streamsOutput: options.streamsOutput)
+        guard options.annotation.count <= Limits.annotationBytes else {
+            throw RoostError(
+                .limit, "\(options.annotation.count) bytes to note with the job; at most \(Limits.annotationBytes) are allowed")
+        }
+        spec.annotation = options.annotation
         if runtime.keepsWorkers {
             spec.session = session
             spec.setup = setupCount.withLock { $0 }

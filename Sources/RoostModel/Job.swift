@@ -95,6 +95,9 @@ public struct JobSpec: Equatable, Sendable {
     /// Whether the client has had an outcome of a task of the seat: what that task left there is expected to be found. Said
     /// anew whenever the job is opened; no part of what the job is.
     public var isSeatTaken = false
+    /// What whoever attaches to the job has to know of it: names, say. At most ``Limits/annotationBytes``; opaque to the server,
+    /// and never sent to nodes.
+    public var annotation: [UInt8] = []
 
     public init(
         id: JobID, name: String = "", runtime: RuntimeName, common: [UInt8] = [], request: Resources = .oneCPU,

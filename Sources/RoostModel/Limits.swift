@@ -6,6 +6,8 @@ public enum Limits {
     public static let tasksPerJob: UInt32 = 1_000_000_000
     /// The largest argument, common data or outcome of one task, in bytes (2 GiB).
     public static let payloadBytes = 2 << 30
+    /// The longest note that a client leaves with a job for those who attach to it (64 MiB).
+    public static let annotationBytes = 64 << 20
     /// The largest message: a payload and its header.
     public static let messageBytes = payloadBytes + (1 << 20)
     /// The largest piece of a message that travels in one frame; larger messages are cut, so that a heartbeat

@@ -139,6 +139,8 @@ public struct JobSnapshot: Equatable, Sendable {
     public var meanTaskSeconds: Double?
     /// Tasks that failed or are held, with evidence; the first few.
     public var troubles: [Trouble]
+    /// The job's own; only of one that was asked for by its id, by who may read it.
+    public var annotation: [UInt8] = []
 
     /// A task that did not succeed.
     public struct Trouble: Hashable, Sendable {

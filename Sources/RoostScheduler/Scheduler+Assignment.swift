@@ -174,7 +174,9 @@ extension Scheduler {
         {
             if taken == 0 && nodes[node].jobsKnown.insert(job).inserted {
                 sendSetup(of: job, to: node, over: connection, into: &effects)
-                effects.send(.job(jobs[job].spec), to: connection)
+                var spec = jobs[job].spec
+                spec.annotation = []
+                effects.send(.job(spec), to: connection)
                 for watcher in jobs[job].watchers {
                     effects.send(.watch(job: jobs[job].spec.id, task: watcher.task, on: true), to: connection)
                 }

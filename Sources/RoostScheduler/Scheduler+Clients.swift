@@ -203,6 +203,11 @@ extension Scheduler {
             effects.send(.refused(job: spec.id, error), to: connection)
             return
         }
+        guard spec.annotation.count <= Limits.annotationBytes else {
+            let error = RoostError(.limit, "an annotation of \(spec.annotation.count) bytes; at most \(Limits.annotationBytes) are allowed")
+            effects.send(.refused(job: spec.id, error), to: connection)
+            return
+        }
         if let error = obstacle(toKeeping: spec) {
             effects.send(.refused(job: spec.id, error), to: connection)
             return

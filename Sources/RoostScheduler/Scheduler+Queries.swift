@@ -19,7 +19,9 @@ extension Scheduler {
             let slots = select(selector, session)
             if slots.isEmpty { return .failed(noSuchJob) }
             let isMine = slots.allSatisfy { mayUse($0, session) }
-            return .jobs(slots.map { snapshot(ofJob: $0, withTroubles: isMine, at: now) })
+            var found = slots.map { snapshot(ofJob: $0, withTroubles: isMine, at: now) }
+            if isMine, case .id = selector { found[0].annotation = jobs[slots[0]].spec.annotation }
+            return .jobs(found)
         case .explain(let selector, let task):
             guard let slot = select(selector, session).first else { return .failed(noSuchJob) }
             return .explanation(explain(slot, task: task))

@@ -162,11 +162,12 @@ final class Stage {
         try #require(try await roost("job", "show", number, "--output", "json").objects().first)
     }
 
-    func submit(_ words: String...) async throws -> String {
+    func submit(_ words: String...) async throws -> String { try await submit(words) }
+
+    func submit(_ words: [String]) async throws -> String {
         let token = try await token("client")
         let outcome = try await run(["job", "submit"] + words, environment: ["ROOST_TOKEN": token])
         #expect(outcome.status == 0, "\(outcome.errors)")
-        #expect(outcome.errors.contains("the server's memory"))
         return outcome.output.trimmingCharacters(in: .newlines)
     }
 

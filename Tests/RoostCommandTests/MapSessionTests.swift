@@ -389,12 +389,14 @@ struct MapSessionTests {
         #expect(player.end(0) == [.finish(.roostFailed)])
     }
 
-    @Test("--detach prints the job's id when the pool has it all")
+    @Test("--detach prints the job's number, and says that it is durable, when the pool has it all")
     func detach() throws {
         var player = try Player("--detach", "--pool", "roost://h:1", "x", ":::", "a")
         try player.readAll()
         #expect(player.last == [.closeJob])
-        #expect(player.play(.submitted(job: "a1b2")) == [out("a1b2\n"), .finish(.success)])
+        let words = "job 5 (id a1b2) is durable, on the server's disk: 'roost job attach 5' shows it from anywhere"
+        #expect(
+            player.play(.submitted(job: "5", id: "a1b2")) == [err("roost: \(words)\n"), out("5\n"), .finish(.success)])
     }
 
     @Test("--output json: one object a task")

@@ -52,6 +52,7 @@ extension Dice {
         spec.seat = flag() ? 0 : number()
         spec.firstEpoch = number()
         spec.isSeatTaken = flag()
+        spec.annotation = bytes(20)
         return spec
     }
 
@@ -158,11 +159,13 @@ extension Dice {
     }
 
     mutating func jobSnapshot() -> JobSnapshot {
-        JobSnapshot(
+        var snapshot = JobSnapshot(
             id: job(), number: number(), name: text(), user: text(), runtime: .command,
             retention: flag() ? .durable : .attached, priority: number(), progress: progress(), isCancelled: flag(),
             ageSeconds: Double(roll(0...9)) / 3, meanTaskSeconds: maybe { Double($0.roll(0...3)) },
             troubles: many(3) { .init(task: $0.number(), code: $0.code(), postMortem: $0.maybe { $0.postMortem() }) })
+        snapshot.annotation = bytes(20)
+        return snapshot
     }
 
     mutating func replies() -> [Reply] {

@@ -7,6 +7,9 @@ import RoostModel
 ///     sent on this connection      ├───────────────────┤ sent
 ///     the server says it has       ├─────────────┤ serverHas
 ///     outcomes received            a bitmap
+///
+/// Arguments of an attached job are kept until the outcomes are here: a server that forgot the job is sent them again. Those of a
+/// durable one are on the server's disk once it says that it has them, and kept no longer.
 struct ClientJob {
     /// nil when the job was submitted elsewhere and is only read here.
     private var spec: JobSpec?
@@ -74,6 +77,11 @@ struct ClientJob {
     /// Whether its outcomes stay in the pool until this client has them.
     var isAttached: Bool { spec?.retention == .attached }
 
+    private var isDurable: Bool { spec?.retention == .durable }
+
+    /// The first task whose argument is still here.
+    private var firstKept: UInt32 { chunks.first?.first ?? total }
+
     // MARK: Submitting
 
     mutating func append(_ payloads: PayloadArray) {
@@ -120,8 +128,10 @@ struct ClientJob {
     }
 
     /// The server has the job and its first `tasks` tasks.
-    mutating func opened(tasks: UInt32, epoch: Epoch, into actions: inout [ClientAction]) {
-        if tasks == 0 && delivered > 0 {
+    /// - Returns: why the job cannot go on: a server that had tasks of it on its disk has them no more.
+    mutating func opened(tasks: UInt32, epoch: Epoch, into actions: inout [ClientAction]) -> RoostError? {
+        if isDurable && tasks < firstKept { return lost(tasks) }
+        if (tasks == 0 && delivered > 0) || (isDurable && tasks < serverHas) {
             hasStartedOver = true
             forgetCursor()
         }
@@ -129,12 +139,31 @@ struct ClientJob {
         isOpen = true
         serverHas = tasks
         sent = tasks
+        freeWhatIsKept()
         actions.append(.send(.read(ReadRequest(job: id, order: order, after: cursor, window: window))))
         pump(into: &actions)
+        return nil
     }
+
+    private func lost(_ tasks: UInt32) -> RoostError {
+        RoostError(
+            .lost, "the server had \(serverHas) tasks of this durable job on its disk, and has \(tasks) now",
+            remedy: "Outcomes that came before are good; submit the rest as a new job.",
+            cause: "the job was forgotten there, or the server came back without its disk or with an older copy of it")
+    }
+
+    /// What a durable job's server has is on its disk.
+    private mutating func freeWhatIsKept() {
+        guard isDurable else { return }
+        while let first = chunks.first, first.first + first.count <= serverHas { chunks.removeFirst() }
+    }
+
+    /// Bytes of arguments that are kept here.
+    var keptBytes: Int { chunks.reduce(0) { $0 + $1.payloads.bytes.count } }
 
     mutating func appended(_ tasks: UInt32, into actions: inout [ClientAction]) {
         serverHas = max(serverHas, tasks)
+        freeWhatIsKept()
         pump(into: &actions)
         if total - sent < UInt32(Limits.chunkTasks) { actions.append(.roomToAppend(id)) }
     }
@@ -182,7 +211,8 @@ struct ClientJob {
         }
         let chunk = chunks[low]
         let skip = Int(sent - chunk.first)
-        guard chunk.open < chunk.count else {
+        // A durable job's server knows itself what has ended, and wants whatever it has not, whole.
+        guard chunk.open < chunk.count && !isDurable else {
             return AppendTasks(
                 job: id, first: sent, arguments: chunk.payloads.slice(skip..<Int(chunk.count)))
         }
@@ -245,7 +275,7 @@ struct ClientJob {
     /// Frees arguments of chunks whose tasks have all ended, from the front.
     private mutating func finish(_ tasks: TaskRange) {
         finished.insert(tasks)
-        guard spec != nil, !chunks.isEmpty else { return }
+        guard isAttached, !chunks.isEmpty else { return }
         var next = tasks.first
         var low = 0
         var high = chunks.count - 1

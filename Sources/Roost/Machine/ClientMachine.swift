@@ -241,7 +241,8 @@ package struct ClientMachine {
         case .submitted(let job, let number, let tasks):
             actions.append(.numbered(job, number))
             if sabotage != .forgetToResend || tasks > 0 || jobs[job]?.delivered == 0 {
-                jobs[job]?.opened(tasks: tasks, epoch: epoch ?? 0, into: &actions)
+                let loss = jobs[job]?.opened(tasks: tasks, epoch: epoch ?? 0, into: &actions) ?? nil
+                if let loss { lost(job, loss, isEmpty: tasks == 0, into: &actions) }
             }
         case .appended(let job, let tasks):
             jobs[job]?.appended(tasks, into: &actions)
@@ -254,9 +255,7 @@ package struct ClientMachine {
         case .refused(let job, let error):
             // After its end the server knows the job no more, and what was on its way is refused: no news.
             guard let refused = jobs[job], !refused.isOver else { return }
-            jobs[job] = nil
-            order.removeAll { $0 == job }
-            if !refused.isAbandoned { actions.append(.refused(job, error)) }
+            giveUp(job, error, into: &actions)
         case .reply(let id, let reply):
             guard openQueries.contains(where: { $0.id == id }) else { return }
             openQueries.removeAll { $0.id == id }
@@ -273,6 +272,26 @@ package struct ClientMachine {
             if unansweredHeartbeats <= 0 { settledBeforeHeartbeat.removeAll() }
         }
     }
+
+    private mutating func giveUp(_ job: JobID, _ error: RoostError, into actions: inout [ClientAction]) {
+        let isHeard = jobs[job]?.isAbandoned == false
+        jobs[job] = nil
+        order.removeAll { $0 == job }
+        if isHeard { actions.append(.refused(job, error)) }
+    }
+
+    /// The server has a job no more that it had on its disk. The empty one that it made of our asking goes; an older copy of
+    /// the job is somebody's to look at.
+    private mutating func lost(_ job: JobID, _ error: RoostError, isEmpty: Bool, into actions: inout [ClientAction]) {
+        giveUp(job, error, into: &actions)
+        guard isEmpty else { return }
+        // Nobody waits for the answers: no query of the program has this number.
+        actions.append(.send(.query(id: 0, .cancel(.id(job), tasks: [], kill: false))))
+        actions.append(.send(.query(id: 0, .forget(.id(job)))))
+    }
+
+    /// Bytes of arguments kept here, in case that a server forgets them.
+    package var keptBytes: Int { jobs.values.reduce(0) { $0 + $1.keptBytes } }
 
     /// Says once more, on a new connection, that all of these jobs arrived.
     private mutating func settleAgain(isNewServer: Bool, into actions: inout [ClientAction]) {

@@ -4,10 +4,18 @@ import RoostModel
 /// A job of the R session, as the bridge holds it. Lives on the server's event loop.
 final class BridgeJob {
     let handle: JobHandle
-    /// Whether the job was submitted here; one that was attached has no names and no more tasks to take.
+    /// Whether the job was submitted here; one that was attached takes no more tasks.
     let isOwn: Bool
+    /// Whether the server keeps it on its disk: it goes on without this session.
+    let isDurable: Bool
+    /// How many handles of it R has, if it is a durable one.
+    var holders = 0
+    /// The job's number on its server; nil as long as it is not known.
+    var number: UInt32?
     /// An item with X's names; nil when it has none, or when tasks were appended later.
     var names: [UInt8]?
+    /// Whether R made it of one expression, and wants one value.
+    var isSingle = false
     var nativeEncoding = "UTF-8"
     var outcomes: JobOutcomes
     /// The kind in `.Random.seed[1]` and the stream that the next appended task gets.
@@ -33,9 +41,10 @@ final class BridgeJob {
     /// The `run` that made the job, while it may be over at once.
     var run: BriefRun?
 
-    init(_ handle: JobHandle, isOwn: Bool, tasks: Int, names: [UInt8]?, isOpen: Bool) {
+    init(_ handle: JobHandle, isOwn: Bool, isDurable: Bool, tasks: Int, names: [UInt8]?, isOpen: Bool) {
         self.handle = handle
         self.isOwn = isOwn
+        self.isDurable = isDurable
         self.names = names
         self.isOpen = isOpen
         outcomes = JobOutcomes(tasks: tasks)

@@ -21,6 +21,7 @@ extension JobOptions {
         }
         seat = try Self.whole(control, "seat", 0...Double(UInt32.max)).map { UInt32($0) } ?? 0
         streamsOutput = control.flag("live") ?? false
+        if control.flag("durable") ?? false { retention = .durable }
     }
 
     private static func amount(

@@ -16,14 +16,48 @@ extension BridgeServer {
         if Task.isCancelled { throw .stopped }
         let (job, answer) = try open(frame, seed, cutter)
         job.madeBy = frame.header.sequence
-        return (job, answer)
+        guard job.isDurable else { return (job, answer) }
+        return (job, try await kept(job, answer))
+    }
+
+    /// R is told of a durable job when it is on the server's disk: from then on nobody here is needed.
+    private func kept(_ job: BridgeJob, _ answer: BridgeAnswer) async throws(BridgeFailure) -> BridgeAnswer {
+        do throws(RoostError) {
+            job.number = try await job.handle.number()
+            await job.feeding?.value
+            if job.failure == nil { try await job.handle.waitUntilKept() }
+        } catch {
+            if job.failure == nil { job.failure = BridgeFailure(error) }
+        }
+        if Task.isCancelled { throw .stopped }
+        if let failure = job.failure {
+            jobs[job.id] = nil
+            throw failure
+        }
+        var answer = answer
+        answer.control.set("number", job.number.map(Double.init))
+        return answer
     }
 
     /// Opens a job over what the cutter cuts.
     func open(
         _ frame: BridgeFrame, _ seed: RandomSeed?, _ cutter: TaskCutter
     ) throws(BridgeFailure) -> (job: BridgeJob, answer: BridgeAnswer) {
-        let options = try JobOptions(frame.control)
+        var options = try JobOptions(frame.control)
+        let isOpen = frame.control.flag("open") ?? false
+        let isSingle = frame.control.flag("single") ?? false
+        if options.retention == .durable {
+            guard !isOpen, frame.control.text("op") == "submit" else {
+                throw .usage("a durable job is submitted whole, and collected by a later request")
+            }
+            options.annotation = JobNote(names: cutter.names, encoding: cutter.nativeEncoding, isSingle: isSingle).bytes
+            guard options.annotation.count <= Limits.annotationBytes else {
+                throw BridgeFailure(
+                    code: "limit",
+                    "the names of X take \(options.annotation.count >> 20) MiB; a durable job keeps \(Limits.annotationBytes >> 20) MiB of them",
+                    remedy: "Submit unname(X), and give the results their names when they are here.")
+            }
+        }
         guard cutter.count <= BridgeLimits.tasksPerJob else {
             throw BridgeFailure(code: "limit", "\(cutter.count) tasks; a job has \(BridgeLimits.tasksPerJob) at most")
         }
@@ -31,8 +65,11 @@ extension BridgeServer {
         do throws(RoostError) {
             handle = try pool.start(runtime: Self.runtime, common: frame.parts[1], options: options)
         } catch { throw BridgeFailure(error) }
-        let isOpen = frame.control.flag("open") ?? false
-        let job = BridgeJob(handle, isOwn: true, tasks: cutter.count, names: isOpen ? nil : cutter.names, isOpen: isOpen)
+        let job = BridgeJob(
+            handle, isOwn: true, isDurable: options.retention == .durable, tasks: cutter.count,
+            names: isOpen ? nil : cutter.names, isOpen: isOpen)
+        job.isSingle = isSingle
+        job.holders = 1
         job.nativeEncoding = cutter.nativeEncoding
         jobs[job.id] = job
         if options.streamsOutput {
@@ -144,11 +181,12 @@ extension BridgeServer {
     func follow(_ job: BridgeJob) {
         let id = job.id
         job.handle.onOutcomes { result in self.assumeIsolated { $0.took(result, of: id) } }
-        guard !job.isOwn else { return }
+        guard job.isDurable else { return }
         // How many tasks another's job has only its server knows. Ends with the job; the end of the pool ends that.
         Task {
-            _ = try? await job.handle.wait()
+            if let progress = try? await job.handle.wait() { job.outcomes.grow(to: Int(progress.tasks)) }
             end(job)
+            leaveIfOver(job)
         }
     }
 
@@ -173,40 +211,10 @@ extension BridgeServer {
         if job.isOwn && !job.isOpen && job.outcomes.isComplete && !job.isOver { end(job) }
     }
 
-    private func end(_ job: BridgeJob) {
+    func end(_ job: BridgeJob) {
         job.isOver = true
         wake(for: job)
         finishRun(job)
-    }
-
-    // MARK: Others' jobs
-
-    /// Reads a job that the server keeps.
-    func attach(_ control: Control) async throws(BridgeFailure) -> BridgeAnswer {
-        guard let id = JobText.id(control.text("job")) else { throw .usage("the request names no job") }
-        if jobs[id] == nil {
-            guard case .jobs(let found) = try await ask(.job(.id(id))), let snapshot = found.first else {
-                throw BridgeFailure(code: "notFound", "the pool has no job \(JobText.show(id))", remedy: "pool_jobs(pool) lists them.")
-            }
-            guard snapshot.runtime == Self.runtime else {
-                throw .usage("job \(JobText.show(id)) is none of R: it is of the runtime '\(snapshot.runtime.rawValue)'")
-            }
-            guard snapshot.retention == .durable else {
-                throw BridgeFailure(
-                    code: "conflict", "job \(JobText.show(id)) belongs to the session that submitted it, and ends with it",
-                    remedy: "Only jobs that the server keeps can be attached to.")
-            }
-            guard jobs[id] == nil else { return try await attach(control) }
-            let job = BridgeJob(
-                pool.attach(id), isOwn: false, tasks: Int(snapshot.progress.tasks), names: nil, isOpen: false)
-            jobs[id] = job
-            follow(job)
-        }
-        let job = try job(control)
-        var answer = BridgeAnswer()
-        answer.control.set("job", JobText.show(id))
-        answer.control.set("n", Double(job.outcomes.taskCount))
-        return answer
     }
 
     // MARK: Steering
@@ -221,18 +229,12 @@ extension BridgeServer {
         return BridgeAnswer()
     }
 
-    /// Nobody will ask for the job again: what still runs of it is cancelled.
-    func forget(_ job: BridgeJob) async throws(BridgeFailure) {
-        drop(job)
-        if !job.isOwn { _ = try await ask(.forget(.id(job.id))) }
-    }
-
     func drop(_ job: BridgeJob) {
         jobs[job.id] = nil
         if !job.isOver { quit(job) }
     }
 
-    private func quit(_ job: BridgeJob) {
+    func quit(_ job: BridgeJob) {
         let (handle, feeding) = (job.handle, job.feeding)
         guard job.isOwn else { return }
         // Ends with the pool's answer, or with the pool.
@@ -240,6 +242,8 @@ extension BridgeServer {
             try? await handle.cancel()
             await feeding?.value
             handle.postClose()
+            // Nobody has learnt its name: it would lie on the server's disk for nothing.
+            if job.isDurable, (try? await handle.wait()) != nil { _ = await pool.query(.forget(.id(handle.id))) }
         }
     }
 }

@@ -50,6 +50,7 @@ extension BridgeServer {
         answer.control.set("id", jobs.map { JobText.show($0.id) })
         answer.control.set("number", jobs.map { Double($0.number) })
         answer.control.set("label", jobs.map(\.name))
+        answer.control.set("durable", item: RItem.logicals(jobs.map { $0.retention == .durable }))
         answer.control.set("state", jobs.map(\.state))
         answer.control.set("tasks", jobs.map { Double($0.progress.tasks) })
         answer.control.set("succeeded", jobs.map { Double($0.progress.succeeded) })

@@ -20,6 +20,9 @@ extension BridgeServer {
         case "forget":
             try await forget(job(control))
             return BridgeAnswer()
+        case "leave":
+            try leave(job(control))
+            return BridgeAnswer()
         case "setup": return try await addSetup(frame)
         case "jobs": return try await listJobs()
         case "attach": return try await attach(control)

@@ -24,13 +24,13 @@ struct JobList: AsyncParsableCommand {
         }
         if jobs.isEmpty { return Terminal.note("roost: the pool has no jobs") }
         var table = Table([
-            .init("JOB", .right), .init("NAME"), .init("USER"), .init("STATE"), .init("TASKS", .right),
+            .init("JOB", .right), .init("NAME"), .init("USER"), .init("KIND"), .init("STATE"), .init("TASKS", .right),
             .init("DONE", .right), .init("FAILED", .right), .init("GRANTED", .right), .init("AGE", .right),
         ])
         for job in jobs {
             let progress = job.progress
             table.add([
-                "\(job.number)", job.name.isEmpty ? "-" : job.name, job.user, job.state,
+                "\(job.number)", job.name.isEmpty ? "-" : job.name, job.user, job.kind, job.state,
                 progress.isClosed ? "\(progress.tasks)" : "\(progress.tasks)+", "\(progress.done)",
                 "\(progress.failed + progress.held)", "\(progress.granted)", DurationText.show(.seconds(job.ageSeconds)),
             ])
@@ -110,7 +110,7 @@ struct JobShow: AsyncParsableCommand {
             ("job", "\(job.number)\(name), id \(Hex.of(job.id.rawValue))"),
             ("state", job.state),
             ("user", "\(job.user), priority \(job.priority)"),
-            ("kept by", job.retention == .durable ? "the server's disk" : "its client"),
+            ("kind", "\(job.kind): " + (job.retention == .durable ? "on the server's disk" : "in its client's memory")),
             ("tasks", "\(progress.tasks)\(soFar): \(outcomes); \(progress.granted) granted"),
             ("attempts", "\(progress.attempts), \(progress.retried) tried again, \(progress.lost) lost with nodes, \(progress.late) late"),
             ("age", DurationText.show(.seconds(job.ageSeconds))),

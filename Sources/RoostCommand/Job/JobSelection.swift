@@ -2,7 +2,7 @@ import ArgumentParser
 import Roost
 import RoostModel
 
-/// JOB as people write it: `5`, `2-9`, `5,7`, `last`, `all`.
+/// JOB as people write it: `5`, `2-9`, `5,7`, `last`, `all`, or a job's id: 16 hexadecimal digits.
 struct JobSelection: ExpressibleByArgument {
     var selector: JobSelector
 
@@ -11,6 +11,10 @@ struct JobSelection: ExpressibleByArgument {
         case "last": selector = .last
         case "all": selector = .all
         default:
+            if argument.utf8.count == 16, argument.utf8.allSatisfy({ $0 != UInt8(ascii: "-") }), let id = UInt64(argument, radix: 16) {
+                selector = .id(JobID(rawValue: id))
+                return
+            }
             guard let ranges = NumberRanges.parse(argument) else { return nil }
             selector = .numbers(ranges)
         }

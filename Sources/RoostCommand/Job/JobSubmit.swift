@@ -115,7 +115,8 @@ struct JobSubmit: AsyncParsableCommand {
                 try await job.append(single.payload)
             }
             try await job.closeTasks()
-            try await arrival(of: job.id, at: pool)
+            // What has not arrived when we leave never will.
+            try await job.waitUntilKept()
             return number
         }
         if format.isJSON {
@@ -145,19 +146,6 @@ struct JobSubmit: AsyncParsableCommand {
         switch command {
         case .shell(let line): CommandArgument.shell(line).payload
         case .direct(let words): CommandArgument.direct(words).payload
-        }
-    }
-
-    /// Waits until the server has all tasks: what has not arrived when we leave never will.
-    private func arrival(of id: JobID, at pool: Pool) async throws(RoostError) {
-        var wait = Duration.milliseconds(5)
-        while true {
-            guard case .jobs(let jobs) = try await pool.ask(.job(.id(id))), let job = jobs.first else {
-                throw Pool.unexpected
-            }
-            if job.progress.isClosed { return }
-            do { try await Task.sleep(for: wait) } catch { throw RoostError(.cancelled, "the submission was cancelled") }
-            wait = min(wait * 2, .milliseconds(500))
         }
     }
 

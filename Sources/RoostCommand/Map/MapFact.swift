@@ -8,8 +8,8 @@ package enum MapFact: Hashable, Sendable {
     case inputsFailed(MapError)
     /// Something about the inputs that a person should know: a warning, once.
     case inputsWarned(String)
-    /// The pool has the whole job (after `closeJob`); with its id, for `--detach`.
-    case submitted(job: String)
+    /// The pool has the whole job (after `closeJob`) on its disk; with its number and id, for `--detach`.
+    case submitted(job: String, id: String)
     /// How many attempts run now.
     case running(Int)
     /// So many attempts were made again.

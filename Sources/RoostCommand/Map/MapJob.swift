@@ -43,19 +43,15 @@ final class MapJob {
         }
     }
 
-    /// `--detach`: the outcomes are for others; we wait until the server has all tasks.
+    /// `--detach`: the outcomes are for others; we wait until the server has all tasks on its disk.
     private func announceWhenSubmitted() {
-        handle.onProgress { [handle, inbox] progress in
-            guard progress.isClosed else { return }
-            Task {
-                if let number = try? await handle.number() { inbox.post(.submitted(job: "\(number)")) }
-            }
-        }
+        // What comes meanwhile stays there, too.
+        handle.onOutcomes { [handle] news in if case .success(let batch) = news { handle.used(batch.count) } }
         Task { [handle, inbox] in
             do throws(RoostError) {
                 let number = try await handle.number()
-                while let batch = try await handle.nextBatch() { handle.used(batch.count) }
-                inbox.post(.submitted(job: "\(number)"))
+                try await handle.waitUntilKept()
+                inbox.post(.submitted(job: "\(number)", id: Hex.of(handle.id.rawValue)))
             } catch {
                 inbox.post(.failed(MapError(error)))
             }

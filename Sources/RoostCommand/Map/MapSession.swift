@@ -70,8 +70,11 @@ package struct MapSession: Sendable {
         case .inputsEnded: inputsEnded(at: now, into: &actions)
         case .inputsFailed(let error): inputsFailed(error, at: now, into: &actions)
         case .inputsWarned(let text): note(text, into: &actions)
-        case .submitted(let job):
+        case .submitted(let job, let id):
             if plan.detaches {
+                note(
+                    "job \(job) (id \(id)) is durable, on the server's disk: 'roost job attach \(job)' shows it from anywhere",
+                    into: &actions)
                 write([OutputWrite(.stdout, [UInt8](job + "\n"))], into: &actions)
                 finish(.success, into: &actions)
             }

@@ -115,6 +115,9 @@ extension JobSnapshot {
         return progress.granted > 0 ? "running" : progress.isClosed ? "waiting" : "open"
     }
 
+    /// In a word: what keeps it safe.
+    var kind: String { retention == .durable ? "durable" : "attached" }
+
     func write(to json: inout JSONWriter, withTroubles: Bool = false) {
         json.object { json in
             json.member("job", number)

@@ -16,6 +16,7 @@ extension JobSpec {
         writer.varint(12, seat)
         writer.bool(13, isSeatTaken)
         writer.varint(14, firstEpoch)
+        writer.bytes(15, annotation)
     }
 
     init(_ reader: inout ProtobufReader) throws(WireFault) {
@@ -39,6 +40,7 @@ extension JobSpec {
             case 12: seat = try reader.unsigned(field)
             case 13: isSeatTaken = try reader.bool(field)
             case 14: firstEpoch = try reader.unsigned(field)
+            case 15: annotation = try reader.bytes(field, most: Limits.annotationBytes)
             default: try reader.skip(field)
             }
         }

@@ -188,6 +188,7 @@ extension JobSnapshot {
         writer.double(10, ageSeconds)
         if let meanTaskSeconds { writer.presentFixed64(11, meanTaskSeconds.bitPattern) }
         for trouble in troubles { writer.nested(12) { trouble.encode(into: &$0) } }
+        writer.bytes(13, annotation)
     }
 
     init(_ reader: inout ProtobufReader) throws(WireFault) {
@@ -209,6 +210,7 @@ extension JobSnapshot {
             case 10: ageSeconds = try reader.double(field)
             case 11: meanTaskSeconds = try reader.double(field)
             case 12: troubles.append(try reader.nested(field, Trouble.init))
+            case 13: annotation = try reader.bytes(field, most: Limits.annotationBytes)
             default: try reader.skip(field)
             }
         }

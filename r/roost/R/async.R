@@ -1,43 +1,44 @@
 # Jobs that run while the session goes on. A job is an environment: its results are fetched once.
+#
+#   attached   ends with its session; the bridge forgets it when R has collected its handle
+#   durable    is on the server's disk when async_lapply() returns; any session attaches to it, until somebody forgets it
 
 async_lapply <- function(pool, X, FUN, ..., seed = NULL, retries = 0L, timeout = NULL, export = NULL, packages = NULL,
                          label = "", options = list(), priority = 0, cpus = 1, memory = NULL, labels = NULL,
                          durable = FALSE) {
-  refuse_durable(durable)
   FUN <- match.fun(FUN)
   args <- list(...)
   tasks <- as_tasks(X)
   needs <- find_needs(functions_of(FUN, args, tasks), export, packages, parent.frame())
   start_job(session_of(pool), tasks, FUN, args, needs, options,
             policy(seed = first_seed(seed), retries = retries, timeout = timeout, label = label, priority = priority,
-                   cpus = cpus, memory = memory, labels = labels))
+                   cpus = cpus, memory = memory, labels = labels), durable)
 }
 
 async <- function(expr, pool = NULL, seed = NULL, export = NULL, packages = NULL, timeout = NULL, label = "",
                   envir = parent.frame(), durable = FALSE) {
-  refuse_durable(durable)
   fun <- eval(call("function", as.pairlist(alist(x = )), substitute(expr)), envir)
   needs <- find_needs(list(fun), export, packages, envir)
   fun <- detach_frame(fun, envir)
-  job <- start_job(session_of(pool), list(NULL), fun, list(), needs, list(),
-                   policy(seed = first_seed(seed), timeout = timeout, label = label))
-  job$single <- TRUE
+  start_job(session_of(pool), list(NULL), fun, list(), needs, list(),
+            policy(seed = first_seed(seed), timeout = timeout, label = label), durable, single = TRUE)
+}
+
+start_job <- function(session, X, fun, args, needs, options, policy, durable = FALSE, single = FALSE) {
+  if (!isTRUE(durable) && !isFALSE(durable)) fail("`durable` must be TRUE or FALSE.")
+  control <- c(policy, live = TRUE, if (durable) list(durable = TRUE, single = single))
+  answer <- submit(session, X, make_common(session, fun, args, needs, options), control)$control
+  job <- new_job(session, answer$job, answer$n, names(X), owned = TRUE, durable = durable, number = answer$number)
+  job$single <- single
   job
 }
 
-refuse_durable <- function(durable) if (!identical(durable, FALSE))
-  fail("durable = TRUE: durable jobs do not exist yet. A job lives as long as this session; leave `durable` out.",
-       class = "roost_not_yet")
-
-start_job <- function(session, X, fun, args, needs, options, policy) {
-  answer <- submit(session, X, make_common(session, fun, args, needs, options), c(policy, live = TRUE))$control
-  new_job(session, answer$job, answer$n, names(X), owned = TRUE)
-}
-
-new_job <- function(session, id, n, names = NULL, owned = FALSE) {
+new_job <- function(session, id, n, names = NULL, owned = FALSE, durable = FALSE, number = NULL) {
   job <- new.env(parent = emptyenv())
   job$session <- session
   job$id <- id
+  job$number <- if (!is.null(number)) as.integer(number)
+  job$durable <- durable
   job$n <- as.integer(n)
   job$names <- names
   job$single <- FALSE
@@ -52,6 +53,12 @@ check_job <- function(job) {
 }
 
 ask <- function(job, op, ..., more = NULL) request(check_job(job)$session, list(op = op, job = job$id, ...), more = more)
+
+forget <- function(job) {
+  ask(job, "forget")
+  job$forgotten <- TRUE
+  invisible(NULL)
+}
 
 progress <- function(job) {
   if (!is.null(check_job(job)$outcomes)) return(structure(job$progress, class = "roost_progress"))
@@ -105,7 +112,8 @@ cancel_job <- function(job, ...) tryCatch(ask(job, "cancel", ...), roost_pool_er
 })
 
 print.roost_job <- function(x, ...) {
-  cat("Roost job ", x$id, ": ", count(x$n, "task"), "\n", sep = "")
+  cat("Roost job ", x$id, if (!is.null(x$number)) paste0(" (number ", x$number, ")"), ": ", count(x$n, "task"),
+      if (x$durable) ", durable", "\n", sep = "")
   invisible(x)
 }
 
@@ -120,14 +128,22 @@ print.roost_progress <- function(x, ...) {
 
 pool_attach <- function(pool, id) {
   session <- session_of(pool)
-  if (!is.character(id) || length(id) != 1L) fail("`id` must be one string, as pool_jobs() shows them.")
-  answer <- request(session, list(op = "attach", job = id))$control
-  new_job(session, if (is.null(answer$job)) id else answer$job, answer$n)
+  if (inherits(id, "roost_job")) id <- id$id
+  if (length(id) != 1L || is.na(id) || !(is.character(id) || is.numeric(id)))
+    fail("`id` must be one job's id or number, as pool_jobs() shows them.")
+  name <- if (is.character(id) && grepl("^[0-9A-Fa-f]{16}$", id)) list(job = id)
+          else list(number = suppressWarnings(as.double(id)))
+  if (isTRUE(is.na(name$number))) fail("'", id, "' is no job's id, 16 hexadecimal digits, and no number.")
+  answer <- request(session, c(list(op = "attach"), name))$control
+  job <- new_job(session, answer$job, answer$n, answer$names, owned = isTRUE(answer$durable),
+                 durable = isTRUE(answer$durable), number = answer$number)
+  job$single <- isTRUE(answer$single)
+  job
 }
 
 pool_jobs <- function(pool) {
   jobs <- request(session_of(pool), list(op = "jobs"))$control
-  columns <- c("id", "number", "label", "state", "tasks", "succeeded", "failed", "held", "cancelled", "submitted")
+  columns <- c("id", "number", "label", "durable", "state", "tasks", "succeeded", "failed", "held", "cancelled", "submitted")
   table <- as_table(jobs, columns)
   table$submitted <- as.POSIXct(as.numeric(table$submitted), origin = "1970-01-01")
   table

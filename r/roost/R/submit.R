@@ -89,10 +89,10 @@ send_job <- function(session, X, common, control, more = NULL) {
 is_small <- function(X)
   length(X) <= inline_elements && (typeof(X) %in% c("double", "integer") || utils::object.size(X) <= inline_bytes)
 
-# Jobs whose handles are gone: the bridge need not keep them.
+# Jobs whose handles are gone: the bridge need not keep them. Durable ones have as many entries as they had handles.
 drop_garbage <- function(session) for (id in session$garbage) {
-  session$garbage <- setdiff(session$garbage, id)
-  tryCatch(request(session, list(op = "forget", job = id)), roost_pool_error = function(e) NULL)
+  session$garbage <- session$garbage[-match(id, session$garbage)]
+  tryCatch(request(session, list(op = "leave", job = id)), roost_pool_error = function(e) NULL)
 }
 
 # Someone who stops waiting for lapply's results does not want the rest of them.

@@ -50,7 +50,7 @@ for (i in 1:5) stopifnot(inherits(odd[[i]], "roost_task_error"))
 stopifnot(identical(odd[[6]], "fine"), grepl("connection", conditionMessage(odd[[3]])))
 missing <- tryCatch(lbapply(pool, 1, identity, packages = "no.such.package"), error = identity)
 stopifnot(inherits(missing, "roost_task_error"), grepl("no.such.package", conditionMessage(missing)))
-stopifnot(inherits(tryCatch(async_lapply(pool, 1, identity, durable = TRUE), error = identity), "roost_not_yet"))
+stopifnot(inherits(tryCatch(async_lapply(pool, 1, identity, durable = TRUE), error = identity), "roost_pool_error"))
 
 # What no node can run does not wait without a word.
 why <- tryCatch(lbapply(pool, 1, identity, labels = "zone=nowhere"), roost_waiting = conditionMessage)
