@@ -14,7 +14,7 @@ ROW ?= all
 # What `make demo` shows: r, or map.
 PART ?= r
 
-.PHONY: help setup build test check lint format demo bench simulate install install-r clean
+.PHONY: help setup build test check lint format demo bench simulate chaos soak install install-r clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -43,6 +43,13 @@ bench: build ## Measure against the bars and the peers; writes Benchmarks/RESULT
 
 simulate: build ## Play thousands of simulated pools with faults. ROOST_SEEDS='0..<5000' chooses the seeds.
 	@ROOST_SEEDS='$(ROOST_SEEDS)' scripts/test.sh --filter SimulationTests
+
+chaos: build ## Kill, stop and cut off real processes for SECONDS (180), from SEED (any), then check what clients were told.
+	@ROOST_CHAOS_SECONDS=$(or $(SECONDS),180) ROOST_CHAOS_SEED=$(SEED) ROOST_TEST_SECONDS=100000 scripts/test.sh --filter 'IntegrationTests.*Chaos'
+
+soak: build ## The same for long (SECONDS, 3600): memory, descriptors and disk must be flat at the end.
+	@ROOST_CHAOS_SOAK=1 ROOST_CHAOS_SECONDS=$(or $(SECONDS),3600) ROOST_CHAOS_SEED=$(SEED) ROOST_TEST_SECONDS=100000 \
+	    scripts/test.sh --filter 'IntegrationTests.*Chaos'
 
 install: build ## Install the binary below PREFIX (default /usr/local).
 	install -D -m 0755 .build/release/roost $(DESTDIR)$(PREFIX)/bin/roost

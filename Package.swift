@@ -137,8 +137,8 @@ let package = Package(
         .testTarget(
             name: "IntegrationTests",
             dependencies: [
-                "Roost", "RoostEmbedded", "RoostServer", "RoostNode", "RoostWire", "RoostModel", "RSerialization", "roost", nioCore,
-                nioPosix,
+                "Roost", "RoostEmbedded", "RoostServer", "RoostNode", "RoostWire", "RoostModel", "RoostStore", "RoostTesting",
+                "RSerialization", "roost", nioCore, nioPosix,
             ],
             swiftSettings: settings),
     ]

@@ -11,7 +11,7 @@ log=.build/test.log
 run() {
     timeout --kill-after=30 "${ROOST_TEST_SECONDS:-2400}" \
         "${SWIFT:-swift}" test -c release --skip-build "$@" 2>&1 | tee -a "$log" \
-        | { grep --line-buffered -E '(passed|failed) after|^✘|↳|error:|Fatal|Crash|seed' || true; } \
+        | { grep --line-buffered -E '(passed|failed) after|^✘|↳|error:|Fatal|Crash|seed|skipped|^chaos:' || true; } \
         | { grep --line-buffered -vE '^. Test (".*"|.*\(\)|case .*) passed|^✔ Test .* passed after' || true; }
 }
 

@@ -16,7 +16,8 @@ package final class DataDirectory: Sendable {
     package let epoch: Epoch
     private let lock: Int32
 
-    /// Opens (and first makes) the directory for a server, and begins a new epoch.
+    /// Opens (and first makes) the directory for a server. Nothing of a pool that is there changes before
+    /// ``beginEpoch()``.
     /// - Throws: `.io` when it cannot be used, `.conflict` when a live server has it.
     package init(serving path: String, at now: WallTime) throws(RoostError) {
         self.path = path
@@ -27,7 +28,12 @@ package final class DataDirectory: Sendable {
         let file = "\(path)/epoch"
         let last = try PrivateFiles.read(file).flatMap { Epoch(String(decoding: $0, as: UTF8.self)) } ?? 0
         epoch = last + 1
-        try PrivateFiles.write(Array("\(epoch)".utf8), to: file)
+    }
+
+    /// Makes it known that this epoch has begun: once all that the server needs was found to be in order, and before
+    /// anybody hears of it.
+    package func beginEpoch() throws(RoostError) {
+        try PrivateFiles.write(Array("\(epoch)".utf8), to: "\(path)/epoch")
     }
 
     deinit { close(lock) }

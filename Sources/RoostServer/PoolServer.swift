@@ -31,6 +31,11 @@ package final class PoolServer: Service {
         onListening: @escaping @Sendable (_ host: String, _ port: Int) throws(RoostError) -> Void = { _, _ in }
     ) async throws(RoostError) -> PoolServer {
         let now = WallTime.now()
+        var options = StoreOptions()
+        if let text = configuration.storeFaults {
+            options = try StoreFaultPlan(parsing: text, directory: configuration.dataDirectory).options
+            log.critical("the store will fail, as a test has asked", metadata: ["faults": "\(text)"])
+        }
         let data = try DataDirectory(serving: configuration.dataDirectory, at: now)
         let tls: ServerTLS? = configuration.isPlain ? nil : try ServerTLS(authority: data.authority)
         let (stopping, stop) = AsyncStream<String>.makeStream()
@@ -38,7 +43,13 @@ package final class PoolServer: Service {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let loop = group.next()
         let office = Office(data: data, stop: stop)
-        let (store, held) = try PoolDatabase.open(directory: configuration.dataDirectory, pool: data.authority.pool)
+        let (store, held) = try PoolDatabase.open(directory: configuration.dataDirectory, pool: data.authority.pool, options: options)
+        do throws(RoostError) {
+            try data.beginEpoch()
+        } catch {
+            store.close()
+            throw error
+        }
         for damage in store.damage { log.error("damaged on disk", metadata: ["what": "\(damage)"]) }
         let failure = StoreTrouble()
         do {

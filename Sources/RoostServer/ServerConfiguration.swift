@@ -15,6 +15,8 @@ package struct ServerConfiguration: Sendable {
     package var keep: Duration? = Limits.keep
     /// How often tokens of open connections are looked at.
     package var tokenCheck: Duration = .seconds(5)
+    /// Faults for tests, in data directories that permit them: see `StoreFaultPlan`.
+    package var storeFaults: String?
 
     package init(dataDirectory: String) { self.dataDirectory = dataDirectory }
 }

@@ -44,13 +44,22 @@ final class RoostProcess: @unchecked Sendable {
         String(decoding: FileManager.default.contents(atPath: path) ?? Data(), as: UTF8.self)
     }
 
+    /// The exit status of a process that has ended, as ``status(within:)`` gives it.
+    var ended: Int32 {
+        process.terminationReason == .uncaughtSignal ? 128 + process.terminationStatus : process.terminationStatus
+    }
+
+    func removeFiles() {
+        for file in [outputFile, errorFile] { unlink(file) }
+    }
+
     func signal(_ signal: Int32) { if isRunning { kill(pid, signal) } }
 
     /// The exit status; 128 and the signal's number for a process that a signal ended.
     func status(within limit: Duration = .seconds(60)) async throws -> Int32 {
         try await eventually("\(arguments.joined(separator: " ")) ends", within: limit) { !self.isRunning }
         process.waitUntilExit()
-        return process.terminationReason == .uncaughtSignal ? 128 + process.terminationStatus : process.terminationStatus
+        return ended
     }
 
     /// Ends it whatever it does.

@@ -88,6 +88,12 @@ final class Stage {
         return process
     }
 
+    /// Forgets a process that has ended, and what it printed.
+    func discard(_ process: RoostProcess) {
+        processes.removeAll { $0 === process }
+        process.removeFiles()
+    }
+
     /// Runs a command to its end.
     func run(_ arguments: [String], environment: [String: String] = [:]) async throws -> Outcome {
         let process = try start(arguments, environment: environment)
@@ -105,10 +111,11 @@ final class Stage {
 
     // MARK: The pool
 
-    func startServer(port: Int = 0) async throws -> RoostProcess {
+    func startServer(port: Int = 0, environment: [String: String] = [:]) async throws -> RoostProcess {
         let ready = "\(directory)/ready-\(count)"
         let server = try start(
-            ["server", "start", "--listen", "127.0.0.1:\(port)", "--data", data, "--ready-file", ready])
+            ["server", "start", "--listen", "127.0.0.1:\(port)", "--data", data, "--ready-file", ready],
+            environment: environment)
         try await eventually("the server listens") {
             if !server.isRunning { throw Trouble(description: "the server ended: \(server.errors)") }
             return FileManager.default.fileExists(atPath: ready)

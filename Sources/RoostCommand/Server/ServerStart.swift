@@ -56,6 +56,7 @@ struct ServerStart: AsyncParsableCommand {
         configuration.port = where_.port
         configuration.isPlain = plain
         configuration.version = RoostVersion.text
+        configuration.storeFaults = Environment.value("ROOST_STORE_FAULT")
         if let keep { configuration.keep = try DurationText.keep(keep) }
         let log = logLevel.logger("roost.server")
         let directory = configuration.dataDirectory

@@ -1,0 +1,182 @@
+import Foundation
+import Glibc
+import RoostTesting
+
+extension SeededGenerator {
+    /// A share of the connections.
+    mutating func share() -> Double { pick([0.2, 0.5, 1]) }
+}
+
+/// The server and the agents of a run, kept alive: what was killed is started again a moment later.
+final class ChaosPool {
+    /// A process that is to run, with pauses.
+    struct Member {
+        var arguments: [String]
+        var environment: [String: String]
+        var process: RoostProcess?
+        /// When it is started again; set when it was seen to be gone.
+        var dueAt: ContinuousClock.Instant?
+        var pausedUntil: ContinuousClock.Instant?
+        /// We killed it.
+        var wasKilled = false
+        var starts = 0
+    }
+
+    let stage: Stage
+    let proxy: TroubledProxy
+    /// The server first, then the agents.
+    private(set) var members: [Member] = []
+    /// Workers that are stopped, and until when.
+    private var pausedWorkers: [(pid: Int32, until: ContinuousClock.Instant)] = []
+    /// Ends that nobody asked for.
+    private(set) var unexpected: [String] = []
+    /// Agents that left by themselves, because tasks of theirs crashed that did well elsewhere.
+    private(set) var drained = 0
+
+    var proxyURL: String { "roost://127.0.0.1:\(proxy.port)" }
+    var server: RoostProcess? { members[0].process }
+    var agents: [RoostProcess] { members.dropFirst().compactMap(\.process) }
+
+    init(_ stage: Stage, plan: ChaosPlan) async throws {
+        self.stage = stage
+        let server = try await stage.startServer()
+        proxy = try TroubledProxy(toPort: stage.port)
+        var first = Member(
+            arguments: ["server", "start", "--listen", stage.address, "--data", stage.data], environment: [:])
+        first.process = server
+        members.append(first)
+        let token = try await stage.token("node")
+        for number in 1...plan.nodes {
+            var member = Member(
+                arguments: ["node", "start", "--name", "n\(number)", "--slots", "4", "--state", "\(stage.directory)/node-\(number)"]
+                    + ["--runtimes", "command"],
+                environment: ["ROOST_TOKEN": token, "ROOST_POOL": proxyURL])
+            member.process = try stage.start(member.arguments, environment: member.environment)
+            members.append(member)
+        }
+    }
+
+    /// Starts again what is due, lets go on what was paused long enough.
+    func look(_ dice: inout SeededGenerator, at now: ContinuousClock.Instant) throws {
+        for index in members.indices {
+            if let until = members[index].pausedUntil, until <= now {
+                members[index].process?.signal(SIGCONT)
+                members[index].pausedUntil = nil
+            }
+            if let due = members[index].dueAt {
+                guard due <= now else { continue }
+                members[index].dueAt = nil
+                members[index].process = try stage.start(members[index].arguments, environment: members[index].environment)
+                members[index].starts += 1
+            } else if let process = members[index].process, !process.isRunning {
+                noteEnd(of: index, process)
+                members[index].process = nil
+                members[index].dueAt = now + dice.length(.milliseconds(20), .seconds(2))
+            }
+        }
+        pausedWorkers.removeAll { worker in
+            guard worker.until <= now else { return false }
+            kill(worker.pid, SIGCONT)
+            return true
+        }
+    }
+
+    private func noteEnd(of index: Int, _ process: RoostProcess) {
+        defer { stage.discard(process) }
+        if members[index].wasKilled {
+            members[index].wasKilled = false
+        } else if index > 0 && process.errors.contains("drain") {
+            drained += 1
+        } else {
+            let last = process.errors.split(separator: "\n").suffix(3).joined(separator: " | ")
+            unexpected.append("\(process.arguments.prefix(4).joined(separator: " ")) ended by itself: \(last)")
+        }
+    }
+
+    /// Does it, if it can be done now.
+    func inject(_ fault: ChaosFault, _ dice: inout SeededGenerator, at now: ContinuousClock.Instant) -> Bool {
+        switch fault {
+        case .serverKilled: return killMember(0)
+        case .serverPaused: return pause(0, until: now + dice.length(.milliseconds(50), .seconds(3)))
+        case .agentKilled: return killMember(dice.int(1...members.count - 1))
+        case .agentPaused: return pause(dice.int(1...members.count - 1), until: now + dice.length(.milliseconds(50), .seconds(4)))
+        case .workerKilled:
+            guard let pid = workers().randomElement(using: &dice) else { return false }
+            return kill(pid, SIGKILL) == 0
+        case .workerPaused:
+            guard let pid = workers().randomElement(using: &dice), kill(pid, SIGSTOP) == 0 else { return false }
+            pausedWorkers.append((pid, now + dice.length(.milliseconds(50), .seconds(2))))
+            return true
+        case .connectionsCut: proxy.trouble(.cut, share: dice.share())
+        case .connectionsHalfClosed: proxy.trouble(.halfClosed, share: dice.share())
+        case .connectionsStalled:
+            proxy.trouble(.stalled(until: now + dice.length(.milliseconds(50), .seconds(4))), share: dice.share())
+        case .connectionsSlowed:
+            let end = now + dice.length(.milliseconds(200), .seconds(3))
+            proxy.trouble(.slow(bytes: dice.int(4...64), until: end), share: dice.share())
+        case .clientKilled: return false
+        }
+        return true
+    }
+
+    private func killMember(_ index: Int) -> Bool {
+        guard let process = members[index].process, process.isRunning, !members[index].wasKilled else { return false }
+        members[index].wasKilled = true
+        members[index].pausedUntil = nil
+        process.signal(SIGKILL)
+        return true
+    }
+
+    private func pause(_ index: Int, until: ContinuousClock.Instant) -> Bool {
+        guard let process = members[index].process, process.isRunning, members[index].pausedUntil == nil else { return false }
+        process.signal(SIGSTOP)
+        members[index].pausedUntil = until
+        return true
+    }
+
+    /// The processes of tasks that run now.
+    private func workers() -> [Int32] {
+        Marked.processes("HOME=\(stage.directory)\u{0}").filter { pid in
+            FileManager.default.contents(atPath: "/proc/\(pid)/environ")?.range(of: Data("\u{0}ROOST_TASK=".utf8)) != nil
+        }.sorted()
+    }
+
+    /// From now on nothing is wrong any more.
+    func heal(_ dice: inout SeededGenerator) throws {
+        let now = ContinuousClock.now
+        proxy.trouble(.stalled(until: now), share: 1)
+        for index in members.indices {
+            members[index].process?.signal(SIGCONT)
+            members[index].pausedUntil = nil
+            if members[index].dueAt != nil { members[index].dueAt = now }
+        }
+        for worker in pausedWorkers { kill(worker.pid, SIGCONT) }
+        pausedWorkers = []
+        try look(&dice, at: now)
+    }
+
+    /// Ends all, and says what is left that should not be.
+    func end() async throws -> [String] {
+        var broken: [String] = []
+        for agent in agents { agent.signal(SIGTERM) }
+        for agent in agents where try await agent.status() != 0 { broken.append("an agent left badly: \(agent.errors.suffix(300))") }
+        if let server {
+            server.signal(SIGTERM)
+            if try await server.status() != 0 { broken.append("the server ended badly: \(server.errors.suffix(300))") }
+        }
+        try await proxy.end()
+        do {
+            try await eventually("no process is left", within: .seconds(20)) {
+                Marked.processes("HOME=\(stage.directory)\u{0}").isEmpty
+            }
+        } catch {
+            let left = Marked.processes("HOME=\(stage.directory)\u{0}").map { pid in
+                String(decoding: FileManager.default.contents(atPath: "/proc/\(pid)/cmdline") ?? Data(), as: UTF8.self)
+                    .replacingOccurrences(of: "\0", with: " ")
+            }
+            broken.append("processes are left: \(left)")
+        }
+        for port in [stage.port, proxy.port] where RawPort.isOpen(port) { broken.append("port \(port) is open still") }
+        return broken
+    }
+}
