@@ -110,7 +110,7 @@ later <- file.path(home, "later")
 kept <- async_lapply(other, 1:4, function(i, gate) { while (!file.exists(gate)) Sys.sleep(0.02); i^2 }, gate = later, durable = TRUE)
 id <- kept$id
 rm(kept); invisible(gc())
-async_lapply(other, 1, identity)    # tells the bridge what was collected
+invisible(async_lapply(other, 1, identity))    # tells the bridge what was collected
 close(other)
 kept <- pool_attach(pool, id)
 stopifnot(status(kept) != "ended")
@@ -126,9 +126,11 @@ for (X in many) {
   forget(pool_attach(elsewhere, id[2]))
   close(elsewhere)
 }
-attached <- async_lapply(pool, 1:2, identity)
+third <- file.path(home, "third")
+attached <- async_lapply(pool, 1:2, function(i, gate) { while (!file.exists(gate)) Sys.sleep(0.02); i }, gate = third)
 elsewhere <- pool_connect("127.0.0.1", port)
 stopifnot(grepl("belongs to the session", conditionMessage(tryCatch(pool_attach(elsewhere, attached$id), error = identity))))
+invisible(file.create(third))
 stopifnot(identical(results(attached), list(1L, 2L)))
 close(elsewhere)
 for (name in c(names[c(1, 3)], id[1])) forget(pool_attach(pool, name))
