@@ -130,7 +130,8 @@ final class ChaosClients {
             history.check(client.process.output, tag: tag, tasks: tasks, inOrder: false)
         case .wait(let job):
             if isGood { return try begin(.results(job)) }
-            if (1...101).contains(client.process.ended) {
+            // So many tasks without success; 69 and the like are not ours to judge.
+            if (1...job.tasks).contains(Int(client.process.ended)) {
                 history.broken.append("\(job.tag): job \(job.number) did not end well: \(client.process.ended), \(client.process.errors)")
             } else {
                 tryAgain(job)

@@ -83,14 +83,14 @@ extension Integration {
                 var newer = good
                 newer.replaceSubrange(60..<64, with: [0, 0, 0x27, 0x0f])
                 try await isRefused("a newer version", "newer", "9999", with: newer)
-                try await isRefused("half a database", "damaged or cut short", with: good.prefix(good.count / 2))
+                try await isRefused("half a database", "is cut short", with: good.prefix(good.count / 2))
                 try await isRefused("no database at all", "damaged", with: Data("hello\n".utf8))
                 try await Stage.play { other in
                     let theirs = try await other.startServer()
                     theirs.signal(SIGTERM)
                     #expect(try await theirs.status() == 0)
                     let foreign = try #require(FileManager.default.contents(atPath: "\(other.data)/pool.sqlite"))
-                    try await isRefused("another pool's", "another pool", with: foreign)
+                    try await isRefused("another pool's", "belongs to the pool", with: foreign)
                 }
 
                 try good.write(to: URL(fileURLWithPath: database))

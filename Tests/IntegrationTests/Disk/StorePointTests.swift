@@ -15,7 +15,7 @@ extension Integration {
         func `kill -9 at a point: what was acknowledged is there, and has one outcome each`(_ point: String) async throws {
             try await Stage.play { stage in
                 var story = try await FaultStory(stage)
-                for occurrence in [1, 2, 5] { try await story.play("\(point):\(occurrence):kill") }
+                for occurrence in Self.occurrences(point) { try await story.play("\(point):\(occurrence):kill") }
                 print("store points: \(point): \(story.deaths) deaths of the server in \(story.plays) plays")
                 #expect(story.deaths > 0, "the point was never reached")
             }
@@ -25,8 +25,18 @@ extension Integration {
         func `The disk fails at a point: the server stops, and says so`(_ point: String) async throws {
             try await Stage.play { stage in
                 var story = try await FaultStory(stage)
-                for occurrence in [1, 3] { try await story.play("\(point):\(occurrence):fail") }
+                for occurrence in Self.occurrences(point).prefix(ChaosPlan.asked == nil ? 1 : 100) { try await story.play("\(point):\(occurrence):fail") }
                 #expect(story.deaths > 0, "the point was never reached")
+            }
+        }
+
+        /// At which occurrences of the point: some in `make test`, many in `make chaos`.
+        private static func occurrences(_ point: String) -> [Int] {
+            if ChaosPlan.asked != nil { return Array(1...12) }
+            return switch point {
+            case "beforeTransaction", "beforeCommit", "afterCommit": [2, 4, 6]
+            case "beforePayloadWrite", "beforePayloadSync", "beforePayloadRename", "beforeDirectorySync": [1, 2]
+            default: [1]
             }
         }
 
