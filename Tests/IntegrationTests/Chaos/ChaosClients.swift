@@ -122,8 +122,7 @@ final class ChaosClients {
         case .map(let tag, let tasks):
             guard !client.wasKilled else { return }
             guard isGood else {
-                history.mapsFailed.append("\(tag): status \(client.process.ended): \(client.process.errors.suffix(400))")
-                return
+                return history.mapsFailed.append((tag, client.process.ended, String(client.process.errors.suffix(400))))
             }
             history.maps += 1
             history.mapTasks += tasks
@@ -181,7 +180,6 @@ final class ChaosClients {
                 }
             }
         }
-        history.broken += history.mapsFailed.map { "a map failed: \($0)" }
     }
 
     private func run(_ words: [String]) async throws -> Stage.Outcome {

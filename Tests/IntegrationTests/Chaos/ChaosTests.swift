@@ -49,9 +49,11 @@ extension Integration {
                     inFlight.append(count - done)
                     server = try await stage.startServer(port: stage.port)
                 }
-                #expect(try await stage.run(
-                    ["job", "wait", job], environment: ["ROOST_TOKEN": try await stage.token("client")],
-                    within: .seconds(1200)).status == 0)
+                #expect(
+                    try await stage.run(
+                        ["job", "wait", job], environment: ["ROOST_TOKEN": try await stage.token("client")],
+                        within: .seconds(1200)
+                    ).status == 0)
                 let ran = try String(contentsOfFile: log, encoding: .utf8).split(separator: "\n")
                 print("chaos: \(count) tasks, the server killed with \(inFlight) in flight: \(ran.count) runs")
                 #expect(ran.count == count)

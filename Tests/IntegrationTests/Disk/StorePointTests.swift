@@ -25,7 +25,9 @@ extension Integration {
         func `The disk fails at a point: the server stops, and says so`(_ point: String) async throws {
             try await Stage.play { stage in
                 var story = try await FaultStory(stage)
-                for occurrence in Self.occurrences(point).prefix(ChaosPlan.asked == nil ? 1 : 100) { try await story.play("\(point):\(occurrence):fail") }
+                for occurrence in Self.occurrences(point).prefix(ChaosPlan.asked == nil ? 1 : 100) {
+                    try await story.play("\(point):\(occurrence):fail")
+                }
                 #expect(story.deaths > 0, "the point was never reached")
             }
         }
@@ -78,7 +80,8 @@ private struct FaultStory {
         node = try await stage.startNode("a", slots: 4)
         _ = try await stage.token("client")
         // Something to be forgotten.
-        let job = try await stage.submit("i=0; while test $i -lt 6000; do echo '" + String(repeating: "y", count: 60) + "'; i=$((i + 1)); done")
+        let job = try await stage.submit(
+            "i=0; while test $i -lt 6000; do echo '" + String(repeating: "y", count: 60) + "'; i=$((i + 1)); done")
         #expect(try await stage.roost("job", "wait", job).status == 0)
         known.append((job, String(repeating: String(repeating: "y", count: 60) + "\n", count: 6000)))
         let small = try await stage.submit("echo 1")
