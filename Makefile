@@ -45,11 +45,12 @@ simulate: build ## Play thousands of simulated pools with faults. ROOST_SEEDS='0
 	@ROOST_SEEDS='$(ROOST_SEEDS)' scripts/test.sh --filter SimulationTests
 
 chaos: build ## Kill, stop and cut off real processes for SECONDS (180), from SEED (any), then check what clients were told.
-	@ROOST_CHAOS_SECONDS=$(or $(SECONDS),180) ROOST_CHAOS_SEED=$(SEED) ROOST_TEST_SECONDS=100000 scripts/test.sh --filter 'IntegrationTests.*Chaos'
+	@ROOST_CHAOS_SECONDS=$(or $(SECONDS),180) ROOST_CHAOS_SEED=$(SEED) ROOST_TEST_SECONDS=100000 \
+	    scripts/test.sh --filter 'Integration/(Chaos|StorePoints|Disks)'
 
 soak: build ## The same for long (SECONDS, 3600): memory, descriptors and disk must be flat at the end.
 	@ROOST_CHAOS_SOAK=1 ROOST_CHAOS_SECONDS=$(or $(SECONDS),3600) ROOST_CHAOS_SEED=$(SEED) ROOST_TEST_SECONDS=100000 \
-	    scripts/test.sh --filter 'IntegrationTests.*Chaos'
+	    scripts/test.sh --filter 'Integration/Chaos'
 
 install: build ## Install the binary below PREFIX (default /usr/local).
 	install -D -m 0755 .build/release/roost $(DESTDIR)$(PREFIX)/bin/roost

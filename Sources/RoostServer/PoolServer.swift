@@ -43,6 +43,11 @@ package final class PoolServer: Service {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let loop = group.next()
         let office = Office(data: data, stop: stop)
+        let failure = StoreTrouble()
+        options.onFailure = { error in
+            failure.note(error)
+            stop.yield("the store failed")
+        }
         let (store, held) = try PoolDatabase.open(directory: configuration.dataDirectory, pool: data.authority.pool, options: options)
         do throws(RoostError) {
             try data.beginEpoch()
@@ -51,7 +56,6 @@ package final class PoolServer: Service {
             throw error
         }
         for damage in store.damage { log.error("damaged on disk", metadata: ["what": "\(damage)"]) }
-        let failure = StoreTrouble()
         do {
             let engine = try await loop.submit {
                 NIOLoopBound(

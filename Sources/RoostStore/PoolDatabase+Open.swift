@@ -63,6 +63,17 @@ extension PoolDatabase {
 
     /// Looks without writing anything: whose it is, and from which version.
     private static func checkPool(_ path: String, _ pool: UInt64, _ schema: PoolSchema) throws(RoostError) {
+        let missing = ["-wal", "-shm"].filter { access(path + $0, F_OK) != 0 }
+        do throws(RoostError) {
+            try lookAtPool(path, pool, schema)
+        } catch {
+            // SQLite makes them even for who only reads, and leaves them; a database that is refused stays as it was.
+            for end in missing { unlink(path + end) }
+            throw error
+        }
+    }
+
+    private static func lookAtPool(_ path: String, _ pool: UInt64, _ schema: PoolSchema) throws(RoostError) {
         let found: (version: Int, meta: MetaRow?)
         do {
             let database = try DatabaseQueue(path: path, configuration: configuration(isReadOnly: true))

@@ -253,5 +253,6 @@ package final class PoolDatabase: PoolStore {
             return inbox.groups
         }
         for group in groups + waiting { group.done(error) }
+        options.onFailure?(error)
     }
 }

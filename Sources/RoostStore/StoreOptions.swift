@@ -14,6 +14,10 @@ package struct StoreOptions: Sendable {
     /// Asked at each point where the store's process may die, or the disk fail, what fails there; for tests.
     package var faults: (@Sendable (StorePoint) -> RoostError?)?
 
+    /// Told once, on the store's own thread, when the store has failed and closed for good: also when nobody waits for a
+    /// commit, as while it removes what was forgotten.
+    package var onFailure: (@Sendable (RoostError) -> Void)?
+
     package init() {}
 
     func reached(_ point: StorePoint) throws(RoostError) { if let error = faults?(point) { throw error } }

@@ -4,7 +4,7 @@ import Roost
 import Testing
 
 /// All integration tests, one after the other: each starts several processes.
-@Suite(.serialized, .timeLimit(.minutes(10))) struct Integration {}
+@Suite(.serialized, .timeLimit(.minutes(ChaosPlan.asked == nil ? 10 : 24 * 60))) struct Integration {}
 
 /// A pool of real processes in a temporary directory. Everything it started is gone when its test has ended.
 final class Stage {
@@ -95,9 +95,11 @@ final class Stage {
     }
 
     /// Runs a command to its end.
-    func run(_ arguments: [String], environment: [String: String] = [:]) async throws -> Outcome {
+    func run(
+        _ arguments: [String], environment: [String: String] = [:], within limit: Duration = .seconds(60)
+    ) async throws -> Outcome {
         let process = try start(arguments, environment: environment)
-        let status = try await process.status()
+        let status = try await process.status(within: limit)
         return Outcome(status: status, output: process.output, errors: process.errors)
     }
 

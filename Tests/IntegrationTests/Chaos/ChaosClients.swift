@@ -122,15 +122,15 @@ final class ChaosClients {
         case .map(let tag, let tasks):
             guard !client.wasKilled else { return }
             guard isGood else {
-                history.mapsFailed.append("\(tag): status \(client.process.ended): \(client.process.errors.suffix(400))")
-                return
+                return history.mapsFailed.append((tag, client.process.ended, String(client.process.errors.suffix(400))))
             }
             history.maps += 1
             history.mapTasks += tasks
             history.check(client.process.output, tag: tag, tasks: tasks, inOrder: false)
         case .wait(let job):
             if isGood { return try begin(.results(job)) }
-            if (1...101).contains(client.process.ended) {
+            // So many tasks without success; 69 and the like are not ours to judge.
+            if (1...job.tasks).contains(Int(client.process.ended)) {
                 history.broken.append("\(job.tag): job \(job.number) did not end well: \(client.process.ended), \(client.process.errors)")
             } else {
                 tryAgain(job)
@@ -180,7 +180,6 @@ final class ChaosClients {
                 }
             }
         }
-        history.broken += history.mapsFailed.map { "a map failed: \($0)" }
     }
 
     private func run(_ words: [String]) async throws -> Stage.Outcome {

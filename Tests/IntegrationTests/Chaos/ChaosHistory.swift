@@ -15,7 +15,8 @@ struct ChaosHistory {
     /// Durable jobs that were read, found right, and forgotten.
     var forgotten = 0
     var submissionsFailed = 0
-    var mapsFailed: [String] = []
+    /// Maps that did not find the pool, and why: none of their tasks ran, or it is no excuse.
+    var mapsFailed: [(tag: String, status: Int32, errors: String)] = []
     /// Maps that ended well, their tasks, and how many outcomes they printed.
     var maps = 0
     var mapTasks = 0
@@ -89,6 +90,10 @@ struct ChaosHistory {
             for line in output.split(separator: "\n") where executions.starts[line] == nil || !executions.ends.contains(line) {
                 broken.append("the result '\(line)' is of no attempt that ran to its end")
             }
+        }
+        let ran = Set(executions.startsOfTask.keys.compactMap { $0.split(separator: " ").first.map(String.init) })
+        for (tag, status, errors) in mapsFailed where status != 69 || ran.contains(tag) {
+            broken.append("the map \(tag) failed with status \(status): \(errors)")
         }
         for (attempt, count) in executions.starts where count > 1 {
             broken.append("the attempt '\(attempt)' was started \(count) times")

@@ -32,6 +32,8 @@ final class ChaosPool {
     private(set) var unexpected: [String] = []
     /// Agents that left by themselves, because tasks of theirs crashed that did well elsewhere.
     private(set) var drained = 0
+    /// Agents that were started while the server was away or cut off.
+    private(set) var notFound = 0
 
     var proxyURL: String { "roost://127.0.0.1:\(proxy.port)" }
     var server: RoostProcess? { members[0].process }
@@ -85,6 +87,9 @@ final class ChaosPool {
         defer { stage.discard(process) }
         if members[index].wasKilled {
             members[index].wasKilled = false
+        } else if index > 0 && process.ended == 69 && !process.errors.contains("joined the pool") {
+            // An agent that does not find the pool when it starts says so and ends.
+            notFound += 1
         } else if index > 0 && process.errors.contains("drain") {
             drained += 1
         } else {

@@ -74,7 +74,7 @@ struct ChaosRun {
             chaos: seed \(plan.seed): \(history.acknowledged.count + history.forgotten) durable jobs of \(history.durableTasks) tasks, \
             \(history.maps) maps of \(history.mapTasks) tasks, \(executions.startsOfTask.count) tasks run in \
             \(executions.starts.count) attempts; \(drained) nodes drained for crashes, \(history.submissionsFailed) submissions given \
-            up and \(history.triedAgain) readings tried again by their clients; \(history.broken.count) promises broken
+            up, \(history.mapsFailed.count) maps that found no pool and \(history.triedAgain) readings tried again by their clients; \(history.broken.count) promises broken
             \(history.reasons.sorted { $0.key < $1.key }.map { "chaos: \($0.value) times: \($0.key)" }.joined(separator: "\n"))
             """
     }

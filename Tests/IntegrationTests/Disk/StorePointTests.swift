@@ -15,7 +15,7 @@ extension Integration {
         func `kill -9 at a point: what was acknowledged is there, and has one outcome each`(_ point: String) async throws {
             try await Stage.play { stage in
                 var story = try await FaultStory(stage)
-                for occurrence in [1, 2, 5] { try await story.play("\(point):\(occurrence):kill") }
+                for occurrence in Self.occurrences(point) { try await story.play("\(point):\(occurrence):kill") }
                 print("store points: \(point): \(story.deaths) deaths of the server in \(story.plays) plays")
                 #expect(story.deaths > 0, "the point was never reached")
             }
@@ -25,8 +25,20 @@ extension Integration {
         func `The disk fails at a point: the server stops, and says so`(_ point: String) async throws {
             try await Stage.play { stage in
                 var story = try await FaultStory(stage)
-                for occurrence in [1, 3] { try await story.play("\(point):\(occurrence):fail") }
+                for occurrence in Self.occurrences(point).prefix(ChaosPlan.asked == nil ? 1 : 100) {
+                    try await story.play("\(point):\(occurrence):fail")
+                }
                 #expect(story.deaths > 0, "the point was never reached")
+            }
+        }
+
+        /// At which occurrences of the point: some in `make test`, many in `make chaos`.
+        private static func occurrences(_ point: String) -> [Int] {
+            if ChaosPlan.asked != nil { return Array(1...12) }
+            return switch point {
+            case "beforeTransaction", "beforeCommit", "afterCommit": [2, 4, 6]
+            case "beforePayloadWrite", "beforePayloadSync", "beforePayloadRename", "beforeDirectorySync": [1, 2]
+            default: [1]
             }
         }
 
@@ -68,9 +80,13 @@ private struct FaultStory {
         node = try await stage.startNode("a", slots: 4)
         _ = try await stage.token("client")
         // Something to be forgotten.
-        let job = try await stage.submit("--name", "first", "echo {}", ":::", "1", "2", "3", "4")
+        let job = try await stage.submit(
+            "i=0; while test $i -lt 6000; do echo '" + String(repeating: "y", count: 60) + "'; i=$((i + 1)); done")
         #expect(try await stage.roost("job", "wait", job).status == 0)
-        known.append((job, "1\n2\n3\n4\n"))
+        known.append((job, String(repeating: String(repeating: "y", count: 60) + "\n", count: 6000)))
+        let small = try await stage.submit("echo 1")
+        #expect(try await stage.roost("job", "wait", small).status == 0)
+        known.append((small, "1\n"))
         try await Self.stop(server)
     }
 
@@ -85,22 +101,23 @@ private struct FaultStory {
         let armed = try await stage.startServer(port: stage.port, environment: ["ROOST_STORE_FAULT": fault])
         var server = armed
         var hasDied = false
-        // Whatever a client does goes on over the server's death.
-        func finished(_ process: RoostProcess, _ what: String) async throws {
-            try await eventually("\(fault): \(what)") {
-                if !process.isRunning { return true }
-                if !armed.isRunning && !hasDied {
-                    hasDied = true
-                    server = try await stage.startServer(port: stage.port)
-                }
-                return false
-            }
+        // Whatever a client does goes on over the server's death, unless it has not yet found the pool.
+        func look() async throws {
+            guard !armed.isRunning && !hasDied else { return }
+            hasDied = true
+            server = try await stage.startServer(port: stage.port)
         }
         let client = ["ROOST_TOKEN": try await stage.token("client")]
         func command(_ words: [String]) async throws -> RoostProcess {
-            let process = try stage.start(words, environment: client)
-            try await finished(process, words.prefix(2).joined(separator: " "))
-            return process
+            while true {
+                try await look()
+                let process = try stage.start(words, environment: client)
+                try await eventually("\(fault): \(words.prefix(2).joined(separator: " "))") {
+                    try await look()
+                    return !process.isRunning
+                }
+                guard process.ended == 69, process.errors.contains("cannot reach the pool") else { return process }
+            }
         }
 
         // Data and results large enough for files of their own.
@@ -112,14 +129,23 @@ private struct FaultStory {
         let job = submitted.output.trimmingCharacters(in: .newlines)
         var wait = try await command(["job", "wait", job])
         while wait.ended != 0 {
-            try #require(hasDied, "\(fault): \(wait.errors)")
+            try #require(hasDied || !armed.isRunning, "\(fault): \(wait.errors)")
             wait = try await command(["job", "wait", job, "--limit", "60s"])
         }
-        let oldest = known.removeFirst()
-        var forgot = try await command(["job", "forget", oldest.job])
-        while forgot.ended != 0 && !forgot.errors.contains("no such job") {
-            try #require(hasDied, "\(fault): \(forgot.errors)")
-            forgot = try await command(["job", "forget", oldest.job])
+        while known.count > 1 {
+            let oldest = known.removeFirst()
+            var forgot = try await command(["job", "forget", oldest.job])
+            while forgot.ended != 0 && !forgot.errors.contains("no such job") {
+                try #require(hasDied || !armed.isRunning, "\(fault): \(forgot.errors)")
+                forgot = try await command(["job", "forget", oldest.job])
+            }
+        }
+        // The store does this behind the forgetting.
+        let after = try await command(["job", "submit", "echo {}", ":::", "1", "2", "3", "4"])
+        try #require(after.ended == 0, "\(fault): \(after.errors)")
+        let small = after.output.trimmingCharacters(in: .newlines)
+        try await eventually("\(fault): the second job ends") {
+            try await command(["job", "wait", small, "--limit", "60s"]).ended == 0
         }
         if !hasDied {
             try await Self.stop(armed)
@@ -143,7 +169,7 @@ private struct FaultStory {
         // All that was acknowledged is there, has one outcome each, and gives the same when it is read again.
         let read = try await stage.roost("job", "results", job)
         #expect(Self.expected(plays) == read.output, "\(fault): \(read.output.count) bytes")
-        known.append((job, read.output))
+        known += [(small, "1\n2\n3\n4\n"), (job, read.output)]
         for (job, results) in known {
             #expect(try await stage.roost("job", "results", job).output == results, "\(fault): job \(job)")
             let shown = try await stage.job(job)
