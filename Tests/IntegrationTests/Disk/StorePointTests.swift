@@ -34,7 +34,7 @@ extension Integration {
 
         /// At which occurrences of the point: some in `make test`, many in `make chaos`.
         private static func occurrences(_ point: String) -> [Int] {
-            if ChaosPlan.asked != nil { return Array(1...12) }
+            if ChaosPlan.asked != nil { return Array(1...6) }
             return switch point {
             case "beforeTransaction", "beforeCommit", "afterCommit": [2, 4, 6]
             case "beforePayloadWrite", "beforePayloadSync", "beforePayloadRename", "beforeDirectorySync": [1, 2]
