@@ -80,6 +80,42 @@ import Testing
         await listener.close()
     }
 
+    /// More than the socket takes at once: it is full, and has room again, while all of it is still being written.
+    @Test func manyMessagesOfOneFlushArriveOnceEach() async throws {
+        let listener = try await pool.listen()
+        let peer = try await ClientPeer.connect(dialer(listener, pool.token(.client)), hello: Self.client)
+        let count: UInt64 = 200_000
+        peer.with {
+            for number in 1...count { $0.send(.acknowledge(job: JobID(rawValue: 1), cursor: number)) }
+            $0.flush()
+        }
+        var next: UInt64 = 1
+        for await event in pool.events where next <= count {
+            guard case .fromClient(let messages) = event else { continue }
+            for message in messages {
+                guard message == .acknowledge(job: JobID(rawValue: 1), cursor: next) else {
+                    Issue.record("\(message) comes where number \(next) should")
+                    next = count
+                    break
+                }
+                next += 1
+            }
+            if next > count { break }
+        }
+        // Nothing is behind the last one but what is sent now.
+        peer.with {
+            $0.send(.heartbeat)
+            $0.flush()
+        }
+        for await event in pool.events {
+            guard case .fromClient(let messages) = event else { continue }
+            #expect(messages == [.heartbeat])
+            break
+        }
+        peer.with { $0.close(nil) }
+        await listener.close()
+    }
+
     @Test func aServerOfAnotherPoolIsRefusedByTheClient() async throws {
         let listener = try await pool.listen()
         let other = try TestPool()

@@ -137,15 +137,20 @@ package final class FrameHandler: ChannelInboundHandler {
             }
             return
         }
-        context.writeAndFlush(wrapOutboundOut(writer.buffer), promise: nil)
+        // Taken out first: while it writes, the channel may become full and writable again, and whoever hears that adds
+        // frames and flushes.
+        var bytes = writer.buffer
+        writer.buffer = ByteBuffer()
+        context.writeAndFlush(wrapOutboundOut(bytes), promise: nil)
         // TLS has taken the bytes by now, so the buffer is ours alone again and is used once more; a large one is
         // given back after many small writes.
-        idleFlushes = count < writer.buffer.capacity / 8 ? idleFlushes + 1 : 0
-        if idleFlushes > 16 && writer.buffer.capacity > 4096 || count > 4 << 20 {
-            writer.buffer = ByteBuffer()
+        idleFlushes = count < bytes.capacity / 8 ? idleFlushes + 1 : 0
+        guard writer.buffer.readableBytes == 0 else { return }
+        if idleFlushes > 16 && bytes.capacity > 4096 || count > 4 << 20 {
             idleFlushes = 0
         } else {
-            writer.buffer.clear()
+            bytes.clear()
+            writer.buffer = bytes
         }
     }
 
