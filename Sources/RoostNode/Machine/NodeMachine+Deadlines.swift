@@ -66,6 +66,10 @@ extension NodeMachine {
         return provenAt + lease
     }
 
+    var hasStrictWork: Bool {
+        workers.contains { $0?.strictLease != nil } || queue.jobs.contains { jobs[$0]?.policy.isStrict == true }
+    }
+
     /// Whether a task of the job may begin: one that its lease would end at once may not.
     func mayBegin(_ spec: JobSpec, at now: Instant) -> Bool {
         !spec.policy.isStrict || sabotage == .ignoreLease

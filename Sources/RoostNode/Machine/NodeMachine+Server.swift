@@ -7,6 +7,8 @@ extension NodeMachine {
         switch message {
         case .job(let spec):
             jobs[spec.id] = spec
+            // Its tasks may begin when the server has answered.
+            if spec.policy.isStrict { sendHeartbeat(at: now, into: &actions) }
         case .grant(let run):
             queue.append(run)
         case .retract(let job, let count):

@@ -105,8 +105,8 @@ package struct NodeMachine {
             lastHeard = now
             nextHeartbeat = now + heartbeatInterval
             heartbeatsSent.removeAll()
-            // Its answer comes behind the word on what is to be dropped: only then strict tasks may begin.
-            sendHeartbeat(at: now, into: &actions)
+            // Whether what must not run twice may go on, the answer shows.
+            if hasStrictWork { sendHeartbeat(at: now, into: &actions) }
             for sequence in unacknowledged.keys.sorted() {
                 if let batch = unacknowledged[sequence] { actions.append(.send(.outcomes(sequence: sequence, batch))) }
             }
