@@ -72,8 +72,8 @@ extension Scheduler {
         var strangers: [AttemptRun] = []
         forgetClaimedRuns(of: slot)
         for run in inventory {
-            // Of an earlier epoch, and its client has not brought it again so far: it may.
-            if claim(run, of: slot, at: now) { continue }
+            // Of an earlier epoch, and its client has not brought all of it again so far: it may.
+            let mayBeBrought = claim(run, of: slot, at: now)
             let job = jobSlots[run.attempts.job]
             for task in run.attempts.tasks.first..<run.attempts.tasks.end {
                 let isCurrent =
@@ -85,7 +85,7 @@ extension Scheduler {
                     } ?? false
                 if isCurrent, let job {
                     kept[job, default: []].insert(task)
-                } else if run.state != .finished {
+                } else if run.state != .finished && !mayBeBrought {
                     append(task, of: run.attempts, to: &strangers)
                 }
             }

@@ -264,6 +264,7 @@ package struct TaskTable {
             contentsOf: repeatElement(
                 TaskCell(state: .ready, node: -1, attempt: numbersBefore), count: Int(tasks.count)))
         returnedCount += Int(tasks.count)
+        skipFinishedElsewhere()
         return tasks
     }
 

@@ -225,6 +225,38 @@ import Testing
         #expect(pool.tasks(a, spec.id) == [1, 2])
     }
 
+    @Test func aJobOfWhichOnlyWhatANodeHasWasMissingEnds() {
+        var (pool, a, ann, spec) = attached()
+        pool.restartServer()
+        pool.comeBack(a)
+        bringAgain(&pool, ann, spec, finished: [TaskRange(first: 1, count: 2)])
+        pool.end(a, spec.id, [0])
+        // The end is told behind the outcome of task 0, the only one that the client did not have.
+        let told = pool.told(client: ann)
+        #expect(told.contains { if case .outcomes(let d) = $0 { d.batch.tasks == [TaskRange(first: 0, count: 1)] } else { false } })
+        #expect(told.contains { if case .ended = $0 { true } else { false } })
+    }
+
+    @Test func aNodeThatComesBetweenTwoChunksOfAJobGoesOnWithBoth() {
+        var (pool, a, ann, spec) = attached()
+        pool.restartServer()
+        pool.reconnect(ann)
+        pool.say(client: ann, [.submit(spec), .append(Scenario.chunk(spec.id, first: 0, count: 1))])
+        // One run of its inventory stands for both tasks.
+        pool.comeBack(a, asOneRun: true)
+        #expect(pool.tasks(a, spec.id) == [0, 1])
+        #expect(!pool.told(node: a).contains { if case .drop = $0 { true } else { false } })
+        pool.say(
+            client: ann,
+            [
+                .append(Scenario.chunk(spec.id, first: 1, count: 2)), .close(job: spec.id, count: 3),
+                .read(ReadRequest(job: spec.id, order: .asCompleted)),
+            ])
+        pool.end(a, spec.id, [0, 1])
+        pool.end(a, spec.id, [2])
+        #expect(pool.outcomes(ann, spec.id).map(\.attempt) == [1, 1, 1])
+    }
+
     @Test func tasksBroughtAgainWaitForNodesThatMayHaveThem() {
         var (pool, _, ann, spec) = attached()
         pool.restartServer()

@@ -166,15 +166,23 @@ package struct Scenario {
         return node
     }
 
-    /// A node comes back, with what it holds as running; `finished` is kept by it and will be sent.
-    package mutating func comeBack(_ node: Int, finished: [TaskIndex] = [], of job: JobID? = nil) {
-        let inventory = nodes[node].held.map { held in
+    /// A node comes back, with what it holds as running; `finished` is kept by it and will be sent. Of consecutive tasks with the
+    /// same attempt number, `asOneRun`, it says so in one.
+    package mutating func comeBack(
+        _ node: Int, finished: [TaskIndex] = [], of job: JobID? = nil, asOneRun: Bool = false
+    ) {
+        var inventory = nodes[node].held.map { held in
             let isFinished = held.job == job && finished.contains(held.task)
             return InventoryRun(
                 attempts: AttemptRun(
                     job: held.job, epoch: held.epoch, number: held.attempt,
                     tasks: TaskRange(first: held.task, count: 1)),
                 state: isFinished ? .finished : .running)
+        }
+        if asOneRun, let first = inventory.first {
+            var run = first
+            run.attempts.tasks.count = UInt32(inventory.count)
+            inventory = [run]
         }
         connect(node: node, inventory: inventory)
     }
