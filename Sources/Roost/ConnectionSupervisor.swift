@@ -8,7 +8,8 @@ struct ConnectionSupervisor: Sendable {
     let loop: any EventLoop
     let hello: ClientHello
 
-    /// The first connection decides: its error is thrown. Later ones are tried again and again.
+    /// The first connection decides: its error is thrown, after some patience with a server that is being started. Later
+    /// ones are tried again and again.
     func open() async throws(RoostError) -> (Pool, Task<Void, Never>) {
         let (cuts, cut) = AsyncStream<RoostError>.makeStream()
         let core: NIOLoopBound<ClientCore>
@@ -20,7 +21,7 @@ struct ConnectionSupervisor: Sendable {
         } catch {
             throw RoostError(.internal, "the client's event loop does not run", cause: "\(error)")
         }
-        let welcome = try await dial(core)
+        let welcome = try await dial(core, patience: Limits.firstConnectionPatience)
         let pool = Pool(loop: loop, session: hello.session, core: core, welcome: welcome)
         // It lives as long as the pool: closing the pool cancels it.
         let keeper = Task { [self, weak pool] in
@@ -41,8 +42,8 @@ struct ConnectionSupervisor: Sendable {
         return (pool, keeper)
     }
 
-    private func dial(_ core: NIOLoopBound<ClientCore>) async throws(RoostError) -> Welcome {
-        try await dialer.connect(hello: .client(hello), on: loop) {
+    private func dial(_ core: NIOLoopBound<ClientCore>, patience: Duration = .zero) async throws(RoostError) -> Welcome {
+        try await dialer.connect(hello: .client(hello), on: loop, patience: patience) {
             (welcome: Welcome, link: any Link<ClientToServer>) -> any LinkDelegate<ServerToClient> in
             core.value.connected(welcome, link)
         }.welcome

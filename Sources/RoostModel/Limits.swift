@@ -78,6 +78,9 @@ public enum Limits {
     public static let heartbeatsPerSecond = 200
     /// A connection attempt, a TLS handshake, a hello: each ends within this.
     public static let connectTimeout: Duration = .seconds(10)
+    /// For so long a first connection is tried again where the server seems to be just starting; connected peers
+    /// come back on their own, however long that takes.
+    public static let firstConnectionPatience: Duration = .seconds(5)
     /// Reconnecting waits grow from the first to the second.
     public static let reconnectFirst: Duration = .milliseconds(100)
     public static let reconnectMost: Duration = .seconds(10)

@@ -195,11 +195,34 @@ import Testing
         #expect(error?.remedy.isEmpty == false)
     }
 
+    @Test func aServerThatIsStartedAgainIsWaitedFor() async throws {
+        // The old one takes the connection in, and dies before it has said anything; then nobody listens; then the new one.
+        let (arrivals, arrived) = AsyncStream.makeStream(of: Void.self)
+        let dying = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .childChannelInitializer { channel in
+                arrived.yield()
+                return channel.close()
+            }
+            .bind(host: "127.0.0.1", port: 0).get()
+        let port = try #require(dying.localAddress?.port)
+        let dialer = WireDialer(host: "127.0.0.1", port: port, security: .token(try pool.token(.client)))
+        async let connecting = ClientPeer.connect(dialer, hello: Self.client, patience: .seconds(60))
+        for await _ in arrivals { break }
+        try await dying.close()
+        let listener = try await pool.listen(port: port)
+        let peer = try await connecting
+        #expect(peer.connected.welcome.pool == pool.tls.pool)
+        peer.with { $0.close(nil) }
+        await listener.close()
+    }
+
     @Test func aNameThatDoesNotExistIsSaidSo() async throws {
         let token = try pool.token(.client)
         let error = await failure {
+            // However patient: a name does not come into being.
             let dialer = WireDialer(host: "no-such-host.invalid", port: 7117, security: .token(token))
-            _ = try await ClientPeer.connect(dialer, hello: Self.client)
+            _ = try await ClientPeer.connect(dialer, hello: Self.client, patience: .seconds(3600))
         }
         #expect(error?.code == .unreachable)
         #expect(error?.message.contains("no-such-host.invalid") == true)

@@ -30,9 +30,11 @@ final class TestPool: WireAcceptor {
         (events, eventsEnd) = AsyncStream.makeStream()
     }
 
-    func listen(_ security: WireListener.Security? = nil, host: String = "127.0.0.1") async throws -> WireListener {
+    func listen(
+        _ security: WireListener.Security? = nil, host: String = "127.0.0.1", port: Int = 0
+    ) async throws -> WireListener {
         try await WireListener.bind(
-            host: host, port: 0, security: security ?? .tls(tls), acceptor: self,
+            host: host, port: port, security: security ?? .tls(tls), acceptor: self,
             group: MultiThreadedEventLoopGroup.singleton, log: log.logger)
     }
 
@@ -112,13 +114,14 @@ struct TestPeer<Outgoing: WireMessage, Incoming: WireMessage>: Sendable {
     let ending: EventLoopFuture<RoostError>
     private let link: NIOLoopBoundBox<(any Link<Outgoing>)?>
 
-    static func connect(_ dialer: WireDialer, hello: Hello) async throws -> TestPeer {
+    static func connect(_ dialer: WireDialer, hello: Hello, patience: Duration = .zero) async throws -> TestPeer {
         let loop = MultiThreadedEventLoopGroup.singleton.next()
         let (messages, messagesEnd) = AsyncStream.makeStream(of: Incoming.self)
         let ending = loop.makePromise(of: RoostError.self)
         let box = NIOLoopBoundBox<(any Link<Outgoing>)?>.makeEmptyBox(eventLoop: loop)
         do {
-            let connected = try await dialer.connect(hello: hello, on: loop) { _, link -> any LinkDelegate<Incoming> in
+            let connected = try await dialer.connect(hello: hello, on: loop, patience: patience) {
+                _, link -> any LinkDelegate<Incoming> in
                 box.value = link
                 return StreamDelegate(messagesEnd, ending)
             }

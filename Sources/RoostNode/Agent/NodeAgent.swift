@@ -138,7 +138,7 @@ package final class NodeAgent: Sendable {
     ) async throws(RoostError) -> String {
         // Whatever ends us here is no accident that the guard should report.
         defer { guardLine?.bye() }
-        let first = try await dial(dialer)
+        let first = try await dial(dialer, patience: Limits.firstConnectionPatience)
         try onJoined()
         log.info("joined the pool", metadata: ["server": "\(first.address)", "epoch": "\(first.welcome.epoch)"])
         let keeper = Task { [self] () -> RoostError? in
@@ -162,14 +162,14 @@ package final class NodeAgent: Sendable {
         return reason
     }
 
-    private func dial(_ dialer: WireDialer) async throws(RoostError) -> WireDialer.Connected {
+    private func dial(_ dialer: WireDialer, patience: Duration = .zero) async throws(RoostError) -> WireDialer.Connected {
         let hello: NodeHello
         do {
             hello = try await loop.submit { [core] in core.value.hello }.get()
         } catch {
             throw RoostError(.internal, "the agent's event loop does not run", cause: "\(error)")
         }
-        return try await dialer.connect(hello: .node(hello), on: loop) {
+        return try await dialer.connect(hello: .node(hello), on: loop, patience: patience) {
             [core] (welcome: Welcome, link: any Link<NodeToServer>) -> any LinkDelegate<ServerToNode> in
             core.value.connected(welcome, link)
         }

@@ -1,3 +1,4 @@
+import Glibc
 package import NIOCore
 import NIOPosix
 import NIOSSL
@@ -32,35 +33,74 @@ package struct WireDialer: Sendable {
 
     /// Connects. When the server has said welcome, `open` is called on `loop` with the link and answers who hears
     /// it; what it sends there goes out at once.
+    ///
+    /// - Parameter patience: How long to go on trying while the server looks as if it were just being started again:
+    ///   its host refuses the connection, or it is cut before the welcome. Everything else is thrown at once: a name that does
+    ///   not exist will not exist in five seconds either.
     package func connect<Outgoing: WireMessage, Incoming: WireMessage>(
-        hello: Hello, on loop: any EventLoop, at now: WallTime = .now(),
+        hello: Hello, on loop: any EventLoop, at now: WallTime = .now(), patience: Duration = .zero,
         open: @escaping @Sendable (Welcome, any Link<Outgoing>) -> any LinkDelegate<Incoming>
     ) async throws(RoostError) -> Connected {
-        let addresses = try await Resolver.addresses(host: host, port: port, on: loop)
+        let end = Clock.now() + patience
+        var pause = Duration.milliseconds(50)
+        while true {
+            do throws(DialFailure) {
+                return try await connectOnce(hello: hello, on: loop, at: now, open: open)
+            } catch {
+                guard error.isPassing, Clock.now() + pause < end else { throw error.error }
+            }
+            do { try await Task.sleep(for: pause) } catch { throw RoostError(.cancelled, "connecting was cancelled") }
+            pause = min(pause * 2, .milliseconds(500))
+        }
+    }
+
+    /// Why one attempt at all addresses failed.
+    private struct DialFailure: Error {
+        var error: RoostError
+        /// Whether a server that is started again right now looks like this.
+        var isPassing: Bool
+    }
+
+    private func connectOnce<Outgoing: WireMessage, Incoming: WireMessage>(
+        hello: Hello, on loop: any EventLoop, at now: WallTime,
+        open: @escaping @Sendable (Welcome, any Link<Outgoing>) -> any LinkDelegate<Incoming>
+    ) async throws(DialFailure) -> Connected {
+        let addresses: [SocketAddress]
+        do throws(RoostError) {
+            addresses = try await Resolver.addresses(host: host, port: port, on: loop)
+        } catch {
+            throw DialFailure(error: error, isPassing: false)
+        }
         var attempts: [String] = []
+        var refusals = 0
         for address in addresses {
-            do throws(RoostError) {
+            do throws(DialFailure) {
                 let channel = try await dial(address, on: loop)
                 let welcome = try await greet(channel, hello: hello, at: now, open: open)
                 return Connected(welcome: welcome, address: SocketAddress.words(address))
             } catch {
                 // A server that answered has spoken for all its addresses.
-                guard error.code == .unreachable else { throw named(error, address) }
-                attempts.append("\(SocketAddress.words(address)): \(error.words)")
+                guard error.error.code == .unreachable else {
+                    throw DialFailure(error: named(error.error, address), isPassing: error.isPassing)
+                }
+                refusals += error.isPassing ? 1 : 0
+                attempts.append("\(SocketAddress.words(address)): \(error.error.words)")
             }
         }
-        throw RoostError(
+        let error = RoostError(
             .unreachable, "cannot reach the pool at \(host):\(port)",
             remedy:
                 "is the server running there (roost server status)? check host, port and firewalls; see roost doctor",
             cause: attempts.joined(separator: "; "))
+        throw DialFailure(error: error, isPassing: refusals > 0)
     }
 
-    private func dial(_ address: SocketAddress, on loop: any EventLoop) async throws(RoostError) -> any Channel {
+    private func dial(_ address: SocketAddress, on loop: any EventLoop) async throws(DialFailure) -> any Channel {
         if case .plain = security, !address.isLoopback {
-            throw RoostError(
+            let error = RoostError(
                 .usage, "plain TCP is allowed to loopback only, and \(host) is \(SocketAddress.words(address))",
                 remedy: "use TLS")
+            throw DialFailure(error: error, isPassing: false)
         }
         let bootstrap = ClientBootstrap(group: loop)
             .connectTimeout(.connectTimeout)
@@ -72,18 +112,20 @@ package struct WireDialer: Sendable {
         do {
             return try await bootstrap.connect(to: address).get()
         } catch let error as IOError {
-            throw RoostError(.unreachable, systemErrorText(error.errnoCode))
+            throw DialFailure(
+                error: RoostError(.unreachable, systemErrorText(error.errnoCode)), isPassing: error.errnoCode == ECONNREFUSED)
         } catch ChannelError.connectTimeout {
-            throw RoostError(.unreachable, "no answer within \(Limits.connectTimeout.inSeconds) s")
+            let error = RoostError(.unreachable, "no answer within \(Limits.connectTimeout.inSeconds) s")
+            throw DialFailure(error: error, isPassing: false)
         } catch {
-            throw RoostError(.unreachable, "cannot connect", cause: "\(error)")
+            throw DialFailure(error: RoostError(.unreachable, "cannot connect", cause: "\(error)"), isPassing: false)
         }
     }
 
     private func greet<Outgoing: WireMessage, Incoming: WireMessage>(
         _ channel: any Channel, hello: Hello, at now: WallTime,
         open: @escaping @Sendable (Welcome, any Link<Outgoing>) -> any LinkDelegate<Incoming>
-    ) async throws(RoostError) -> Welcome {
+    ) async throws(DialFailure) -> Welcome {
         let answer = channel.eventLoop.makePromise(of: Welcome.self)
         let security = security
         channel.eventLoop.execute {
@@ -97,9 +139,10 @@ package struct WireDialer: Sendable {
         do {
             return try await answer.futureResult.get()
         } catch let error as RoostError {
-            throw error
+            // Cut without a word: not a refusal, and not what a client and a server of different kinds say to each other.
+            throw DialFailure(error: error, isPassing: error.code == .lost || error.code == .unreachable)
         } catch {
-            throw RoostError(.unreachable, "cannot connect", cause: "\(error)")
+            throw DialFailure(error: RoostError(.unreachable, "cannot connect", cause: "\(error)"), isPassing: true)
         }
     }
 
