@@ -102,6 +102,8 @@ package enum Notice: Hashable, Sendable {
     case jobEnded(number: UInt32, JobProgress)
     case taskHeld(number: UInt32, task: TaskIndex, reason: String)
     case sessionLost(description: String, jobs: Int)
+    /// A durable job's client left while it submitted: the job has the tasks that had come.
+    case jobCutShort(number: UInt32, tasks: UInt32)
     case jobRestored(number: UInt32, tasks: UInt32, done: UInt32)
     case jobDamaged(number: UInt32, reason: String)
     case recovered(waited: Duration, nodesMissing: Int)

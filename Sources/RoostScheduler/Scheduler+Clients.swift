@@ -127,6 +127,9 @@ extension Scheduler {
         case .heartbeat:
             effects.send(.heartbeat, to: connection)
         case .goodbye:
+            for job in sessions[session]?.jobs.sorted() ?? [] {
+                if let slot = jobSlots[job] { closeForClientGone(slot, at: now, into: &effects) }
+            }
             endSession(session, at: now, into: &effects)
         }
     }

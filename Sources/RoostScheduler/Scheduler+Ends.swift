@@ -116,4 +116,18 @@ extension Scheduler {
         jobs.remove(slot)
         jobLeavesSession(spec, into: &effects)
     }
+
+    // MARK: Keeping ended jobs
+
+    /// A durable job that has ended is kept for a while.
+    mutating func scheduleForgetting(_ job: Int, endedFor age: Duration, at now: Instant) {
+        guard let keep = jobs[job].spec.policy.keep ?? configuration.keep else { return }
+        jobs[job].keptUntil = now + (keep - age)
+        schedule(.keep(jobs[job].spec.id), at: now + max(Duration.zero, keep - age))
+    }
+
+    mutating func keepingEnded(_ id: JobID, at now: Instant, into effects: inout Effects) {
+        guard let job = jobSlots[id], jobs[job].isEnded, let until = jobs[job].keptUntil, until <= now else { return }
+        forgetJob(job, into: &effects)
+    }
 }

@@ -180,8 +180,20 @@ extension Scheduler {
             effects.send(.refused(job: job, error), to: connection)
             return
         }
+        closeTasks(slot, at: now)
+    }
+
+    private mutating func closeTasks(_ slot: Int, at now: Instant) {
         jobs[slot].tasks.progress.isClosed = true
         noteProgress(slot, at: now)
         noteNews(slot)
+    }
+
+    /// The client leaves for good in the middle of a durable job's submission: what was acknowledged runs and is kept, more does not
+    /// come, and so the job can end. One that is only out of contact may come back for it, however late.
+    mutating func closeForClientGone(_ slot: Int, at now: Instant, into effects: inout Effects) {
+        guard jobs[slot].isDurable, jobs[slot].damage == nil, !jobs[slot].tasks.progress.isClosed else { return }
+        effects.notices.append(.jobCutShort(number: jobs[slot].number, tasks: jobs[slot].tasks.count))
+        closeTasks(slot, at: now)
     }
 }

@@ -31,6 +31,8 @@ extension Engine {
                 ])
         case .taskHeld(let number, let task, let reason):
             log.warning("task held", metadata: ["job": "\(number)", "task": "\(task)", "reason": "\(reason)"])
+        case .jobCutShort(let number, let tasks):
+            log.warning("job closed without its client", metadata: ["job": "\(number)", "tasks": "\(tasks)"])
         case .jobRestored(let number, let tasks, let done):
             log.info("job restored", metadata: ["job": "\(number)", "tasks": "\(tasks)", "done": "\(done)"])
         case .jobDamaged(let number, let reason):

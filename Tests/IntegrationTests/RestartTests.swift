@@ -100,6 +100,31 @@ extension Integration {
             }
         }
 
+        @Test func `Ctrl-C while a job is submitted cancels what has arrived of it`() async throws {
+            try await Stage.play { stage in
+                _ = try await stage.startServer()
+                let token = ["ROOST_TOKEN": try await stage.token("client")]
+                // Inputs from a pipe that stays open.
+                let inputs = "\(stage.directory)/inputs"
+                #expect(mkfifo(inputs, 0o600) == 0)
+                let submitting = try stage.start(["job", "submit", "echo {}", "::::", inputs], environment: token)
+                let pipe = Glibc.open(inputs, O_WRONLY)
+                defer { Glibc.close(pipe) }
+                let lines = [UInt8](String(repeating: "some input\n", count: 100_000).utf8)
+                #expect(write(pipe, lines, lines.count) == lines.count)
+                try await eventually("the server has some of it") {
+                    try await stage.roost("job", "list", "--output", "json").objects().first?.number("tasks") ?? 0 > 0
+                }
+                submitting.signal(SIGINT)
+                #expect(try await submitting.status() == 130, "\(submitting.errors)")
+                #expect(submitting.output.isEmpty)
+                #expect(submitting.errors.contains("what has arrived of the job is cancelled"))
+                let job = try await stage.job("last")
+                #expect(job.number("cancelled") == job.number("tasks"))
+                #expect(job["closed"] as? Bool == true)
+            }
+        }
+
         @Test func `A durable job of a Swift program is on the disk when submit returns`() async throws {
             try await Stage.play { stage in
                 let server = try await stage.startServer()

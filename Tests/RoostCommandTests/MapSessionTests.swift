@@ -399,6 +399,15 @@ struct MapSessionTests {
             player.play(.submitted(job: "5", id: "a1b2")) == [err("roost: \(words)\n"), out("5\n"), .finish(.success)])
     }
 
+    @Test("--detach, interrupted before the pool has it all, leaves nothing to run", arguments: [MapFact.interrupted, .hungUp])
+    func detachInterrupted(fact: MapFact) throws {
+        var player = try Player("--detach", "--pool", "roost://h:1", "x", ":::", "a")
+        try player.readAll()
+        let words = "interrupted; what has arrived of the job is cancelled"
+        #expect(player.play(fact) == [err("roost: \(words)\n"), .finish(.interrupted)])
+        #expect(!player.session.isGivenAway)
+    }
+
     @Test("--output json: one object a task")
     func json() throws {
         var player = try Player("--no-progress", "--output", "json", "echo", ":::", "a b")

@@ -101,6 +101,35 @@ import Testing
         #expect(other.attempt(c, second, 0) == 2)
     }
 
+    @Test func aClientThatIsAwayForLongMayStillFinishItsDurableSubmission() {
+        var pool = Scenario { $0.clientGrace = .seconds(100) }
+        let a = pool.join("a", cpus: 2)
+        let ann = pool.connect("ann")
+        let spec = JobSpec(id: pool.newJob(), runtime: .command, retention: .durable)
+        pool.say(client: ann, [.submit(spec), .append(Scenario.chunk(spec.id, first: 0, count: 2))])
+        pool.cut(client: ann)
+        pool.end(a, spec.id, [0, 1])
+        pool.pass(.seconds(200))
+        pool.restartServer()
+        pool.comeBack(a)
+        pool.pass(.seconds(200))
+        #expect(pool.progress(spec.id)?.isClosed == false)
+        pool.reconnect(ann)
+        pool.say(client: ann, [.submit(spec), .append(Scenario.chunk(spec.id, first: 2, count: 1)), .close(job: spec.id, count: 3)])
+        pool.end(a, spec.id, [2])
+        #expect(pool.progress(spec.id)?.isEnded == true)
+        #expect(pool.progress(spec.id)?.succeeded == 3)
+    }
+
+    @Test func aClientThatLeavesItsSubmissionLeavesWhatHadCome() {
+        var (pool, _, ann, _) = pool()
+        let spec = JobSpec(id: pool.newJob(), runtime: .command, retention: .durable)
+        pool.say(client: ann, [.submit(spec), .append(Scenario.chunk(spec.id, first: 0, count: 2)), .goodbye])
+        #expect(pool.progress(spec.id)?.isClosed == true)
+        #expect(pool.progress(spec.id)?.tasks == 2)
+        #expect(pool.notices.contains(.jobCutShort(number: 2, tasks: 2)))
+    }
+
     @Test func aGrantThatNeverArrivedIsGrantedAgainWhenItsNodeIsBack() {
         var (pool, a, _, job) = pool()
         pool.lose(a, job)

@@ -107,23 +107,45 @@ struct JobSubmit: AsyncParsableCommand {
         let single = arguments.command.count == 1 ? CommandArgument.shell(arguments.command[0]) : .direct(arguments.command)
         let number = try await pool.withPool { (pool) throws(RoostError) in
             let job = try await pool.open(runtime: .command, common: common.payload, options: options)
-            // A refusal is heard before a million inputs are read.
-            let number = try await job.number()
-            if let inputs {
-                try await append(inputs, template, to: job)
-            } else {
-                try await job.append(single.payload)
+            let watch = await Self.cancelWhenInterrupted(job)
+            defer { watch.cancel() }
+            do throws(RoostError) {
+                // A refusal is heard before a million inputs are read.
+                let number = try await job.number()
+                if let inputs {
+                    try await append(inputs, template, to: job)
+                } else {
+                    try await job.append(single.payload)
+                }
+                try await job.closeTasks()
+                // What has not arrived when we leave never will.
+                try await job.waitUntilKept()
+                return number
+            } catch {
+                // Nobody wants a part of a job.
+                _ = try? await pool.ask(.cancel(.id(job.id), tasks: [], kill: true), within: .seconds(10))
+                throw error
             }
-            try await job.closeTasks()
-            // What has not arrived when we leave never will.
-            try await job.waitUntilKept()
-            return number
         }
         if format.isJSON {
             Terminal.print(JSONWriter.document { json in json.object { $0.member("job", number) } })
         } else {
             Terminal.print("\(number)\n")
         }
+    }
+
+    /// Ctrl-C before the job is complete: what the server has of it is cancelled.
+    private static func cancelWhenInterrupted(_ job: JobHandle) async -> Task<Void, Never> {
+        await Signals.watch(
+            first: { signal in
+                Terminal.note("roost: interrupted; what has arrived of the job is cancelled")
+                // The process ends with it, or with the second signal.
+                Task {
+                    try? await job.cancel(kill: true)
+                    _exit(128 + (signal == "SIGINT" ? SIGINT : SIGTERM))
+                }
+            },
+            second: { signal in _exit(128 + (signal == "SIGINT" ? SIGINT : SIGTERM)) })
     }
 
     private func append(

@@ -210,7 +210,7 @@ final class MapRunner {
     /// Where all tasks have ended there is nothing to wait for; otherwise what runs is killed first.
     private func leave(_ status: ExitStatus) -> ExitStatus {
         guard let pool, !pool.isHere || ended < submitted else { return status }
-        pool.close(killing: plan.detaches || ended == submitted ? nil : job?.handle, inbox: inbox)
+        pool.close(killing: session.isGivenAway || ended == submitted ? nil : job?.handle, inbox: inbox)
         let deadline = Clock.now() + MapLimits.leaveWithin
         while Clock.now() < deadline {
             var watched = [

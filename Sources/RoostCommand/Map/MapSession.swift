@@ -33,6 +33,8 @@ package struct MapSession: Sendable {
 
     let plan: MapPlan
     var phase = Phase.reading
+    /// The job is the pool's, complete and on its disk: nothing of ours ends it any more.
+    package private(set) var isGivenAway = false
     var pending: [Int: Pending] = [:]
     var nextIndex = 0
     /// Tasks without an outcome, and the bytes of their inputs.
@@ -72,6 +74,7 @@ package struct MapSession: Sendable {
         case .inputsWarned(let text): note(text, into: &actions)
         case .submitted(let job, let id):
             if plan.detaches {
+                isGivenAway = true
                 note(
                     "job \(job) (id \(id)) is durable, on the server's disk: 'roost job attach \(job)' shows it from anywhere",
                     into: &actions)
@@ -86,6 +89,10 @@ package struct MapSession: Sendable {
         case .outcomes(let outcomes):
             for outcome in outcomes { take(outcome, at: now, into: &actions) }
             finishIfDone(at: now, into: &actions)
+        case .interrupted where plan.detaches, .hungUp where plan.detaches:
+            stop(into: &actions)
+            note("interrupted; what has arrived of the job is cancelled", into: &actions)
+            finish(.interrupted, into: &actions)
         case .interrupted: interrupted(at: now, into: &actions)
         case .hungUp: hungUp(at: now, into: &actions)
         case .outputClosed:
