@@ -7,6 +7,32 @@ import Testing
 extension Integration {
     /// Things die, and no task is lost.
     @Suite struct Accidents {
+        @Test func `What a stopped agent runs of a strict job is over when it starts elsewhere`() async throws {
+            try await Stage.play { stage in
+                _ = try await stage.startServer()
+                let a = try await stage.startNode("a")
+                let mark = "mark-\(UUID().uuidString)"
+                let (gate, log) = ("\(stage.directory)/gate", "\(stage.directory)/log")
+                let job = try await stage.submit(
+                    "--strict", "--lease", "5s", "--env", "ROOST_TEST=\(mark)",
+                    "echo begin >> \(log); while ! test -e \(gate); do sleep 0.05; done; echo {}", ":::", "1")
+                try await eventually("it runs") { FileManager.default.fileExists(atPath: log) }
+                // It will not see to anything: its guard does.
+                a.signal(SIGSTOP)
+                try await eventually("it is over", within: .seconds(60)) { Marked.processes(mark).isEmpty }
+                #expect(a.isRunning)
+                #expect(FileManager.default.createFile(atPath: gate, contents: nil))
+                _ = try await stage.startNode("b")
+                #expect(try await stage.roost("job", "wait", job, "--limit", "120s").status == 0)
+                #expect(try await stage.roost("job", "results", job).output == "1\n")
+                #expect(try String(contentsOfFile: log, encoding: .utf8) == "begin\nbegin\n")
+                // What it hears when it goes on is nothing new.
+                a.signal(SIGCONT)
+                try await eventually("it is back") { try await stage.nodes().sorted() == ["a", "b"] }
+                #expect(try await stage.job(job).number("succeeded") == 1)
+            }
+        }
+
         @Test func `kill -9 of an agent leaves no command behind and its tasks move at once`() async throws {
             try await Stage.play { stage in
                 _ = try await stage.startServer()

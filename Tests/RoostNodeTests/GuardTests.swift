@@ -58,6 +58,27 @@ struct GuardTests {
         #expect(alive.allHaveLeft())
     }
 
+    @Test func theGuardEndsWhatOutlivesItsLeaseWhileItsAgentIsStopped() async throws {
+        let (leased, free) = (try AliveFile(), try AliveFile())
+        await #expect(processExitsWith: .signal(SIGKILL)) {
+            [leased = leased.path as String, free = free.path as String, roost = roostBinary as String] in
+            let line = try GuardLine.start(executable: roost, arguments: ["guard"])
+            let probe = try ReactorProbe(guardLine: line)
+            line.prove(at: Clock.now())
+            var strict = ProcessRequest.shell("exec 9> \(leased); echo up; sleep 1000; true", streams: true)
+            strict.strictLease = .milliseconds(300)
+            probe.reactor.start(token: 1, strict)
+            probe.reactor.start(token: 2, .shell("exec 9> \(free); echo up; sleep 1000; true", streams: true))
+            await probe.waitForOutput("up", of: 2)
+            // Nobody of us sees to it: the test waits for the end, and only then is this process killed.
+            let end = try await probe.end(of: 1)
+            #expect(end.exit == .signalled(SIGKILL, coreDumped: false))
+            kill(getpid(), SIGKILL)
+        }
+        #expect(leased.allHaveLeft())
+        #expect(free.allHaveLeft())
+    }
+
     @Test func workersCarryTheTagAndTheOuterOne() async throws {
         await #expect(processExitsWith: .exitCode(42)) { [roost = roostBinary as String] in
             setenv("ROOST_GUARD", "outer", 1)

@@ -175,6 +175,21 @@ import Testing
         #expect(states.map(\.1) == [2, 1, 0])
     }
 
+    @Test func whatTheGuardEndedWhileTheAgentWasStoppedIsNotCharged() {
+        var node = Bench()
+        node.pass(.seconds(4))
+        node.tell(.serverSaid(.heartbeat(interval: .seconds(3))))
+        node.grant(0..<1) {
+            $0.policy.isStrict = true
+            $0.policy.lease = .seconds(20)
+        }
+        #expect(node.started == [0])
+        // Stopped for a minute: the process's end is the first thing it hears.
+        node.now = node.now + .seconds(60)
+        node.tell(.workerEnded(worker: 0, WorkerEnd(end: .crashed, payload: [], postMortem: PostMortem(reason: "killed"))))
+        #expect(node.outcomes.map(\.code) == [OutcomeCode(.cancelled, .reclaimed)])
+    }
+
     @Test func onlyWhatNoWorkerHasIsGivenBackTheLastFirst() {
         var node = Bench()
         node.grant(0..<4)
@@ -330,6 +345,14 @@ import Testing
         bench.tell(.workerEnded(worker: 0, death))
         #expect(bench.outcomes.map(\.code) == [OutcomeCode(.held, .crashed)], "this one did it, alone")
         #expect(bench.batches == [3..<4])
+    }
+
+    @Test func theSameAfterANewConnection() {
+        var bench = Self.quick()
+        bench.tell(.disconnected)
+        bench.tell(.connected(Welcome(pool: 1, epoch: 1)))
+        bench.tell(.workerEnded(worker: 0, WorkerEnd(end: .crashed, payload: [], postMortem: PostMortem(reason: "killed"))))
+        #expect(bench.batches == [1..<2], "the job is known although nothing of it waits")
     }
 
     @Test func aBatchThatOverrunsTheTimeoutIsRunAgainOneByOne() {

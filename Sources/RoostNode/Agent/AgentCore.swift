@@ -21,18 +21,22 @@ package final class AgentCore {
     private var timer: Scheduled<Void>?
     private var timerAt = Instant.never
     private var hasLeft = false
+    private let guardLine: GuardLine?
+    /// What the guard knows of the server's contact.
+    private var toldProof = Instant.zero
     /// Told when the connection is gone and a new one is wanted.
     private let onDisconnect: @Sendable (RoostError) -> Void
     /// Told once, when the agent has nothing left to do.
     private let onLeave: @Sendable (String) -> Void
 
     package init(
-        identity: NodeHello, runtime: CommandRuntime?, loop: any EventLoop, log: Logger,
+        identity: NodeHello, runtime: CommandRuntime?, guardLine: GuardLine? = nil, loop: any EventLoop, log: Logger,
         onDisconnect: @escaping @Sendable (RoostError) -> Void, onLeave: @escaping @Sendable (String) -> Void
     ) {
         self.loop = loop
         self.log = log
         commands = runtime
+        self.guardLine = guardLine
         machine = NodeMachine(identity: identity)
         self.onDisconnect = onDisconnect
         self.onLeave = onLeave
@@ -134,8 +138,17 @@ package final class AgentCore {
     private func settle() {
         isSettleDue = false
         machine.settle(at: RoostModel::Clock.now(), into: &actions)
+        tellGuard()
         carryOut()
         armTimer()
+    }
+
+    /// Before a strict job's task starts, and as long as one runs, the guard knows from when its lease counts.
+    private func tellGuard() {
+        guard let guardLine, machine.provenAt > toldProof, machine.hasStrictWork else { return }
+        toldProof = machine.provenAt
+        guardLine.prove(at: toldProof)
+        guardLine.flush()
     }
 
     // MARK: Acting

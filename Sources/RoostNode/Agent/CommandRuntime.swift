@@ -66,6 +66,7 @@ package struct CommandRuntime {
             request.memoryLimitBytes = start.job.request.memoryBytes > 0 ? UInt64(start.job.request.memoryBytes) : nil
             // What the caller's shell put there on purpose: `roost map diff <(zcat old.gz) ::: …`.
             if case .here = spool { request.inheritsDescriptors = true }
+            request.strictLease = start.job.policy.leaseAtNode
             request.headBytes = common.common.outputHeadBytes
             request.tailBytes = common.common.outputTailBytes
             request.streamsLargeOutput = start.job.streamsOutput

@@ -46,7 +46,7 @@ package final class NodeAgent: Sendable {
                         CommandRuntime(
                             reactor: $0, spool: configuration.spool, environment: configuration.environment)
                     },
-                    loop: loop, log: log, onDisconnect: { cut.yield($0) },
+                    guardLine: guardLine, loop: loop, log: log, onDisconnect: { cut.yield($0) },
                     onLeave: { reason in
                         leave.yield(reason)
                         leave.finish()

@@ -57,11 +57,8 @@ extension NodeMachine {
 
     // MARK: Strict leases
 
-    /// What of its lease a task of a strict job may use without contact: the server counts the whole.
-    static func strictLease(_ lease: Duration) -> Duration { lease * 9 / 10 }
-
     /// When an attempt that must not run beside its successor has to be over; the server has not heard since that it runs.
-    private func expiry(of worker: Worker) -> Instant {
+    func expiry(of worker: Worker) -> Instant {
         guard let lease = worker.strictLease, worker.stopping != .expired, sabotage != .ignoreLease else { return .never }
         return provenAt + lease
     }
@@ -73,7 +70,7 @@ extension NodeMachine {
     /// Whether a task of the job may begin: one that its lease would end at once may not.
     func mayBegin(_ spec: JobSpec, at now: Instant) -> Bool {
         !spec.policy.isStrict || sabotage == .ignoreLease
-            || (provenAt > .zero && now < provenAt + Self.strictLease(spec.policy.lease))
+            || (provenAt > .zero && now < provenAt + (spec.policy.leaseAtNode ?? .zero))
     }
 
     /// How a task that overruns its time is asked to end. A worker that outlives its tasks may survive an interrupt;
@@ -108,4 +105,10 @@ extension NodeMachine {
         report.dueAt = report.due(at: now, heartbeat: heartbeatInterval)
         if report.dueAt <= now { sendHeartbeat(at: now, into: &actions) }
     }
+}
+
+extension JobPolicy {
+    /// What of its lease a task of a strict job may use at its node without contact; the server counts the whole. nil: the job is
+    /// not strict.
+    var leaseAtNode: Duration? { isStrict ? lease * 9 / 10 : nil }
 }

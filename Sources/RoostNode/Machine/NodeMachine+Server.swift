@@ -52,6 +52,8 @@ extension NodeMachine {
     mutating func forgetUnusedJobs() {
         var used: [JobID: JobSpec] = [:]
         for job in queue.jobs { used[job] = jobs[job] }
+        // What a worker leaves undone of a batch goes back into the queue.
+        for case let worker? in workers { used[worker.job] = jobs[worker.job] }
         jobs = used
     }
 

@@ -52,7 +52,7 @@ extension NodeMachine {
             job: spec.id, request: spec.request, keepsWorkers: spec.runtime.keepsWorkers, attempts: attempts, arguments: run.arguments,
             started: now, timeout: spec.policy.timeout,
             timeoutAt: spec.policy.timeout.map { now + $0 } ?? .never, grace: spec.policy.killGrace,
-            strictLease: spec.policy.isStrict ? Self.strictLease(spec.policy.lease) : nil)
+            strictLease: spec.policy.leaseAtNode)
         (worker.seat, worker.session) = (spec.seat, spec.session)
         free.subtract(spec.request)
         running += 1
@@ -95,7 +95,9 @@ extension NodeMachine {
     }
 
     mutating func workerEnded(_ worker: Int, _ end: WorkerEnd, at now: Instant) {
-        guard let record = freeWorker(worker), !record.isDropped else { return }
+        guard var record = freeWorker(worker), !record.isDropped else { return }
+        // This process was stopped while the lease ended, and the guard has seen to it.
+        if end.end == .crashed, record.stopping == .no, expiry(of: record) <= now { record.stopping = .expired }
         let isBatch = record.attempts.tasks.count > 1
         // Nobody knows which of them it was: each for itself will show. None is charged.
         if isBatch, record.stopping != .expired, record.stopping == .timedOut || (record.stopping == .no && end.end == .crashed) {

@@ -1,5 +1,6 @@
 import CRoostLinux
 import Glibc
+import RoostModel
 
 /// The guard's side: waits until the agent is gone, and leaves nothing of it behind.
 ///
@@ -20,8 +21,16 @@ package func runGuard(tag: String, input: Int32, onDeath: () -> Void) {
 }
 
 /// The process groups that live, as the agent told.
+///
+/// Those with a lease it ends itself when that is over, should the agent be stopped and not do it: counted from when the
+/// server last proved its contact, as the agent does, and a little longer.
 struct GuardRoll {
     private(set) var groups: Set<Int32> = []
+    /// In tenths of a second.
+    private var leases: [Int32: Int64] = [:]
+    private var provenAt: Int64?
+    /// The agent goes first.
+    private static let tenthsLater: Int64 = 2
     private var rest: [UInt8] = []
     private var saidBye = false
     /// How long the guard lets records pile up in the pipe, so that starts wake it ten times a second at most.
@@ -32,12 +41,14 @@ struct GuardRoll {
         var buffer = [UInt8](repeating: 0, count: 64 << 10)
         var isBusy = false
         while true {
+            for group in takeExpired(at: Self.now()) where group > 1 { kill(-group, SIGKILL) }
             // Busy: only the closing wakes us, and the clock. Idle: the next record does.
             var waiting = pollfd(fd: input, events: isBusy ? 0 : Int16(POLLIN), revents: 0)
             if isBusy { poll(&waiting, 1, Self.napMilliseconds) }
             if waiting.revents == 0 {
                 waiting.events = Int16(POLLIN)
-                let ready = poll(&waiting, 1, isBusy ? 0 : -1)
+                let idle = nextExpiry.map { Int32(clamping: max(0, $0 - Self.now()) * 100) } ?? -1
+                let ready = poll(&waiting, 1, isBusy ? 0 : idle)
                 isBusy = ready > 0
                 if ready <= 0 { continue }
             }
@@ -48,16 +59,36 @@ struct GuardRoll {
         }
     }
 
+    /// CLOCK_BOOTTIME, in tenths of a second.
+    private static func now() -> Int64 { RoostModel::Clock.now().nanoseconds / 100_000_000 }
+
+    /// When the next lease is over; nil: there is none.
+    var nextExpiry: Int64? {
+        guard let provenAt else { return nil }
+        return leases.values.min().map { provenAt + $0 + Self.tenthsLater }
+    }
+
+    /// The groups whose lease is over, each once.
+    mutating func takeExpired(at now: Int64) -> [Int32] {
+        guard let provenAt, !leases.isEmpty else { return [] }
+        let expired = leases.filter { provenAt + $0.value + Self.tenthsLater <= now }.map(\.key)
+        for group in expired { leases[group] = nil }
+        return expired
+    }
+
     mutating func take(_ bytes: ArraySlice<UInt8>) {
         rest += bytes
         let whole = rest.count / GuardRecord.size * GuardRecord.size
         for start in stride(from: 0, to: whole, by: GuardRecord.size) {
-            let record = GuardRecord(rest[start..<start + GuardRecord.size])
-            switch record?.kind {
-            case .started: groups.insert(record?.group ?? 0)
-            case .ended: groups.remove(record?.group ?? 0)
+            guard let record = GuardRecord(rest[start..<start + GuardRecord.size]) else { continue }
+            switch record.kind {
+            case .started: groups.insert(record.group)
+            case .ended:
+                groups.remove(record.group)
+                leases[record.group] = nil
+            case .leased: leases[record.group] = record.lease == 0 ? nil : Int64(record.lease)
+            case .proven: provenAt = Int64(UInt32(bitPattern: record.group))
             case .bye: saidBye = true
-            case nil: break
             }
         }
         rest.removeFirst(whole)

@@ -1,5 +1,6 @@
 import CRoostLinux
 import Glibc
+package import RoostModel
 import Synchronization
 
 /// The agent's side of its guard: a process that outlives the agent by the moment it takes to kill what it left.
@@ -27,6 +28,10 @@ package final class GuardLine: Sendable {
         /// Records that have not been written, perhaps beginning inside one.
         var unwritten: [UInt8] = []
         var groups: Set<Int32> = []
+        /// In tenths of a second, of those that have one.
+        var leases: [Int32: UInt32] = [:]
+        /// In tenths of a second since the machine's start.
+        var provenAt: UInt32 = 0
         var restarts = 0
     }
 
@@ -78,7 +83,25 @@ package final class GuardLine: Sendable {
     package func unregister(_ group: Int32) {
         state.withLock {
             $0.groups.remove(group)
+            $0.leases[group] = nil
             GuardRecord(.ended, group: group).append(to: &$0.unwritten)
+        }
+    }
+
+    /// What the group runs from now on may not outlive this time without contact; nil: it may.
+    package func limit(_ group: Int32, to lease: Duration?) {
+        state.withLock {
+            let tenths = lease.map { UInt32(clamping: $0.wholeNanoseconds / 100_000_000) }
+            $0.leases[group] = tenths
+            GuardRecord(.leased, group: group, lease: tenths ?? 0).append(to: &$0.unwritten)
+        }
+    }
+
+    /// The server has answered a heartbeat that was sent at this time (CLOCK_BOOTTIME): leases begin again.
+    package func prove(at sent: Instant) {
+        state.withLock {
+            $0.provenAt = UInt32(clamping: sent.nanoseconds / 100_000_000)
+            GuardRecord(.proven, group: Int32(bitPattern: $0.provenAt)).append(to: &$0.unwritten)
         }
     }
 
@@ -169,6 +192,8 @@ package final class GuardLine: Sendable {
         state.restarts += 1
         (state.descriptor, state.pid) = started
         for group in state.groups { GuardRecord(.started, group: group).append(to: &state.unwritten) }
+        if state.provenAt > 0 { GuardRecord(.proven, group: Int32(bitPattern: state.provenAt)).append(to: &state.unwritten) }
+        for (group, lease) in state.leases { GuardRecord(.leased, group: group, lease: lease).append(to: &state.unwritten) }
         _ = Self.write(&state)
     }
 

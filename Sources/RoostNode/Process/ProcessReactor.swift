@@ -71,6 +71,9 @@ package final class ProcessReactor: Sendable {
     /// Closes the worker's frames after what waits: it has nothing more to do, and ends.
     package func closeFrames(token: UInt64) { shared.send(.closeFrames(token: token)) }
 
+    /// What the process does from now on may not go on for longer without contact to the server; nil: it may.
+    package func limit(token: UInt64, to lease: Duration?) { shared.send(.lease(token: token, lease)) }
+
     /// Stops reading what the process writes, so that a full pipe stops the process; backpressure.
     package func pauseOutput(token: UInt64) { shared.send(.reading(token: token, false)) }
 
@@ -112,6 +115,7 @@ enum ReactorCommand: Sendable {
     case reading(token: UInt64, Bool)
     case frame(token: UInt64, WorkerFrame)
     case closeFrames(token: UInt64)
+    case lease(token: UInt64, Duration?)
     case shutDown
     // For the event loop on the thread.
     case perform(@Sendable () -> Void)

@@ -21,6 +21,9 @@ package struct ProcessRequest: Sendable {
     /// pools, whose caller's shell may have put them there on purpose: `roost map diff <(zcat old.gz) ::: …`.
     package var inheritsDescriptors = false
 
+    /// How long the program may run on without contact to the server: the guard ends it then, should this process not do so.
+    package var strictLease: Duration?
+
     /// For a worker that speaks in frames over its descriptors 3 and 4: the descriptor of the program it is to read as 5.
     /// The descriptor stays the caller's.
     package var framesProgram: Int32?

@@ -102,6 +102,7 @@ extension ReactorLoop {
                 memoryKillsBefore: memoryKillsBefore, memoryGroup: group, frames: pipes)
             slotOfToken[token] = slot
             guardLine?.register(pid)
+            if let lease = request.strictLease { guardLine?.limit(pid, to: lease) }
             watchNew(slot)
         }
     }

@@ -177,6 +177,8 @@ final class ReactorLoop {
         case .reading(let token, let reads): setReading(token: token, reads)
         case .frame(let token, let frame): send(frame, toToken: token)
         case .closeFrames(let token): closeFrames(ofToken: token)
+        case .lease(let token, let lease):
+            if let slot = slotOfToken[token] { guardLine?.limit(children[slot].pid, to: lease) }
         case .shutDown: shutDown()
         case .perform(let work): work()
         case .schedule(let timer): timers.add(timer)

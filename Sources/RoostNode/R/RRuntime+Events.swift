@@ -160,6 +160,7 @@ extension RRuntime {
         }
         if run.start.job.request.memoryBytes > 0 { batch.noteMemoryLimit(run.start.job.request.memoryBytes) }
         workers[token]?.run = nil
+        if run.start.job.policy.isStrict { reactor.limit(token: token, to: nil) }
         turned(token)
         workers[token]?.tasksDone += batch.count
         if tokens[run.slot] == token { tokens[run.slot] = nil }

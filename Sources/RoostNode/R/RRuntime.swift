@@ -197,11 +197,15 @@ final class RRuntime {
         switch worker.nextStep() {
         case .none: return
         case .setup(let numbers):
-            for number in numbers {
-                reactor.send(token: token, setups.frame(number, of: job.session))
-                worker.awaited.append(.setup(number))
+            do throws(RoostError) {
+                for number in numbers {
+                    reactor.send(token: token, try setups.frame(number, of: job.session))
+                    worker.awaited.append(.setup(number))
+                }
+                workers[token] = worker
+            } catch {
+                giveUp(run, of: &worker, token, error)
             }
-            workers[token] = worker
             return
         case .jobThenBatch:
             handle = worker.jobs.add(job)
@@ -215,13 +219,19 @@ final class RRuntime {
             worker.run?.isRunning = true
             worker.run?.began = RoostModel::Clock.now()
             workers[token] = worker
+            if let lease = job.policy.leaseAtNode { reactor.limit(token: token, to: lease) }
             reactor.send(token: token, frame)
         } catch {
-            worker.run = nil
-            workers[token] = worker
-            ended(run.slot, token, failure(of: run, error.description))
-            beginNext(token)
+            giveUp(run, of: &worker, token, error)
         }
+    }
+
+    /// The worker cannot be told what it would need for its batch.
+    private func giveUp(_ run: RWorker.Run, of worker: inout RWorker, _ token: UInt64, _ error: RoostError) {
+        worker.run = nil
+        workers[token] = worker
+        ended(run.slot, token, failure(of: run, error.description))
+        beginNext(token)
     }
 
     func ended(_ slot: Int, _ token: UInt64, _ end: WorkerEnd) {

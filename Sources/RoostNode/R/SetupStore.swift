@@ -23,10 +23,11 @@ final class SetupStore {
         sessions[entry.session, default: []].append(kept)
     }
 
-    /// What gives a worker entry `number`, which was added: the machine starts a task when its setup is here.
-    func frame(_ number: UInt32, of session: SessionID) -> WorkerFrame {
+    /// What gives a worker entry `number`.
+    /// - Throws: `.io` when the entry came, and there was no memory for it.
+    func frame(_ number: UInt32, of session: SessionID) throws(RoostError) -> WorkerFrame {
         guard let entries = sessions[session], number >= 1, Int(number) <= entries.count else {
-            preconditionFailure("setup entry \(number) is not on this node")
+            throw RoostError(.io, "entry \(number) of the session's setup could not be kept on this node: it had no memory for it")
         }
         switch entries[Int(number) - 1] {
         case .bytes(let bytes): return RBatch.control(RBatch.ToWorker.setup, Int32(number), second: bytes)

@@ -537,11 +537,11 @@ tidy <- function() {
     for (device in setdiff(devices(), left_open)) grDevices::dev.off(device)
     opened <<- .Devices
   }
+  namespaces <<- length(loadedNamespaces())
 }
 }, .roost)
 local({
-# Environment variables, "NAME=value" each. Those that a package just loaded has set stay, as do its options; `namespaces` is
-# for restore_options() to bring up to date.
+# Environment variables, "NAME=value" each. Those that a package just loaded has set stay, as do its options.
 restore_variables <- function(now) {
   if (length(loadedNamespaces()) != namespaces) return(variables <<- now)
   name <- function(texts) substr(texts, 1L, regexpr("=", texts, fixed = TRUE) - 1L)
