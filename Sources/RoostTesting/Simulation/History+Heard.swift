@@ -61,7 +61,7 @@ extension History {
         guard run.state != .finished, let job = job(run.attempts.job) else { return }
         for task in run.attempts.tasks.first..<run.attempts.tasks.end {
             guard let index = find(job, task, run.attempts.epoch, run.attempts.number, node: node) else { continue }
-            if !isLatest(index) { toBeDropped.insert(index) }
+            if !isLatestHere(index) { toBeDropped.insert(index) }
         }
     }
 
@@ -121,7 +121,7 @@ extension History {
                 // Of an attached job that this server was not brought by its client, nobody knows what becomes of it.
                 let isOwn = job.isDurable || (attempts[index].instance == job.instance && batch.epoch == epoch)
                 let end = batch.code(at: position).end
-                if isNews && isLatest(index) { charge(job, task, end) { $0.possible += 1 } }
+                if isNews && isLatestHere(index) { charge(job, task, end) { $0.possible += 1 } }
                 guard isNews, isLatest(index), isOwn else {
                     lateOutcomes += 1
                     continue
@@ -163,15 +163,28 @@ extension History {
 
     /// The server may have given the client up: its attached jobs with it.
     private func clientWasAway(_ client: Int) {
-        for job in jobs where job.owner == client { job.wasOwnerAway = true }
+        for job in jobs where job.owner == client {
+            job.wasOwnerAway = true
+            // What lacks its setup then, the server cancels.
+            if job.isDurable && job.plan.spec.setup > 0 { job.mayBeGivenUp = true }
+        }
     }
 
     func isAway(_ client: Int, at now: Instant) -> Bool { now - clientHeard[client] >= grace }
 
     /// What was heard and not acknowledged the next server has to hear again.
-    func serverDied() {
-        for index in attempts.indices where attempts[index].isReported && !attempts[index].isAcknowledged {
+    func serverDied(at now: Instant) {
+        for attempt in attempts.indices where !attempts[attempt].isOver && jobs[attempts[attempt].job].isDurable {
+            if wasMissedAfterRestart(attempts[attempt], jobs[attempts[attempt].job], at: now) { excuse(attempt) }
+        }
+        for index in attempts.indices where attempts[index].isReported {
+            if attempts[index].isAcknowledged {
+                // Of an attached job the next server does not know it; the acknowledgement may not arrive.
+                if !jobs[attempts[index].job].isDurable { attempts[index].isReported = false }
+                continue
+            }
             attempts[index].isReported = false
+            attempts[index].mayBeOnDisk = true
             attempts[index].isSurelyCharged = false
             attempts[index].isOver = attempts[index].isExcused
             guard !attempts[index].isExcused else { continue }

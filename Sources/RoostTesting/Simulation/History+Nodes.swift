@@ -48,8 +48,7 @@ extension History {
             if attempts[index].isDropped { fail(.superseded, "\(show(attempts[index])) was to be dropped, and starts") }
             for other in job.attempts[Int(task)] where attempts[Int(other)].isRunning {
                 let older = min(Int(other), index)
-                let isOfTwoServers = !job.isDurable && attempts[older].epoch != attempts[max(Int(other), index)].epoch
-                if job.plan.spec.policy.isStrict && attempts[older].instance == attempts[index].instance && !isOfTwoServers {
+                if job.plan.spec.policy.isStrict && attempts[older].instance == attempts[index].instance {
                     fail(.strict, "\(show(attempts[Int(other)])) still runs when \(show(attempts[index])) starts")
                 }
                 if !attempts[older].isExcused {

@@ -55,7 +55,7 @@ extension History {
         let payload = Array(batch.payloads[position])
         let name = "job \(job.ordinal) task \(task), attempt \(batch.epoch).\(number)"
         let index = find(job, task, batch.epoch, number, node: nil)
-        if let index, !isLatest(index), job.rounds == 0 {
+        if let index, !isLatestHere(index), job.rounds == 0 {
             fail(
                 .lateWins,
                 "\(name) is delivered; the latest is \(show(attempts[Int(job.attempts[Int(task)].last ?? 0)]))")
@@ -119,7 +119,7 @@ extension History {
     func ended(_ reading: Int, _ progress: JobProgress) {
         let job = jobs[readings[reading].job]
         let isWhole = Int(progress.tasks) == job.plan.arguments.count
-        if !isWhole && !job.mayBeCancelled(0) {
+        if !isWhole && !job.mayBeCancelled(0) && !job.mayBeGivenUp {
             fail(.complete, "job \(job.ordinal) ended with \(progress.tasks) of \(job.plan.arguments.count) tasks")
         }
         let mayMiss = !readings[reading].isOwner && job.instance > 0

@@ -65,6 +65,8 @@ extension History {
                 excuse(last)
             } else if isDead || silence >= job.plan.spec.policy.lease || wasMissedAfterRestart(before, job, at: now) {
                 excuse(last)
+            } else if before.mayBeOnDisk && before.end != nil && job.isDurable {
+                excuse(last)
             } else {
                 fail(.twoAttempts, "\(show(before)) is not over, and the task is granted again")
             }
@@ -85,6 +87,8 @@ extension History {
         guard attempt.epoch != epoch, !attempt.isOver, met[attempt.node] == (epoch, attempt.life), !job.wasOwnerAway,
             !job.isAbandoned, now - serverStart < grace
         else { return }
+        // Another attempt of it was brought before, and has failed since.
+        guard !job.attempts[Int(attempt.task)].contains(where: { attempts[Int($0)].isReported }) else { return }
         fail(.restart, "\(show(attempt)) is still at its node, and the task is granted again")
     }
 

@@ -16,6 +16,8 @@ final class History {
         var granted: Instant
         /// The server was told that it is over.
         var isOver = false
+        /// A server heard its end and died before it said so: the next one may know of it, or not.
+        var mayBeOnDisk = false
         /// It may go on beside a newer one: its node was silent for its lease or reported dead, or the server
         /// has forgotten the job, or everything.
         var isExcused = false
@@ -54,6 +56,8 @@ final class History {
         var isEndSaid = false
         /// Its client was away so long that the server may have given it up.
         var wasOwnerAway = false
+        /// It is durable, and its client may have been given up before all of its setup had come.
+        var mayBeGivenUp = false
         var rounds = 0
         /// Its program does not wait for it: nobody sees what arrives.
         var isAbandoned = false
@@ -202,6 +206,13 @@ final class History {
     func isLatest(_ index: Int) -> Bool {
         let attempt = attempts[index]
         return jobs[attempt.job].attempts[Int(attempt.task)].last == Int32(index)
+    }
+
+    /// Whether this server may take it for the latest: of an attached job it may not have met the newer one, which was another server's.
+    func isLatestHere(_ index: Int) -> Bool {
+        if isLatest(index) { return true }
+        let (job, task) = (jobs[attempts[index].job], Int(attempts[index].task))
+        return !job.isDurable && job.attempts[task].last.map { attempts[Int($0)].epoch } != epoch
     }
 }
 

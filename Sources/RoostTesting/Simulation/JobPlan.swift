@@ -45,11 +45,11 @@ package struct JobPlan: Sendable {
     package var cancels: [Cancel] = []
     /// When its program stops waiting for it; it goes on all the same.
     package var abandonsAfter: Duration?
-    /// Kept jobs: read once more when it has ended.
+    /// Durable jobs: read once more when it has ended.
     package var readsAgain = false
-    /// Kept jobs: open a new round of what failed (or is held), then read again.
+    /// Durable jobs: open a new round of what failed (or is held), then read again.
     package var retries = false
-    /// Kept jobs: forgotten by its program at last.
+    /// Durable jobs: forgotten by its program at last.
     package var forgets = false
 
     /// What a task returns when it succeeds, and when it fails.

@@ -298,7 +298,7 @@ extension Simulation {
         tell(client, .query(id: id, query))
     }
 
-    /// Kept jobs: read again, retry, read, forget.
+    /// Durable jobs: read again, retry, read, forget.
     private func nextStage(_ client: SimulatedClient, _ index: Int, _ work: SimulatedClient.Work) {
         guard !work.isDone, work.reading == nil else { return }
         if work.isVisit {

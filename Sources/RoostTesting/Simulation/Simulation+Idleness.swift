@@ -9,7 +9,9 @@ extension Simulation {
         guard isServerUp else { return }
         let idle = nodes.filter(isIdle)
         guard !idle.isEmpty else { return }
-        for job in history.jobs {
+        // What concerns a durable job may wait for the disk.
+        let isDiskBusy = disk.inFlight != nil
+        for job in history.jobs where !(job.isDurable && isDiskBusy) {
             guard let node = idle.first(where: { canRun(job.plan.spec, $0) }), let task = waitingTask(of: job) else {
                 continue
             }

@@ -236,7 +236,7 @@ extension Simulation {
         let keepsInFlight = netRandom.chance(0.5)
         if keepsInFlight, let group = disk.inFlight { noteRounds(group) }
         disk.crash(keepsInFlight: keepsInFlight, at: now)
-        history.serverDied()
+        history.serverDied(at: now)
         serverInbox.removeAll()
         guardInbox.removeAll()
         serverTimerToken += 1
