@@ -57,7 +57,7 @@ let package = Package(
         .target(
             name: "RoostServer",
             dependencies: [
-                "RoostModel", "RoostScheduler", "RoostWire", "RoostStore", nioCore, nioPosix, logging, lifecycle,
+                "RoostModel", "RoostScheduler", "RoostWire", "RoostStore", nioCore, nioPosix, logging, lifecycle, deque,
             ],
             swiftSettings: settings),
         .target(

@@ -75,12 +75,13 @@ public final class JobHandle: Sendable {
     /// - Throws: why the server did not take the job, or lost it.
     @discardableResult
     public func waitUntilKept() async throws(RoostError) -> JobProgress {
-        _ = try await number()
+        // By its number: asked by its id, the job would be told with everything that was noted with it.
+        let number = try await number()
         var pause = Duration.milliseconds(2)
         while true {
             if let error = sink.failure { throw error }
             // What is answered is on the disk; and it is answered behind what was sent before.
-            switch await pool.query(.job(.id(id))) {
+            switch await pool.query(.job(.numbers([number...number]))) {
             case .jobs(let jobs): if let progress = jobs.first?.progress, progress.isClosed { return progress }
             case .failed(let error): throw error
             case .pool, .explanation, .tokens, .token, .done: throw RoostError(.internal, "an unexpected answer")

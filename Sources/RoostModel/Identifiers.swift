@@ -75,3 +75,27 @@ public struct TaskRange: Hashable, Sendable {
         return first..<(first + min(count, tasks - first))
     }
 }
+
+extension [TaskRange] {
+    /// Adds a task, to the last range where it stands next to it.
+    package mutating func append(_ task: TaskIndex) {
+        if let last, last.end == task {
+            self[count - 1].count += 1
+        } else {
+            append(TaskRange(first: task, count: 1))
+        }
+    }
+
+    /// The same tasks of a job of `tasks` tasks, in order, each once; safe for whatever a peer sent.
+    package func merged(clampedTo tasks: UInt32) -> [Range<TaskIndex>] {
+        var merged: [Range<TaskIndex>] = []
+        for range in map({ $0.clamped(to: tasks) }).sorted(by: { $0.lowerBound < $1.lowerBound }) where !range.isEmpty {
+            if let last = merged.last, range.lowerBound <= last.upperBound {
+                merged[merged.count - 1] = last.lowerBound..<Swift.max(last.upperBound, range.upperBound)
+            } else {
+                merged.append(range)
+            }
+        }
+        return merged
+    }
+}

@@ -88,7 +88,9 @@ public enum Limits {
     // MARK: Peers
 
     public static let connections = 20_000
+    /// Jobs of one user that the server knows, those that have ended included, and the bytes of their common data and annotations.
     public static let jobsPerUser = 100_000
+    public static let commonBytesPerUser = 8 << 30
     /// How long a durable job is kept after its end, unless the server or the job says otherwise.
     public static let keep: Duration = .seconds(30 * 86_400)
     /// Jobs forgotten while unfinished of which the server remembers how far their attempts were numbered.

@@ -5,7 +5,7 @@ package struct JobRecord {
     package var spec: JobSpec
     /// The server's disk keeps it.
     package let isDurable: Bool
-    /// For people; counted from 1 at the server's start.
+    /// For people; counted from 1 in the pool's life, as far as its disk remembers.
     package var number: UInt32
     package var user: Int
     package var session: SessionID
@@ -47,8 +47,10 @@ package struct JobRecord {
     package var keptUntil: Instant?
     /// Its tasks wait until the nodes that may still run them are back.
     package var awaitsNodes = false
-    /// Where tasks crashed that have no outcome yet: lives of nodes.
+    /// Where tasks crashed that have no outcome: lives of nodes.
     var crashes: [TaskIndex: Set<UInt64>] = [:]
+    /// Why all its tasks fail, also those that are still to come: they were meant for a worker that is gone.
+    var seatLoss: PostMortem?
     /// Tasks somebody asked to cancel while they were granted.
     package var cancelRequested: Set<TaskIndex> = []
 
@@ -76,7 +78,8 @@ package struct JobRecord {
         return standing
     }
 
-    package var isEnded: Bool { tasks.progress.isEnded }
+    /// A damaged job never ends: of its tasks nothing is known.
+    package var isEnded: Bool { tasks.progress.isEnded && damage == nil }
 
     /// How many tasks may be granted now, as far as the job itself is concerned.
     ///

@@ -34,14 +34,16 @@ package struct NodeRecord {
     package var awaitedUntil: Instant?
     /// What it brought of attached jobs that this server has not met: attempts, and outcomes that are not acknowledged.
     package var claims: [JobID: Claim] = [:]
+    /// Payload bytes of those outcomes: a node keeps no more than this itself.
+    package var claimedBytes = 0
     /// Jobs whose specification the node has been sent.
     package var jobsKnown: Set<Int> = []
     /// How much of sessions' setup logs the node has, or has been sent.
     package var setups: [SessionID: UInt32] = [:]
     /// Seats it said it has, or had, when it connected: of sessions that this server may not have met.
     package var seats: [SessionID: Set<UInt32>] = [:]
-    /// Tasks that crashed here and succeeded elsewhere; at most a few are remembered.
-    package var crashedHere: Set<TaskID> = []
+    /// How many tasks crashed here and succeeded elsewhere.
+    package var crashedHere = 0
     /// Sessions its workers were last started for.
     package var stays: [Stay] = []
     /// Whether it may take more work than when it was last looked at.
@@ -133,10 +135,30 @@ package struct SessionRecord {
 package struct UserRecord {
     package var name: String
     package var weight: Double = 1
+    /// All jobs the pool knows of, ended ones included, and the bytes of what they hold besides tasks.
+    package private(set) var jobs = 0
+    package private(set) var commonBytes = 0
     /// Jobs that are not over, in order of rank: higher priority first, then older.
     package var ranked: [Int] = []
     /// CPUs (in thousandths) that lanes of this user's jobs hold.
     package var milliCPUs: Int64 = 0
     /// Breaks ties: who was served longest ago goes first.
     package var lastServed: UInt64 = 0
+
+    package init(name: String) { self.name = name }
+
+    mutating func count(_ job: JobSpec) {
+        jobs += 1
+        commonBytes += job.heldBytes
+    }
+
+    mutating func discount(_ job: JobSpec) {
+        jobs -= 1
+        commonBytes -= job.heldBytes
+    }
+}
+
+extension JobSpec {
+    /// Bytes that the server keeps for the job, whatever tasks it has.
+    var heldBytes: Int { common.count + annotation.count }
 }

@@ -31,8 +31,9 @@ extension Scheduler {
     /// Keeps outcomes that a node brings of such a job.
     mutating func claim(_ batch: OutcomeBatch, sequence: UInt64, of node: Int, at now: Instant) -> Bool {
         guard batch.epoch < configuration.epoch, now < claimsEnd, configuration.sabotage != .dropClaims,
-            nodes[node].claims[batch.job] != nil
+            nodes[node].claims[batch.job] != nil, nodes[node].claimedBytes + batch.payloads.bytes.count <= Limits.unacknowledgedBytes
         else { return false }
+        nodes[node].claimedBytes += batch.payloads.bytes.count
         nodes[node].claims[batch.job]?.batches.append((sequence, batch))
         nodes[node].heldSequences.insert(sequence)
         return true
@@ -49,10 +50,12 @@ extension Scheduler {
         for node in nodes.slots {
             guard let claim = nodes[node].claims[id] else { continue }
             for run in claim.runs { inherit(run, job: job, from: first, node: node, at: now) }
+            inheritLanes(node, claim.runs)
             let count = jobs[job].tasks.count
             let ripe = claim.batches.filter { $0.batch.tasks.allSatisfy { $0.end <= count } }
             nodes[node].claims[id]?.batches.removeAll { batch in ripe.contains { $0.sequence == batch.sequence } }
             for (sequence, batch) in ripe {
+                nodes[node].claimedBytes -= batch.payloads.bytes.count
                 nodes[node].heldSequences.remove(sequence)
                 attemptsEnded(node, sequence: sequence, batch, at: now, into: &effects)
             }
@@ -61,7 +64,6 @@ extension Scheduler {
 
     private mutating func inherit(_ run: InventoryRun, job: Int, from first: TaskIndex, node: Int, at now: Instant) {
         var count = 0
-        var running = 0
         for task in run.attempts.tasks.clamped(to: jobs[job].tasks.count) where task >= first {
             guard
                 jobs[job].tasks.inherit(
@@ -69,7 +71,6 @@ extension Scheduler {
                     isRunning: run.state == .running)
             else { continue }
             count += 1
-            if run.state == .running { running += 1 }
         }
         guard count > 0 else { return }
         counters.granted += UInt64(count)
@@ -79,7 +80,6 @@ extension Scheduler {
         } else {
             nodes[node].shares.append(NodeRecord.Share(job: job, granted: count, lanes: 0, isInherited: true))
         }
-        inheritLanes(node, running > 0 ? [run] : [])
         noteProgress(job, at: now)
     }
 
@@ -87,6 +87,7 @@ extension Scheduler {
     mutating func forgetClaims(of node: Int, into effects: inout Effects) {
         let claims = nodes[node].claims
         nodes[node].claims.removeAll()
+        nodes[node].claimedBytes = 0
         for id in claims.keys.sorted() {
             guard let claim = claims[id] else { continue }
             for batch in claim.batches {

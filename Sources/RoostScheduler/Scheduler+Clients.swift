@@ -80,7 +80,7 @@ extension Scheduler {
             forgetJob(slot, into: &effects)
         }
         // What a durable job still lacks of its setup will never come.
-        for slot in 0..<jobs.end where jobs.isUsed(slot) && jobs[slot].spec.session == id && !isSetUp(slot) {
+        for slot in jobs.slots where jobs[slot].spec.session == id && !isSetUp(slot) {
             cancelJob(slot, kill: true, at: now, into: &effects)
         }
         forgetSetupIfUnused(id, into: &effects)

@@ -33,7 +33,7 @@ extension Scheduler {
 
     /// Has the standing of this job written, if it is a durable one and stands otherwise than last written.
     mutating func writeStanding(_ job: Int) {
-        guard jobs[job].isDurable else { return }
+        guard jobs[job].isDurable, jobs[job].damage == nil else { return }
         let standing = jobs[job].standing
         guard standing != jobs[job].writtenStanding else { return }
         jobs[job].writtenStanding = standing
@@ -59,12 +59,12 @@ extension Scheduler {
     /// Hands the writes over, and takes letters about durable jobs out of those that leave at once.
     mutating func holdBack(in effects: inout Effects) {
         guard configuration.hasStore else { return }
-        for job in durableJobs where jobSlots[job] == nil { durableJobsForgotten.append(job) }
         if !durableJobs.isEmpty {
             hold(&effects.toNodes, &effects.afterWrites.toNodes) { message in message.concerns(durableJobs) }
             hold(&effects.toClients, &effects.afterWrites.toClients) { message in message.concerns(durableJobs) }
         }
-        for job in durableJobsForgotten { durableJobs.remove(job) }
+        // Unless it was opened again meanwhile.
+        for job in durableJobsForgotten where jobSlots[job].map({ !jobs[$0].isDurable }) ?? true { durableJobs.remove(job) }
         durableJobsForgotten.removeAll()
         guard configuration.sabotage != .acknowledgeBeforeCommit else {
             effects.toNodes += effects.afterWrites.toNodes

@@ -5,7 +5,7 @@ import RoostModel
 extension Scheduler {
     /// No task of the job starts any more; what runs is stopped (`kill`: at once).
     mutating func cancelJob(_ slot: Int, kill: Bool, at now: Instant, into effects: inout Effects) {
-        guard !jobs[slot].isEnded, !jobs[slot].isStopped || (kill && !jobs[slot].isKilled) else { return }
+        guard jobs[slot].damage == nil, !jobs[slot].isEnded, !jobs[slot].isStopped || (kill && !jobs[slot].isKilled) else { return }
         let isNew = !jobs[slot].isCancelled
         jobs[slot].isCancelled = true
         jobs[slot].isStopped = true
@@ -109,10 +109,14 @@ extension Scheduler {
         users[jobs[slot].user].ranked.removeAll { $0 == slot }
         withheld.removeAll { $0 == slot }
         sessions[jobs[slot].session]?.jobs.remove(job)
-        if jobs[slot].isDurable { write(.forgotten(job)) }
+        if jobs[slot].isDurable {
+            write(.forgotten(job))
+            durableJobsForgotten.append(job)
+        }
         jobSlots[job] = nil
         jobsWithNews.removeAll { $0 == slot }
         let spec = jobs[slot].spec
+        users[jobs[slot].user].discount(spec)
         jobs.remove(slot)
         jobLeavesSession(spec, into: &effects)
     }

@@ -6,7 +6,6 @@ extension Scheduler {
     mutating func nodeConnected(
         _ connection: ConnectionID, _ hello: NodeHello, peer: String, at now: Instant, into effects: inout Effects
     ) {
-        noteReturn(of: hello.node, at: now, into: &effects)
         if let slot = nodeSlots[hello.node] {
             let known = nodes[slot].hello.incarnation
             if hello.incarnation < known {
@@ -17,11 +16,14 @@ extension Scheduler {
                         remedy: "Stop one of the two agents, or give each its own --state directory."))
                 return
             }
+            noteReturn(of: hello.node, at: now, into: &effects)
             if hello.incarnation == known {
                 nodeReturned(slot, connection, hello, peer: peer, at: now, into: &effects)
                 return
             }
             loseNode(slot, reason: "its agent was started again", at: now, into: &effects)
+        } else {
+            noteReturn(of: hello.node, at: now, into: &effects)
         }
         let record = NodeRecord(hello: hello, peer: peer, life: nextLife, connection: connection, now: now)
         nextLife += 1
@@ -75,6 +77,7 @@ extension Scheduler {
             // Of an earlier epoch, and its client has not brought all of it again so far: it may.
             let mayBeBrought = claim(run, of: slot, at: now)
             let job = jobSlots[run.attempts.job]
+            if let job, jobs[job].damage != nil { continue }
             for task in run.attempts.tasks.first..<run.attempts.tasks.end {
                 let isCurrent =
                     job.map {

@@ -18,6 +18,8 @@ extension Scheduler {
             acknowledge(sequence, node, of: nil)
             return
         }
+        // What becomes of the job is a person's to decide; until then its node keeps what it has.
+        if jobs[job].damage != nil { return }
         // Of an earlier epoch, and its client has not brought all of its tasks yet.
         let count = jobs[job].tasks.count
         if batch.epoch < configuration.epoch, !jobs[job].isDurable, batch.tasks.contains(where: { $0.end > count }),
@@ -148,6 +150,7 @@ extension Scheduler {
                     jobs[job].tasks.arguments.ended(TaskRange(first: task, count: 1))
                 }
                 jobs[job].cancelRequested.remove(task)
+                jobs[job].crashes[task] = nil
                 releaseOne(job, node: node)
             }
         }
@@ -236,8 +239,8 @@ extension Scheduler {
         }
         guard !jobs[job].crashes.isEmpty, let lives = jobs[job].crashes.removeValue(forKey: task), end == .succeeded else { return }
         for slot in nodes.slots where slot != node && lives.contains(nodes[slot].life) && !nodes[slot].isDraining {
-            nodes[slot].crashedHere.insert(TaskID(job: jobs[job].spec.id, index: task))
-            guard nodes[slot].crashedHere.count >= Limits.crashesOfNode, isWorseThanOthers(slot) else { continue }
+            nodes[slot].crashedHere += 1
+            guard nodes[slot].crashedHere >= Limits.crashesOfNode, isWorseThanOthers(slot) else { continue }
             nodes[slot].isDraining = true
             noteAllHungry()
             nodes[slot].drainReason = "\(Limits.crashesOfNode) tasks crashed there that succeeded elsewhere"
@@ -250,10 +253,10 @@ extension Scheduler {
     private func isWorseThanOthers(_ slot: Int) -> Bool {
         var (crashed, ended) = (1, 1)
         for other in nodes.slots where other != slot {
-            crashed += nodes[other].crashedHere.count
+            crashed += nodes[other].crashedHere
             ended += Int(clamping: nodes[other].finished)
         }
-        let here = Double(nodes[slot].crashedHere.count) / Double(max(nodes[slot].finished, 1))
+        let here = Double(nodes[slot].crashedHere) / Double(max(nodes[slot].finished, 1))
         return here >= 5 * Double(crashed) / Double(ended)
     }
 
@@ -281,6 +284,7 @@ extension Scheduler {
             batch.append(task: task, attempt: attempt, code: code, payload: [], postMortem: evidence)
             jobs[job].tasks.record(task, code.kind, sequence: logged, position: batch.count - 1)
             jobs[job].cancelRequested.remove(task)
+            if !jobs[job].crashes.isEmpty { jobs[job].crashes[task] = nil }
         }
         if !jobs[job].isDurable { jobs[job].tasks.arguments.ended(tasks) }
         jobs[job].tasks.log.append(batch, origin: nil)

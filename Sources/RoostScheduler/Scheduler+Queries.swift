@@ -34,8 +34,9 @@ extension Scheduler {
                 scheduler.retry(slot, tasks: tasks, held: held, at: now)
             }
         case .forget(let selector):
+            let isNamed = selector != .all
             return change(selector, session) { scheduler, slot in
-                guard scheduler.jobs[slot].isEnded || scheduler.jobs[slot].damage != nil else { return 0 }
+                guard scheduler.jobs[slot].isEnded || (scheduler.jobs[slot].damage != nil && isNamed) else { return 0 }
                 scheduler.forgetJob(slot, into: &effects)
                 return 1
             }
@@ -141,6 +142,7 @@ extension Scheduler {
     private mutating func cancel(
         _ slot: Int, tasks: [TaskRange], kill: Bool, at now: Instant, into effects: inout Effects
     ) -> UInt32 {
+        guard jobs[slot].damage == nil else { return 0 }
         if tasks.isEmpty {
             let open = jobs[slot].tasks.count - jobs[slot].tasks.progress.done
             cancelJob(slot, kill: kill, at: now, into: &effects)
@@ -148,8 +150,10 @@ extension Scheduler {
         }
         var count: UInt32 = 0
         let wasIdle = !isRunnable(slot)
-        for range in tasks {
-            for task in range.clamped(to: jobs[slot].tasks.count) {
+        var (waiting, asked): ([TaskRange], [TaskRange]) = ([], [])
+        var letters: [Int: [AttemptRun]] = [:]
+        for range in tasks.merged(clampedTo: jobs[slot].tasks.count) {
+            for task in range {
                 // A task that waits among the never granted gets its cell, as do those before it.
                 while task >= jobs[slot].tasks.nextFresh {
                     let made = jobs[slot].tasks.takeNeverGranted(atMost: task - jobs[slot].tasks.nextFresh + 1)
@@ -159,18 +163,27 @@ extension Scheduler {
                 guard cell.isOpen else { continue }
                 count += 1
                 if cell.state == .ready {
-                    recordWithoutNode(
-                        slot, TaskRange(first: task, count: 1), OutcomeCode(.cancelled, .neverRan), nil)
+                    waiting.append(task)
                     continue
                 }
                 jobs[slot].cancelRequested.insert(task)
-                write(slot, .cancelRequested([TaskRange(first: task, count: 1)]))
-                guard nodes.isUsed(Int(cell.node)), let connection = nodes[Int(cell.node)].connection else { continue }
+                asked.append(task)
                 let run = AttemptRun(
                     job: jobs[slot].spec.id, epoch: jobs[slot].tasks.epoch(of: task), number: cell.attempt,
                     tasks: TaskRange(first: task, count: 1))
-                effects.send(.cancel(attempts: [run], kill: kill), to: connection)
+                append(task, of: run, to: &letters[Int(cell.node), default: []])
             }
+        }
+        for run in waiting {
+            for first in stride(from: run.first, to: run.end, by: 65_536) {
+                let part = TaskRange(first: first, count: min(65_536, run.end - first))
+                recordWithoutNode(slot, part, OutcomeCode(.cancelled, .neverRan), nil)
+            }
+        }
+        if !asked.isEmpty { write(slot, .cancelRequested(asked)) }
+        for node in letters.keys.sorted() where nodes.isUsed(node) {
+            guard let connection = nodes[node].connection, let runs = letters[node] else { continue }
+            effects.send(.cancel(attempts: runs, kill: kill), to: connection)
         }
         if wasIdle && isRunnable(slot) { noteAllHungry() }
         noteProgress(slot, at: now)
@@ -180,7 +193,7 @@ extension Scheduler {
 
     /// Opens a new round of tasks that failed or were cancelled (`held`: that are held).
     private mutating func retry(_ slot: Int, tasks: [TaskRange], held: Bool, at now: Instant) -> UInt32 {
-        guard jobs[slot].spec.retention == .durable else { return 0 }
+        guard jobs[slot].spec.retention == .durable, jobs[slot].damage == nil else { return 0 }
         var count: UInt32 = 0
         var reopened: [TaskRange] = []
         for index in 0..<jobs[slot].tasks.nextFresh {
@@ -191,11 +204,7 @@ extension Scheduler {
             case .succeeded, .ready, .granted, .running: continue
             }
             jobs[slot].tasks.reopen(index)
-            if let last = reopened.last, last.end == index {
-                reopened[reopened.count - 1].count += 1
-            } else {
-                reopened.append(TaskRange(first: index, count: 1))
-            }
+            reopened.append(index)
             count += 1
         }
         guard count > 0 else { return 0 }
@@ -263,11 +272,14 @@ extension Scheduler {
                     JobSnapshot.Trouble(task: index, code: code, postMortem: jobs[slot].evidence[index]?.last))
             }
         }
+        var progress = jobs[slot].tasks.progress
+        // Of a damaged job nobody knows how many tasks it had.
+        if jobs[slot].damage != nil { progress.isClosed = false }
         return JobSnapshot(
             id: jobs[slot].spec.id, number: jobs[slot].number, name: jobs[slot].spec.name,
             user: users[jobs[slot].user].name, runtime: jobs[slot].spec.runtime,
             retention: jobs[slot].spec.retention, priority: jobs[slot].spec.policy.priority,
-            progress: jobs[slot].tasks.progress, isCancelled: jobs[slot].isCancelled,
+            progress: progress, isCancelled: jobs[slot].isCancelled,
             ageSeconds: (now - jobs[slot].submitted).inSeconds,
             meanTaskSeconds: jobs[slot].meanNanoseconds.map { $0 / 1e9 }, troubles: troubles)
     }
@@ -303,7 +315,8 @@ extension Scheduler {
             }
         }
         if let damage = job.damage {
-            return ExplainedNode(node: "", canRun: false, reason: "its record on disk is damaged: \(damage.message)")
+            return ExplainedNode(
+                node: "", canRun: false, reason: "its record on disk is damaged: \(damage.message)", isUnfit: true)
         }
         if job.awaitsNodes {
             return ExplainedNode(
@@ -338,8 +351,10 @@ extension Scheduler {
 
     /// What the pool lacks to run the job, however long it waits, and what would help; nil: some node can.
     private func want(of slot: Int) -> String? {
+        // Who is not back yet has not said what it offers.
+        guard recovery == nil else { return nil }
         var obstacles: [(node: String, obstacle: String)] = []
-        for node in 0..<nodes.end where nodes.isUsed(node) && !nodes[node].isDraining {
+        for node in nodes.slots where !nodes[node].isDraining && nodes[node].awaitedUntil == nil {
             guard let obstacle = obstacle(slot, on: node) else { return nil }
             obstacles.append((nodes[node].hello.name, obstacle))
         }

@@ -127,12 +127,13 @@ extension Scheduler {
         effects.send(.appended(job: jobs[slot].spec.id, tasks: jobs[slot].tasks.count), to: connection)
     }
 
-    /// Counts what is queued; bytes leave in many places, so they are counted and not reckoned.
+    /// Counts what is queued; bytes leave in many places, so they are counted and not reckoned. What a durable job that has ended
+    /// keeps for another round is queued for nothing.
     private var isTooMuchQueued: Bool {
         mutating get {
             appendedBytes = 0
             countedBytes = 0
-            for slot in 0..<jobs.end where jobs.isUsed(slot) { countedBytes += jobs[slot].tasks.arguments.byteCount }
+            for slot in jobs.slots where !jobs[slot].isEnded { countedBytes += jobs[slot].tasks.arguments.byteCount }
             return countedBytes > configuration.queuedBytes
         }
     }

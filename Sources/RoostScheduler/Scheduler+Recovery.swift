@@ -62,13 +62,16 @@ extension Scheduler {
         record.tasks.finishRestoring { slots[$0] }
         let slot = jobs.insert(record)
         jobSlots[stored.spec.id] = slot
+        users[record.user].count(stored.spec)
         durableJobs.insert(stored.spec.id)
         jobNeedsSession(stored.spec, user: record.user)
         for index in slots.values.sorted() { inheritShare(of: slot, on: index, at: now) }
         jobs[slot].isEndAnnounced = record.isEnded
-        if record.isEnded {
+        if record.damage != nil {
+            // It stays as it is until a person forgets it.
+        } else if record.isEnded {
             scheduleForgetting(slot, endedFor: stored.endedAge ?? .zero, at: now)
-        } else if record.damage == nil {
+        } else {
             rank(slot)
             // What was cancelled goes on being so: what waits will never run.
             if record.isCancelled { endWaiting(slot) }
@@ -150,11 +153,33 @@ extension Scheduler {
         guard let recovery else { return }
         self.recovery = nil
         for node in recovery.missing.sorted() where nodeSlots[node] == nil { write(.nodeGone(node)) }
-        for slot in jobs.slots where jobs[slot].awaitsNodes {
-            jobs[slot].awaitsNodes = false
-            noteNews(slot)
-        }
+        for slot in jobs.slots where jobs[slot].awaitsNodes && now >= leaseOfEarlierEpochs(slot) { stopAwaitingNodes(slot) }
         effects.notices.append(.recovered(waited: now - started, nodesMissing: recovery.missing.count))
+        noteAllHungry()
+    }
+
+    /// Until when a node that was cut off before this server's start may run tasks of an attached job of its client's: strict jobs
+    /// wait for that, others do not.
+    private func leaseOfEarlierEpochs(_ job: Int) -> Instant {
+        jobs[job].spec.policy.isStrict ? started + jobs[job].spec.policy.lease : .zero
+    }
+
+    private mutating func stopAwaitingNodes(_ job: Int) {
+        jobs[job].awaitsNodes = false
+        noteNews(job)
+    }
+
+    /// A client has brought an attached job of an earlier epoch: nodes that are not back may run its tasks.
+    mutating func awaitNodes(_ job: Int, at now: Instant) {
+        let end = leaseOfEarlierEpochs(job)
+        guard recovery != nil || now < end else { return }
+        jobs[job].awaitsNodes = true
+        if now < end { schedule(.strict(jobs[job].spec.id), at: end) }
+    }
+
+    mutating func strictLeaseEnded(_ id: JobID) {
+        guard recovery == nil, let job = jobSlots[id], jobs[job].awaitsNodes else { return }
+        stopAwaitingNodes(job)
         noteAllHungry()
     }
 
@@ -187,6 +212,8 @@ extension JobRecord {
         switch fact {
         case .granted: break
         case .outcomes(_, let batch):
+            // What has an outcome may have another round, which nobody asked to cancel.
+            if !cancelRequested.isEmpty { for range in batch.tasks { cancelRequested.subtract(range.first..<range.end) } }
             for item in batch.postMortems { keepEvidence(item.postMortem, task: batch.task(at: Int(item.position))) }
         case .charged(let task, _, _, _, let evidence):
             if let evidence { keepEvidence(evidence, task: task) }

@@ -112,14 +112,11 @@ extension Scheduler {
     /// Nobody has the worker that the client knows: it hears so once, from what waits, and the next job gets another.
     private mutating func loseSeat(of job: Int, at now: Instant) {
         let seat = jobs[job].spec.seat
-        endWaiting(
-            job, Self.deadSeatCode,
-            PostMortem(
-                reason:
-                    "seat \(seat) was rebound: its worker is gone, for no node has come back with it since the server's restart; objects that it held are lost; from now on the seat has another"
-            ))
-        noteProgress(job, at: now)
-        noteNews(job)
+        jobs[job].seatLoss = PostMortem(
+            reason:
+                "seat \(seat) was rebound: its worker is gone, for no node has come back with it since the server's restart; objects that it held are lost; from now on the seat has another"
+        )
+        failIfSeatIsDead(job, at: now)
     }
 
     /// What to tell of tasks whose seat is dead; nil: it is not.
@@ -136,7 +133,7 @@ extension Scheduler {
 
     /// What waits for a dead seat fails at once.
     mutating func failIfSeatIsDead(_ job: Int, at now: Instant) {
-        guard jobs[job].spec.seat != 0, let evidence = deadSeat(of: job) else { return }
+        guard jobs[job].spec.seat != 0, let evidence = jobs[job].seatLoss ?? deadSeat(of: job) else { return }
         endWaiting(job, Self.deadSeatCode, evidence)
         noteProgress(job, at: now)
         noteNews(job)

@@ -11,7 +11,8 @@ extension Scheduler {
             recordWithoutNode(job, TaskRange(first: task, count: 1), .init(.cancelled, .neverRan), nil)
         } else if let evidence = deadSeat(of: job) {
             recordWithoutNode(job, TaskRange(first: task, count: 1), Self.deadSeatCode, evidence)
-        } else if wasIdle {
+        } else if wasIdle || !jobs[job].crashes.isEmpty {
+            // A node that crashed a task leaves it to the others, however much else of the job waits.
             noteAllHungry()
         }
         noteProgress(job, at: now)

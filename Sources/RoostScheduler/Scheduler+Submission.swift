@@ -14,6 +14,10 @@ extension Scheduler {
         spec.policy.crashLimit = min(max(spec.policy.crashLimit, 1), Limits.attemptsPerTask)
         if jobSlots[spec.id] != nil {
             guard let slot = ownJob(spec.id, session, connection, into: &effects) else { return }
+            if let damage = jobs[slot].damage {
+                effects.send(.refused(job: spec.id, damage), to: connection)
+                return
+            }
             spec.isSeatTaken = jobs[slot].spec.isSeatTaken
             guard jobs[slot].spec == spec else {
                 effects.send(
@@ -35,7 +39,7 @@ extension Scheduler {
             return
         }
         let slot = open(spec, session: session, user: user, at: now, into: &effects)
-        if isResent && recovery != nil && !jobs[slot].isDurable { jobs[slot].awaitsNodes = true }
+        if isResent && !jobs[slot].isDurable { awaitNodes(slot, at: now) }
         let number = jobs[slot].number
         effects.send(.submitted(job: spec.id, number: number, tasks: 0), to: connection)
     }
@@ -58,9 +62,10 @@ extension Scheduler {
         if let error = obstacle(toKeeping: spec) ?? obstacle(toSetupOf: spec, for: record.user) ?? obstacle(toSeatOf: spec) {
             return error
         }
-        guard users[record.user].ranked.count < Limits.jobsPerUser else {
+        let user = users[record.user]
+        guard user.jobs < Limits.jobsPerUser, user.commonBytes + spec.heldBytes <= Limits.commonBytesPerUser else {
             return RoostError(
-                .limit, "user \(users[record.user].name) has \(Limits.jobsPerUser) jobs already",
+                .limit, "user \(user.name) has \(user.jobs) jobs with \(user.commonBytes >> 20) MiB of common data in the pool already",
                 remedy: "Forget jobs that have ended: roost job forget.")
         }
         return nil
@@ -74,6 +79,7 @@ extension Scheduler {
                 spec: spec, number: nextJobNumber, user: user, session: session, submitted: now,
                 epoch: configuration.epoch, numbersBefore: forgottenNumbers[spec.id] ?? 0))
         jobSlots[spec.id] = slot
+        users[user].count(spec)
         if jobs[slot].isDurable {
             durableJobs.insert(spec.id)
             write(.opened(spec, number: nextJobNumber, user: users[user].name))
@@ -127,6 +133,7 @@ extension Scheduler {
         // Sent again after a cut, or overtaken by a cancel: the answer says how far the server is.
         jobs[slot].owesAppended = true
         noteNews(slot)
+        guard jobs[slot].damage == nil else { return }
         guard chunk.first <= have, UInt64(chunk.first) + UInt64(chunk.arguments.count) > UInt64(have) else { return }
         guard !jobs[slot].tasks.progress.isClosed else { return }
         guard UInt64(chunk.first) + UInt64(chunk.arguments.count) <= UInt64(Limits.tasksPerJob) else {
@@ -173,7 +180,7 @@ extension Scheduler {
         into effects: inout Effects
     ) {
         guard let slot = ownJob(job, session, connection, into: &effects) else { return }
-        guard !jobs[slot].tasks.progress.isClosed else { return }
+        guard !jobs[slot].tasks.progress.isClosed, jobs[slot].damage == nil else { return }
         guard jobs[slot].tasks.count == count else {
             let error = RoostError(
                 .conflict, "the job was closed with \(count) tasks, the server has \(jobs[slot].tasks.count)")

@@ -171,6 +171,8 @@ package struct Scheduler {
             case memory
             case strangers
             case recovery
+            /// The leases of earlier epochs on a strict attached job's tasks are over.
+            case strict(JobID)
             /// A durable job's time to live after its end is over.
             case keep(JobID)
             case seats
@@ -208,6 +210,7 @@ package struct Scheduler {
                 memoryChecked(at: now)
             case .strangers: forgetStrangers(at: now, into: &effects)
             case .recovery: endRecovery(at: now, into: &effects)
+            case .strict(let job): strictLeaseEnded(job)
             case .keep(let job): keepingEnded(job, at: now, into: &effects)
             case .seats: noteAllHungry()
             case .retract:

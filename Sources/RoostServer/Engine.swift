@@ -1,4 +1,5 @@
 package import Logging
+import DequeModule
 package import NIOCore
 package import RoostModel
 package import RoostScheduler
@@ -15,6 +16,8 @@ package final class Engine {
     package let log: Logger
     private var scheduler: Scheduler
     private var effects = Effects()
+    /// The effects that are being carried out; empty between turns, with room for the next.
+    private var carried = Effects()
     private var links: [ConnectionID: Attached] = [:]
     private var nextConnection = 1
     private var isTurnDue = false
@@ -32,6 +35,8 @@ package final class Engine {
             case node(any Link<ServerToNode>)
         }
         var peer: Peer
+        /// Letters to a client that has enough on its way: from the first one on whose payloads are on disk, in order.
+        var waiting: Deque<Effects.Letter<ServerToClient>> = []
         /// The token it showed: a revoked one ends the connection.
         var token: TokenID?
     }
@@ -127,8 +132,10 @@ package final class Engine {
     }
 
     private func carryOut() {
-        for notice in effects.notices { report(notice) }
-        for closing in effects.closes {
+        // What a link has to say while it is written to belongs to the next turn.
+        swap(&effects, &carried)
+        for notice in carried.notices { report(notice) }
+        for closing in carried.closes {
             switch links.removeValue(forKey: closing.connection)?.peer {
             case .client(let link): link.close(closing.reason)
             case .node(let link): link.close(closing.reason)
@@ -136,9 +143,9 @@ package final class Engine {
             }
         }
         var touched: [ConnectionID] = []
-        send(effects.toNodes, effects.toClients, &touched)
-        journal?.add(effects.writes, effects.afterWrites)
-        effects.removeAll()
+        send(carried.toNodes, carried.toClients, &touched)
+        journal?.add(carried.writes, carried.afterWrites)
+        carried.removeAll()
         flush(touched)
     }
 
@@ -152,9 +159,24 @@ package final class Engine {
             if touched.last != letter.connection { touched.append(letter.connection) }
         }
         for letter in toClients {
-            guard case .client(let link) = links[letter.connection]?.peer else { continue }
+            guard let attached = links[letter.connection], case .client(let link) = attached.peer else { continue }
+            // Nothing is read from the disk ahead of what the client takes.
+            guard attached.waiting.isEmpty, letter.stored == nil || link.isWritable else {
+                links[letter.connection]?.waiting.append(letter)
+                continue
+            }
             link.send(letter.stored.map { whole(letter.message, $0) } ?? letter.message)
+            if letter.stored != nil { link.flush() }
             if touched.last != letter.connection { touched.append(letter.connection) }
+        }
+    }
+
+    /// The client has taken what was on its way: what waits for it follows, as far as it takes that.
+    fileprivate func sendWaiting(_ connection: ConnectionID) {
+        guard case .client(let link) = links[connection]?.peer else { return }
+        while link.isWritable, let letter = links[connection]?.waiting.popFirst() {
+            link.send(letter.stored.map { whole(letter.message, $0) } ?? letter.message)
+            link.flush()
         }
     }
 
@@ -264,7 +286,7 @@ private final class ClientEar: LinkDelegate {
     }
 
     func linkReceived(_ messages: [ClientToServer]) { engine.received(messages, connection, principal) }
-    func linkWritabilityChanged(_ isWritable: Bool) {}
+    func linkWritabilityChanged(_ isWritable: Bool) { if isWritable { engine.sendWaiting(connection) } }
     func linkClosed(_ reason: RoostError) { engine.closed(connection, reason) }
 }
 

@@ -125,6 +125,7 @@ package final class PoolServer: Service {
             listener = try await start()
             try onListening(listener.host, listener.port)
         } catch {
+            store.close()
             try? await group.shutdownGracefully()
             throw error
         }

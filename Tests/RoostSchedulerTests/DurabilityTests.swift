@@ -41,6 +41,28 @@ import Testing
         ]
     }
 
+    @Test func cancellingManyTasksIsOneFactForThoseThatRunAndOneForThoseThatWait() {
+        var scheduler = poolWithNode()
+        let job = JobID(rawValue: 1)
+        let client = ConnectionID(rawValue: 2)
+        _ = effects(
+            &scheduler,
+            [
+                .clientSaid(client, .submit(JobSpec(id: job, runtime: .command, retention: .durable))),
+                .clientSaid(client, .append(Scenario.chunk(job, first: 0, count: 200))),
+            ])
+        // Of four slots; named twice, in part, and more than there are.
+        let tasks = [TaskRange(first: 100, count: 1000), TaskRange(first: 2, count: 150)]
+        let after = effects(&scheduler, [.clientSaid(client, .query(id: 1, .cancel(.id(job), tasks: tasks, kill: false)))])
+        let facts = after.writes.compactMap { if case .task(_, let fact) = $0 { fact } else { nil } }
+        #expect(facts.count == 2)
+        #expect(facts.contains(.cancelRequested([TaskRange(first: 2, count: 2)])))
+        #expect(facts.contains { if case .outcomes(_, let batch) = $0 { batch.tasks == [TaskRange(first: 4, count: 196)] } else { false } })
+        let letters = after.afterWrites.toNodes.compactMap { if case .cancel(let runs, _) = $0.message { runs } else { nil } }
+        #expect(letters.map { $0.map(\.tasks) } == [[TaskRange(first: 2, count: 2)]])
+        #expect(after.afterWrites.toClients.contains { $0.message == .reply(id: 1, .done(count: 198)) })
+    }
+
     @Test func lettersAboutADurableJobWaitForTheDiskAndThoseAboutOthersDoNot() {
         var scheduler = poolWithNode()
         let attached = effects(&scheduler, submission(1, .attached))

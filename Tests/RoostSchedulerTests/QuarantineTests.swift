@@ -27,6 +27,19 @@ import Testing
         #expect(lines.contains { $0.node == "bad" && $0.reason.contains("crashed there that succeeded elsewhere") })
     }
 
+    @Test func nodesThatCrashedATaskEachTakeTheOthers() {
+        var pool = Scenario()
+        let (a, b) = (pool.join("a"), pool.join("b"))
+        let ann = pool.connect("ann")
+        let job = pool.submit(ann, tasks: 2) { $0.policy.crashLimit = 5 }
+        let (first, second) = (pool.tasks(a, job)[0], pool.tasks(b, job)[0])
+        pool.end(a, job, [first], .crashed)
+        #expect(pool.tasks(a, job).isEmpty, "another node is to try")
+        pool.end(b, job, [second], .crashed)
+        #expect(pool.tasks(a, job) == [second])
+        #expect(pool.tasks(b, job) == [first])
+    }
+
     @Test func tasksThatCrashNowAndThenEverywhereDrainNobody() {
         var pool = Scenario()
         let nodes = (0..<3).map { pool.join("n\($0)", cpus: 1) }

@@ -197,13 +197,80 @@ import Testing
         #expect(pool.ask(ann, .forget(.id(spec.id))) == .done(count: 1))
     }
 
+    @Test func aDamagedJobIsLeftAsItIsUntilSomebodyForgetsIt() {
+        var pool = Scenario { ($0.clientGrace, $0.keep) = (.seconds(50), .seconds(60)) }
+        var stored = StoredPool()
+        let ann = pool.connect("ann")
+        var spec = JobSpec(id: JobID(rawValue: 9), runtime: .r, retention: .durable)
+        // Its setup is damaged, too.
+        (spec.session, spec.setup) = (pool.session(ann), 1)
+        var job = StoredJob(spec: spec, number: 3, user: "ann", age: .seconds(5))
+        job.damage = RoostError(.damaged, "job 3 is damaged")
+        job.standing.isClosed = true
+        stored.jobs = [job]
+        var effects = Effects()
+        pool.scheduler.restore(stored, at: .zero, into: &effects)
+        // Its client comes back and would go on submitting; its node has a result of it.
+        pool.reconnect(ann)
+        pool.say(client: ann, [.submit(spec), .append(Scenario.chunk(spec.id, first: 0, count: 2)), .close(job: spec.id, count: 2)])
+        #expect(pool.told(client: ann).contains(.refused(job: spec.id, RoostError(.damaged, "job 3 is damaged"))))
+        let a = pool.join("a", cpus: 2)
+        var batch = OutcomeBatch(job: spec.id, epoch: 0)
+        batch.append(task: 0, attempt: 1, code: .succeeded, payload: [1])
+        pool.say(a, .outcomes(sequence: 1, batch))
+        #expect(!pool.told(node: a).contains { if case .acknowledge = $0 { true } else { false } }, "the node keeps it")
+        #expect(pool.ask(ann, .cancel(.id(spec.id), tasks: [], kill: true)) == .done(count: 0))
+        #expect(pool.ask(ann, .forget(.all)) == .done(count: 0))
+        pool.cut(client: ann)
+        pool.pass(.seconds(200))
+        #expect(pool.progress(spec.id)?.tasks == 0)
+        #expect(!pool.notices.contains { if case .jobEnded(number: 3, _) = $0 { true } else { false } })
+        pool.reconnect(ann)
+        guard case .jobs(let found) = pool.ask(ann, .job(.id(spec.id))) else {
+            Issue.record("it is gone")
+            return
+        }
+        #expect(found.first?.progress.isEnded == false, "nobody waits for it in vain, and takes it for done")
+        #expect(pool.ask(ann, .forget(.id(spec.id))) == .done(count: 1))
+    }
+
+    @Test func aTaskThatWasCancelledAndRunsInAnotherRoundIsNotCancelledByARestart() {
+        var (pool, a, ann, job) = pool()
+        _ = pool.ask(ann, .cancel(.id(job), tasks: [TaskRange(first: 0, count: 1)], kill: false))
+        pool.end(a, job, [0], .cancelled)
+        _ = pool.ask(ann, .retry(.id(job), tasks: [TaskRange(first: 0, count: 1)], held: false))
+        pool.end(a, job, [1, 2])
+        #expect(Set(pool.tasks(a, job)) == [0, 3])
+        pool.restartServer()
+        _ = pool.told(node: a)
+        pool.comeBack(a)
+        #expect(!pool.told(node: a).contains { if case .cancel = $0 { true } else { false } })
+        pool.end(a, job, [0, 3])
+        #expect(pool.progress(job)?.succeeded == 4)
+    }
+
+    @Test func nodesThatAreNotBackYetAreNotSaidToLackAnything() {
+        var (pool, _, ann, job) = pool()
+        pool.restartServer()
+        let b = pool.join("b", cpus: 1, runtimes: [.r])
+        _ = b
+        pool.reconnect(ann)
+        guard case .explanation(let lines) = pool.ask(ann, .explain(.id(job), task: nil)) else {
+            Issue.record("no explanation")
+            return
+        }
+        #expect(lines.first?.isUnfit == false, "\(lines)")
+    }
+
     // MARK: Attached jobs
 
-    private func attached() -> (Scenario, a: Int, ann: Int, spec: JobSpec) {
+    private func attached(
+        _ change: (inout JobSpec) -> Void = { _ in }
+    ) -> (Scenario, a: Int, ann: Int, spec: JobSpec) {
         var pool = Scenario { $0.recoveryWindow = .seconds(60) }
         let a = pool.join("a", cpus: 2)
         let ann = pool.connect("ann")
-        let job = pool.submit(ann, tasks: 3)
+        let job = pool.submit(ann, tasks: 3, change)
         var spec = pool.scheduler.jobs[pool.scheduler.jobs.slots[0]].spec
         #expect(spec.id == job)
         spec.firstEpoch = 1
@@ -252,6 +319,30 @@ import Testing
         }
         #expect(pool.outcomes(ann, spec.id).map(\.task) == [0])
         #expect(pool.tasks(a, spec.id) == [1, 2])
+    }
+
+    @Test func aStrictAttachedJobWaitsForTheLeaseOfNodesThatAreNotBack() {
+        var (pool, _, ann, spec) = attached {
+            $0.policy.lease = .seconds(200)
+            $0.policy.isStrict = true
+        }
+        pool.restartServer()
+        let b = pool.join("b", cpus: 4)
+        pool.pass(.seconds(90))
+        bringAgain(&pool, ann, spec)
+        #expect(pool.tasks(b, spec.id).isEmpty)
+        pool.pass(.seconds(105))
+        #expect(pool.tasks(b, spec.id).isEmpty)
+        pool.pass(.seconds(10))
+        #expect(pool.tasks(b, spec.id) == [0, 1, 2])
+    }
+
+    @Test func whatRunsOfABroughtJobHoldsItsNodesRoom() {
+        var (pool, a, ann, spec) = attached()
+        pool.restartServer()
+        pool.comeBack(a)
+        bringAgain(&pool, ann, spec)
+        #expect(pool.tasks(a, spec.id) == [0, 1], "two slots, two tasks")
     }
 
     @Test func aJobOfWhichOnlyWhatANodeHasWasMissingEnds() {

@@ -142,6 +142,27 @@ import Testing
         #expect(pool.tasks(a, next) == [0])
     }
 
+    @Test func whatAJobHasStillToBringForALostSeatFailsToo() {
+        var pool = Scenario { $0.epoch = 2 }
+        let a = pool.join("a", cpus: 4, runtimes: [.r])
+        let ann = pool.connect("ann")
+        var spec = JobSpec(id: pool.newJob(), runtime: .r)
+        (spec.session, spec.seat, spec.isSeatTaken) = (pool.session(ann), 7, true)
+        pool.say(
+            client: ann,
+            [
+                .submit(spec), .append(Scenario.chunk(spec.id, first: 0, count: 1)),
+                .read(ReadRequest(job: spec.id, order: .asCompleted)),
+            ])
+        pool.pass(.seconds(31))
+        #expect(pool.outcomes(ann, spec.id).map(\.code) == [OutcomeCode(.failed, .nodeLost)])
+        pool.say(client: ann, [.append(Scenario.chunk(spec.id, first: 1, count: 1))])
+        #expect(pool.outcomes(ann, spec.id).map(\.code) == [OutcomeCode(.failed, .nodeLost)])
+        let next = Self.submit(&pool, ann, seat: 7)
+        #expect(pool.tasks(a, next) == [0])
+        #expect(pool.tasks(a, spec.id).isEmpty)
+    }
+
     @Test func aTaskThatWouldWaitForItsSeatHoldsNoSlot() {
         var pool = Scenario()
         let a = pool.join("a", cpus: 2, runtimes: [.r])

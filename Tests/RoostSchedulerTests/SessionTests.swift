@@ -10,14 +10,14 @@ import Testing
         let a = pool.join("a")
         let ann = pool.connect("ann")
         let attached = pool.submit(ann, tasks: 2)
-        let kept = pool.submit(ann, tasks: 2) { $0.retention = .durable }
+        let durable = pool.submit(ann, tasks: 2) { $0.retention = .durable }
         pool.cut(client: ann)
         pool.pass(.seconds(59))
         #expect(pool.progress(attached) != nil)
         pool.pass(.seconds(2))
         #expect(pool.progress(attached) == nil)
         #expect(pool.tasks(a, attached) == [], "dropped at its node, too")
-        #expect(pool.tasks(a, kept) == [0])
+        #expect(pool.tasks(a, durable) == [0])
     }
 
     @Test func whoComesBackInTimeLosesNothing() {

@@ -112,12 +112,12 @@ import Testing
         let ann = pool.connect("ann")
         pool.setUp(ann, number: 1)
         let session = pool.session(ann)
-        let kept = pool.submit(ann, tasks: 1) { ($0.runtime, $0.session, $0.setup, $0.retention) = (.r, session, 1, .durable) }
+        let durable = pool.submit(ann, tasks: 1) { ($0.runtime, $0.session, $0.setup, $0.retention) = (.r, session, 1, .durable) }
         pool.say(client: ann, [.goodbye])
-        #expect(!pool.told(node: a).contains(.forgetSession(session)), "a kept job goes on, and needs it")
-        pool.end(a, kept, [0])
+        #expect(!pool.told(node: a).contains(.forgetSession(session)), "a durable job goes on, and needs it")
+        pool.end(a, durable, [0])
         let other = pool.connect("ann")
-        _ = pool.ask(other, .forget(.id(kept)))
+        _ = pool.ask(other, .forget(.id(durable)))
         #expect(pool.told(node: a).contains(.forgetSession(session)))
     }
 

@@ -196,6 +196,8 @@ import Testing
     }
 
     @Test func aServerThatIsStartedAgainIsWaitedFor() async throws {
+        // An address of its own: no connection of another test is given its port meanwhile.
+        let host = "127.\(Int.random(in: 1...254)).\(Int.random(in: 1...254)).2"
         // The old one takes the connection in, and dies before it has said anything; then nobody listens; then the new one.
         let (arrivals, arrived) = AsyncStream.makeStream(of: Void.self)
         let dying = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
@@ -204,13 +206,13 @@ import Testing
                 arrived.yield()
                 return channel.close()
             }
-            .bind(host: "127.0.0.1", port: 0).get()
+            .bind(host: host, port: 0).get()
         let port = try #require(dying.localAddress?.port)
-        let dialer = WireDialer(host: "127.0.0.1", port: port, security: .token(try pool.token(.client)))
+        let dialer = WireDialer(host: host, port: port, security: .token(try pool.token(.client)))
         async let connecting = ClientPeer.connect(dialer, hello: Self.client, patience: .seconds(60))
         for await _ in arrivals { break }
         try await dying.close()
-        let listener = try await pool.listen(port: port)
+        let listener = try await pool.listen(host: host, port: port)
         let peer = try await connecting
         #expect(peer.connected.welcome.pool == pool.tls.pool)
         peer.with { $0.close(nil) }
