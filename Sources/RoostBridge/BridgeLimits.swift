@@ -3,6 +3,11 @@ package enum BridgeLimits {
     /// The largest control of a frame, in bytes; before a connection has said the secret, and after.
     package static let strangerControlBytes = 64 << 10
     package static let controlBytes = 64 << 20
+    /// The most elements of a control.
+    package static let controlElements = 64
+    /// How much larger than twice its stream a control may become when compact forms and what its elements share are written
+    /// out, in bytes.
+    package static let controlGrowthBytes = 8 << 20
     /// The largest part of a frame's blob, in bytes: a payload and its header.
     package static let partBytes = (2 << 30) + (1 << 20)
     /// The most parts of a blob.
@@ -36,6 +41,9 @@ package enum BridgeLimits {
     package static let tasksPerJob = 100_000_000
     /// Bytes written to the socket ahead of what the system takes.
     package static let writeAheadBytes = 1 << 20
+    /// How long the server may take to see that a job that is to be forgotten has ended, and the pause between two tries.
+    package static let forgetSeconds: Int64 = 5
+    package static let forgetPauseMilliseconds: Int64 = 50
     /// How long closing the pool may take when the session has ended.
     package static let closeSeconds: Int64 = 15
 }

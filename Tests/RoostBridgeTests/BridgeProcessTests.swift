@@ -112,6 +112,28 @@ struct BridgeProcessTests {
         #expect(status.control.flag("ok") == false)
     }
 
+    @Test("a job of which R has two handles lives until both are gone; attaching says its number")
+    func twoHandles() throws {
+        let bridge = try BridgeProcess()
+        let (wire, _) = try bridge.greeted()
+        let made = try wire.ask(1, parts: [try list([1]), RItem.toStream(RItem.null)]) {
+            $0.set("op", "submit")
+            $0.set("open", true)
+        }
+        let id = try #require(made.control.text("job"))
+        func ask(_ sequence: UInt64, _ op: String) throws -> Control {
+            try wire.ask(sequence) {
+                $0.set("op", op)
+                $0.set("job", id)
+            }.control
+        }
+        #expect(try ask(2, "attach").number("number") == 1)
+        #expect(try ask(3, "leave").flag("ok") == true)
+        #expect(try ask(4, "status").flag("ok") == true)
+        #expect(try ask(5, "leave").flag("ok") == true)
+        #expect(try ask(6, "status").flag("ok") == false)
+    }
+
     @Test("a small run is one stream each way")
     func smallRun() throws {
         let bridge = try BridgeProcess()

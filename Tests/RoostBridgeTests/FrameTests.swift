@@ -88,6 +88,33 @@ struct FrameTests {
         #expect(throws: BridgeFault.self) { try reader.frames(bytes) }
     }
 
+    @Test("a hundred bytes that say a billion elements, or the same environment a thousand times, are no control")
+    func inflatedControls() throws {
+        let directory = NSTemporaryDirectory() + "roost-bridge-" + UUID().uuidString
+        try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(atPath: directory) }
+        _ = try R.run(
+            """
+            put <- function(name, x) writeBin(serialize(x, NULL, xdr = FALSE), file.path("\(directory)", name))
+            e <- new.env(parent = emptyenv()); e$x <- raw(60000)
+            put("sequence", 1:350000000)
+            put("strings", as.character(1:350000000))
+            put("shared", rep(list(e), 1000))
+            put("few", rep(list(e), 60))
+            put("long", list(op = "hello", secret = 1:350000000))
+            e <- new.env(parent = emptyenv()); e$x <- raw(2e6)
+            put("large", rep(list(e), 60))
+            """)
+        func stream(_ name: String) throws -> [UInt8] { try Array(Data(contentsOf: URL(fileURLWithPath: "\(directory)/\(name)"))) }
+        for name in ["sequence", "strings", "shared", "large"] {
+            let bytes = try stream(name)
+            #expect(name == "large" || bytes.count < BridgeLimits.strangerControlBytes)
+            #expect("\(name)") { try Control(stream: bytes) } throws: { ($0 as? RSerializationError)?.code == .tooLarge }
+        }
+        #expect(try Control(stream: stream("few")).text("op") == nil)
+        #expect(try Control(stream: stream("long"))["secret"] == .other)
+    }
+
     @Test("lengths must divide the blob")
     func lengths() {
         for lengths in [[1.0, 1], [4], [-1, 4], [1.5, 1.5], [.nan], [0x1p40]] {

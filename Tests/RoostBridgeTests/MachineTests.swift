@@ -25,8 +25,8 @@ final class MachineTests {
     }
 
     /// The number of the frame that answers; nil when nobody waits for it.
-    private func answer(_ request: UInt64, _ kind: BridgeMachine.Kind, parts: [[UInt8]] = []) -> UInt64? {
-        machine.answer(request, kind, control: [], parts: parts)?.sequence
+    private func answer(_ request: UInt64, _ kind: BridgeMachine.Kind, parts: [[UInt8]] = [], isRead: Bool = true) -> UInt64? {
+        machine.answer(request, kind, control: [], parts: parts, isRead: isRead)?.sequence
     }
 
     @Test("only the secret opens the session")
@@ -103,5 +103,19 @@ final class MachineTests {
         #expect(answer(1, .final, parts: [large]) != nil)
         #expect(try greet().again == [1, 5])
         #expect(try greet(reply: 4).again == [5])
+    }
+
+    @Test("who does not read is sent no conditions beyond those that are kept, and no progress")
+    func unread() throws {
+        _ = try greet()
+        #expect(request(1) == .new)
+        let large = [UInt8](repeating: 0, count: BridgeLimits.conditionBytes / 2)
+        #expect(answer(1, .condition, parts: [large], isRead: false) == 1)
+        #expect(answer(1, .condition, parts: [large], isRead: false) == nil)
+        #expect(answer(1, .progress, isRead: false) == nil)
+        // What goes out at once need not be kept.
+        #expect(answer(1, .condition, parts: [large]) == 2)
+        #expect(answer(1, .final, parts: [large], isRead: false) == 3)
+        #expect(try greet().again == [1, 3])
     }
 }

@@ -14,16 +14,12 @@ package struct Control: Equatable, Sendable {
 
     /// - Throws: what is wrong with the bytes.
     package init(stream: [UInt8]) throws(RSerializationError) {
-        // The cutter expands the compact forms that R writes for 1:10 and as.character(x).
-        var cutter = try RCutter(stream)
-        let items = try cutter.cut()
-        var names = [String?](repeating: nil, count: items.count)
-        if let item = cutter.names, case .strings(let found) = ControlValue(item[...]), found.count == items.count { names = found }
+        let cut = try ControlItems(stream)
         objects = ["X", "common"].compactMap { name in
-            names.firstIndex(of: name).map { RItem.toStream(items[$0], nativeEncoding: cutter.nativeEncoding) }
+            cut[name].map { RItem.toStream($0, nativeEncoding: cut.nativeEncoding) }
         }
-        values = names.indices.map { names[$0] == "X" || names[$0] == "common" ? .other : ControlValue(items[$0]) }
-        self.names = names
+        names = cut.names
+        values = cut.names.enumerated().map { $1 == "X" || $1 == "common" ? .other : ControlValue(cut.items[$0]) }
     }
 
     package subscript(_ name: String) -> ControlValue {

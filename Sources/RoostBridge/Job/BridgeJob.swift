@@ -1,3 +1,4 @@
+import RSerialization
 import Roost
 import RoostModel
 
@@ -8,7 +9,7 @@ final class BridgeJob {
     let isOwn: Bool
     /// Whether the server keeps it on its disk: it goes on without this session.
     let isDurable: Bool
-    /// How many handles of it R has, if it is a durable one.
+    /// How many handles of it R has.
     var holders = 0
     /// The job's number on its server; nil as long as it is not known.
     var number: UInt32?
@@ -31,6 +32,8 @@ final class BridgeJob {
     var waitingRequest: UInt64?
     /// Since when it does.
     var waitingSince = Instant.zero
+    /// The server is being asked whether anything can run the job.
+    var isWantAsked = false
     /// R has been told that nothing can run the job.
     var isWantTold = false
     /// Conditions that nobody has waited for yet.
@@ -51,4 +54,11 @@ final class BridgeJob {
     }
 
     var id: JobID { handle.id }
+
+    /// X's names, if each task has one: of a job whose submission broke off there are more names than tasks.
+    var namesOfTasks: [UInt8]? {
+        guard !isOwn, let names else { return names }
+        let cutter = try? RCutter(RItem.toStream(names, nativeEncoding: nativeEncoding))
+        return cutter?.count == outcomes.taskCount ? names : nil
+    }
 }

@@ -17,19 +17,13 @@ package struct JobNote {
 
     /// A job without a note, or with one of a later version, is read all the same.
     package init(_ bytes: [UInt8]) {
-        guard !bytes.isEmpty, let control = try? Control(stream: bytes) else { return }
-        if control.has("names") { names = Self.element("names", of: bytes) }
-        encoding = control.text("encoding") ?? "UTF-8"
-        isSingle = control.flag("single") ?? false
-    }
-
-    /// As R wrote it: a long vector may be in one of R's compact forms, as `as.character(1:10000)` is.
-    private static func element(_ name: String, of stream: [UInt8]) -> [UInt8]? {
-        guard var cutter = try? RCutter(stream), let items = try? cutter.cut(),
-            let item = cutter.names, case .strings(let names) = ControlValue(item[...]),
-            let index = names.firstIndex(of: name), index < items.count
-        else { return nil }
-        return Array(items[index])
+        guard !bytes.isEmpty, let cut = try? ControlItems(bytes) else { return }
+        // As R wrote them: a long vector may be in one of R's compact forms, as `as.character(1:10000)` is.
+        if let item = cut["names"], item != RItem.null[...] { names = Array(item) }
+        if let item = cut["encoding"], case .strings(let texts) = ControlValue(item), texts.count == 1, let text = texts[0] {
+            encoding = text
+        }
+        if let item = cut["single"], case .logicals(let flags) = ControlValue(item) { isSingle = flags == [true] }
     }
 
     package var bytes: [UInt8] {

@@ -104,24 +104,29 @@ package struct BridgeMachine {
         case progress
     }
 
-    /// A frame that answers `request`; nil when nobody waits for it any more.
+    /// A frame that answers `request`; nil when nobody waits for it any more, or it is one that R can do without and does not
+    /// read now.
+    /// - Parameter isRead: whether R takes what it is sent. If not, nothing is made but what is kept within bounds.
     package mutating func answer(
-        _ request: UInt64, _ kind: Kind, control: [UInt8], parts: [[UInt8]] = []
+        _ request: UInt64, _ kind: Kind, control: [UInt8], parts: [[UInt8]] = [], isRead: Bool = true
     ) -> OutgoingFrame? {
         guard open.contains(request) else { return nil }
         let frame = OutgoingFrame(sequence: nextSequence, reply: request, control: control, parts: parts)
-        nextSequence += 1
         switch kind {
         case .final:
             open.remove(request)
             kept.append(frame)
         case .condition:
-            guard keptConditionBytes + frame.byteCount <= BridgeLimits.conditionBytes else { break }
+            guard keptConditionBytes + frame.byteCount <= BridgeLimits.conditionBytes else {
+                guard isRead else { return nil }
+                break
+            }
             keptConditionBytes += frame.byteCount
             conditionSizes[frame.sequence] = frame.byteCount
             kept.append(frame)
-        case .progress: break
+        case .progress: guard isRead else { return nil }
         }
+        nextSequence += 1
         return frame
     }
 

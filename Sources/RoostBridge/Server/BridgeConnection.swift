@@ -13,7 +13,6 @@ final class BridgeConnection: ChannelDuplexHandler {
     private let server: BridgeServer
     private var reader = BridgeFrameReader()
     private var outgoing: Deque<ArraySlice<UInt8>> = []
-    private var helloDue: Scheduled<Void>?
     private var isClosing = false
 
     init(id: Int, server: BridgeServer) {
@@ -25,12 +24,10 @@ final class BridgeConnection: ChannelDuplexHandler {
         let channel = context.channel
         let (id, server) = (id, server)
         guard server.assumeIsolated({ $0.opened(id, ChannelLink(channel)) }) else { return close(context) }
-        helloDue = context.eventLoop.scheduleTask(in: .seconds(BridgeLimits.helloSeconds)) { channel.close(promise: nil) }
         context.fireChannelActive()
     }
 
     func channelInactive(context: ChannelHandlerContext) {
-        helloDue?.cancel()
         isClosing = true
         outgoing.removeAll()
         let (id, server) = (id, server)
@@ -49,9 +46,7 @@ final class BridgeConnection: ChannelDuplexHandler {
             while !isClosing, let frame = try reader.next(from: &buffer) {
                 switch server.assumeIsolated({ $0.received(id, frame) }) {
                 case .goOn: break
-                case .trust:
-                    reader.isTrusted = true
-                    helloDue?.cancel()
+                case .trust: reader.isTrusted = true
                 case .close: return close(context)
                 }
             }

@@ -17,26 +17,7 @@ extension BridgeServer {
         let (job, answer) = try open(frame, seed, cutter)
         job.madeBy = frame.header.sequence
         guard job.isDurable else { return (job, answer) }
-        return (job, try await kept(job, answer))
-    }
-
-    /// R is told of a durable job when it is on the server's disk: from then on nobody here is needed.
-    private func kept(_ job: BridgeJob, _ answer: BridgeAnswer) async throws(BridgeFailure) -> BridgeAnswer {
-        do throws(RoostError) {
-            job.number = try await job.handle.number()
-            await job.feeding?.value
-            if job.failure == nil { try await job.handle.waitUntilKept() }
-        } catch {
-            if job.failure == nil { job.failure = BridgeFailure(error) }
-        }
-        if Task.isCancelled { throw .stopped }
-        if let failure = job.failure {
-            jobs[job.id] = nil
-            throw failure
-        }
-        var answer = answer
-        answer.control.set("number", job.number.map(Double.init))
-        return answer
+        return (job, try await answerWhenOnDisk(job, answer))
     }
 
     /// Opens a job over what the cutter cuts.
@@ -50,13 +31,7 @@ extension BridgeServer {
             guard !isOpen, frame.control.text("op") == "submit" else {
                 throw .usage("a durable job is submitted whole, and collected by a later request")
             }
-            options.annotation = JobNote(names: cutter.names, encoding: cutter.nativeEncoding, isSingle: isSingle).bytes
-            guard options.annotation.count <= Limits.annotationBytes else {
-                throw BridgeFailure(
-                    code: "limit",
-                    "the names of X take \(options.annotation.count >> 20) MiB; a durable job keeps \(Limits.annotationBytes >> 20) MiB of them",
-                    remedy: "Submit unname(X), and give the results their names when they are here.")
-            }
+            options.annotation = try Self.annotation(JobNote(names: cutter.names, encoding: cutter.nativeEncoding, isSingle: isSingle))
         }
         guard cutter.count <= BridgeLimits.tasksPerJob else {
             throw BridgeFailure(code: "limit", "\(cutter.count) tasks; a job has \(BridgeLimits.tasksPerJob) at most")
@@ -229,9 +204,11 @@ extension BridgeServer {
         return BridgeAnswer()
     }
 
+    /// R knows the job no longer, or has never learnt its name.
     func drop(_ job: BridgeJob) {
         jobs[job.id] = nil
-        if !job.isOver { quit(job) }
+        // A durable one that has ended lies on the server's disk.
+        if job.isDurable || !job.isOver { quit(job) }
     }
 
     func quit(_ job: BridgeJob) {
@@ -265,23 +242,4 @@ extension TaskRange {
         }
         return ranges
     }
-}
-
-/// The state that a job's first task gets, as R has it in `.Random.seed`.
-struct RandomSeed {
-    /// R's code for the kinds of generators; 7 in its last two digits is L'Ecuyer-CMRG.
-    var kind: Int32
-    var next: RStreamSeed
-
-    /// Nil when the control has none.
-    init?(_ control: Control) throws(BridgeFailure) {
-        guard control.has("seed") else { return nil }
-        guard let integers = control.integers("seed"), integers.count == 7, integers[0] >= 0, integers[0] % 100 == 7,
-            let seed = RStreamSeed(Array(integers[1...])), seed.isValid
-        else { throw .usage("'seed' is no .Random.seed of the kind \"L'Ecuyer-CMRG\"", remedy: "It has 7 integers.") }
-        kind = integers[0]
-        next = seed
-    }
-
-    var integers: [Int32?] { [kind] + next.integers }
 }

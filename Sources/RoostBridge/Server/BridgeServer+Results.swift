@@ -13,20 +13,18 @@ extension BridgeServer {
         var answer = answer
         let forgets = control.flag("forget") ?? false
         if control.flag("wait") ?? true {
-            do throws(BridgeFailure) {
-                if let announced { try await announce(job, answer, request, at: announced) }
-                _ = try await waitForEnd(job, request, progress: control.flag("progress") ?? true)
-            } catch {
-                // Nobody else knows a job that was made by this very request.
-                if announced != nil { try await forget(job) }
-                throw error
-            }
+            if let announced { try await announce(job, answer, request, at: announced) }
+            _ = try await waitForEnd(job, request, progress: control.flag("progress") ?? true)
         }
-        if let failure = job.failure {
-            if forgets { try await forget(job) }
-            throw failure
+        let joined: JoinedOutcomes
+        do throws(BridgeFailure) {
+            if let failure = job.failure { throw failure }
+            joined = try await join(job, nil, names: job.namesOfTasks)
+        } catch {
+            // Nobody else knows a job that was made by this very request.
+            if forgets || announced != nil { try await forget(job) }
+            throw error
         }
-        let joined = try await join(job, nil, names: job.names)
         // Who ran something without a blob is answered without one: one stream to read instead of two.
         let isInline = announced != nil && !control.objects.isEmpty && job.outcomes.areFew
         write(joined, inControl: isInline, into: &answer)

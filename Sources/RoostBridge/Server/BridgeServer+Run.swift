@@ -51,6 +51,8 @@ extension BridgeServer {
             // As in `collect`.
             write(joined, inControl: !run.control.objects.isEmpty, into: &answer)
         } catch {
+            // An error names no job: nobody could ask for it again.
+            drop(job)
             return finish(run.request, .failure(Self.noObjects(error)))
         }
         if run.control.flag("forget") ?? false { drop(job) }

@@ -55,12 +55,6 @@ extension BridgeServer {
         }
         sockets[id] = connection
         connection.open(loop.watch(descriptor) { readiness in self.assumeIsolated { $0.socketReady(id, readiness) } })
-        loop.scheduleTask(in: .seconds(BridgeLimits.helloSeconds)) {
-            self.assumeIsolated { server in
-                guard let connection = server.sockets[id], !connection.isTrusted else { return }
-                connection.close()
-            }
-        }
     }
 
     private func socketReady(_ id: Int, _ readiness: DescriptorWatch.Readiness) { sockets[id]?.ready(readiness) }

@@ -84,10 +84,14 @@ extension BridgeServer {
         for id in jobs.keys.sorted(by: { $0.rawValue < $1.rawValue }) {
             guard let job = jobs[id], job.waitingRequest != nil, !job.isOver, !job.isWantTold else { continue }
             watchForWant()
-            guard job.waitingSince <= due, job.handle.progress.granted == 0 else { continue }
+            // While the server is away, one question waits for it, and no more.
+            guard job.waitingSince <= due, job.handle.progress.granted == 0, !job.isWantAsked else { continue }
+            job.isWantAsked = true
             // Ends with the server's answer, or with the pool.
             Task {
-                guard let want = await pool.want(of: id), let request = job.waitingRequest, !job.isWantTold else { return }
+                let want = await pool.want(of: id)
+                job.isWantAsked = false
+                guard let want, let request = job.waitingRequest, !job.isWantTold else { return }
                 job.isWantTold = true
                 var answer = BridgeAnswer()
                 answer.control.set("waiting", want)

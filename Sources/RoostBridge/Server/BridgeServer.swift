@@ -140,6 +140,7 @@ package actor BridgeServer {
     func opened(_ id: Int, _ link: any BridgeLink) -> Bool {
         guard endReason == nil, strangers.count < BridgeLimits.strangers else { return false }
         strangers[id] = link
+        loop.scheduleTask(in: .seconds(BridgeLimits.helloSeconds)) { self.assumeIsolated { $0.strangers[id]?.close() } }
         return true
     }
 
@@ -199,9 +200,9 @@ package actor BridgeServer {
 
     /// Sends a frame that answers `request`, unless nobody waits for it; kept for a later connection where there is none now.
     func send(_ request: UInt64, _ kind: BridgeMachine.Kind, control: [UInt8], parts: [[UInt8]] = []) {
-        // Who does not read is not told how far things are.
-        if kind == .progress && current?.link.isWritable != true { return }
-        guard let frame = machine.answer(request, kind, control: control, parts: parts) else { return }
+        // Who does not read is not told how far things are, nor of conditions without end.
+        let isRead = current?.link.isWritable == true
+        guard let frame = machine.answer(request, kind, control: control, parts: parts, isRead: isRead) else { return }
         current?.link.send([frame])
     }
 

@@ -49,8 +49,6 @@ final class BridgeSocket: BridgeLink {
         server.assumeIsolated { $0.forgetSocket(id) }
     }
 
-    var isTrusted: Bool { reader.isTrusted }
-
     func ready(_ readiness: DescriptorWatch.Readiness) {
         if readiness.canWrite && waitsForRoom { pump() }
         if readiness.canRead && !isClosed { readSome() }
@@ -128,6 +126,8 @@ final class BridgeSocket: BridgeLink {
                 if errno == EAGAIN { break }
                 // Reading will say that it is broken, as soon as all that came has been read.
                 outgoing.removeAll()
+                written = 0
+                shutdown(descriptor, Int32(SHUT_RDWR))
                 return waitForRoom(false)
             }
             written += count

@@ -28,12 +28,12 @@ start_job <- function(session, X, fun, args, needs, options, policy, durable = F
   if (!isTRUE(durable) && !isFALSE(durable)) fail("`durable` must be TRUE or FALSE.")
   control <- c(policy, live = TRUE, if (durable) list(durable = TRUE, single = single))
   answer <- submit(session, X, make_common(session, fun, args, needs, options), control)$control
-  job <- new_job(session, answer$job, answer$n, names(X), owned = TRUE, durable = durable, number = answer$number)
+  job <- new_job(session, answer$job, answer$n, names(X), durable = durable, number = answer$number)
   job$single <- single
   job
 }
 
-new_job <- function(session, id, n, names = NULL, owned = FALSE, durable = FALSE, number = NULL) {
+new_job <- function(session, id, n, names = NULL, durable = FALSE, number = NULL) {
   job <- new.env(parent = emptyenv())
   job$session <- session
   job$id <- id
@@ -43,7 +43,7 @@ new_job <- function(session, id, n, names = NULL, owned = FALSE, durable = FALSE
   job$names <- names
   job$single <- FALSE
   job$outcomes <- NULL
-  if (owned) reg.finalizer(job, function(job) if (!isTRUE(job$forgotten)) session$garbage <- c(session$garbage, id))
+  reg.finalizer(job, function(job) if (!isTRUE(job$forgotten)) session$garbage <- c(session$garbage, id))
   structure(job, class = "roost_job")
 }
 
@@ -84,7 +84,8 @@ wait <- function(job, timeout = Inf, progress = interactive()) {
 results <- function(job, partial = FALSE, simplify = FALSE, progress = interactive()) {
   if (is.null(check_job(job)$outcomes)) fetch(job, progress)
   values <- job$outcomes$values
-  if (!is.null(job$names)) names(values) <- job$names
+  # Of a job whose submission broke off there are more names than tasks.
+  if (length(job$names) == length(values)) names(values) <- job$names
   if (isTRUE(partial)) values <- with_errors(values, task_errors(job$outcomes)) else raise_task_errors(job$outcomes, values)
   if (job$single) return(values[[1L]])
   if (isTRUE(simplify)) simplify2array(values) else values
@@ -102,9 +103,12 @@ fetch <- function(job, progress) {
 
 cancel <- function(job, tasks = NULL, kill = FALSE) {
   if (inherits(job, "Future")) return(cancel_future(job))
-  cancel_job(check_job(job), kill = isTRUE(kill), tasks = if (!is.null(tasks)) as.integer(tasks))
+  cancel_job(check_job(job), kill = isTRUE(kill), tasks = task_indices(tasks))
   invisible(job)
 }
+
+# Written out: of R's compact forms, such as 1:10000, the bridge reads short ones only.
+task_indices <- function(tasks) if (!is.null(tasks)) c(as.integer(tasks))
 
 # The server no longer knows a job that has ended: there is nothing to cancel.
 cancel_job <- function(job, ...) tryCatch(ask(job, "cancel", ...), roost_pool_error = function(e) {
@@ -135,8 +139,8 @@ pool_attach <- function(pool, id) {
           else list(number = suppressWarnings(as.double(id)))
   if (isTRUE(is.na(name$number))) fail("'", id, "' is no job's id, 16 hexadecimal digits, and no number.")
   answer <- request(session, c(list(op = "attach"), name))$control
-  job <- new_job(session, answer$job, answer$n, answer$names, owned = isTRUE(answer$durable),
-                 durable = isTRUE(answer$durable), number = answer$number)
+  job <- new_job(session, answer$job, answer$n, answer$names, durable = isTRUE(answer$durable),
+                 number = answer$number)
   job$single <- isTRUE(answer$single)
   job
 }

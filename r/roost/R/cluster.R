@@ -107,7 +107,7 @@ open_job <- function(session, seeded) {
 new_cluster_job <- function(session, seeded, X = list(), seat = NULL) {
   task <- seat_task
   environment(task) <- baseenv()
-  common <- list(fun = task, args = list(), globals = list(), packages = character(), options = list(), return_seed = seeded)
+  common <- make_common(session, task, list(), return_seed = seeded)
   answer <- submit(session, X, common, c(policy(label = "parallel"), list(seat = seat)), open = is.null(seat))
   job <- new.env(parent = emptyenv())
   job$id <- answer$control$job
@@ -127,21 +127,41 @@ close_idle_jobs <- function(session) {
   session$open_jobs <- session$open_jobs[!idle]
 }
 
-receive_outcomes <- function(session, seats) {
+# Waits up to `timeout` seconds for outcomes of these seats' tasks, whichever come first.
+receive_outcomes <- function(session, seats, timeout = Inf) {
   waiting <- Filter(function(job) any(vapply(job$outstanding, function(task) task$seat %in% seats, NA)), session$open_jobs)
   if (!length(waiting)) fail("Nothing was sent to seat ", paste(seats, collapse = ", "), ", so nothing can be received.")
   finished <- FALSE
   on.exit(if (!finished) abandon(session))
-  job <- waiting[[1L]]
-  answer <- request(session, list(op = "next", job = job$id, cursor = job$cursor, max = outcomes_max, timeout = Inf),
+  if (length(waiting) == 1L) receive_from(session, waiting[[1L]], timeout) else receive_first(session, waiting, timeout)
+  finished <- TRUE
+}
+
+first_pause <- 0.01            # between two looks at several jobs, at first
+last_pause <- 0.1              # and at last
+
+receive_first <- function(session, jobs, timeout) {
+  end <- proc.time()[[3L]] + timeout
+  pause <- first_pause
+  repeat {
+    received <- vapply(jobs, function(job) receive_from(session, job, 0), NA)
+    if (any(received) || receive_from(session, jobs[[1L]], pause) || proc.time()[[3L]] >= end) return(invisible())
+    pause <- min(last_pause, pause * 1.5)
+  }
+}
+
+# TRUE when something came.
+receive_from <- function(session, job, timeout) {
+  answer <- request(session, list(op = "next", job = job$id, cursor = job$cursor, max = outcomes_max, timeout = timeout),
                     more = watcher())
   job$cursor <- answer$control$cursor
-  for (outcome in split_outcomes(answer)) deliver(session, job, outcome)
+  outcomes <- split_outcomes(answer)
+  for (outcome in outcomes) deliver(session, job, outcome)
   if (job$bound && !length(job$outstanding)) {
     session$open_jobs <- Filter(function(other) !identical(other, job), session$open_jobs)
     session$garbage <- c(session$garbage, job$id)
   }
-  finished <- TRUE
+  length(outcomes) > 0L
 }
 
 deliver <- function(session, job, outcome) {

@@ -7,7 +7,7 @@ shared_bytes <- 65536          # globals from this size on
 
 future_payload <- function(future) {
   if (is_modern()) {
-    data <- getFromNamespace("getFutureData", "future")(future, mc.cores = 1L)
+    data <- utils::getFromNamespace("getFutureData", "future")(future, mc.cores = 1L)
     split <- split_globals(data$core$globals)
     data$core$globals <- split$globals
     return(list(task = list(data = data), shared = split$shared))

@@ -81,10 +81,9 @@ launch_future <- function(future, place) {
   make_room(place)
   rules <- c(place$policy, list(live = relays_live(future)))
   rules$label <- if (is.null(future[["label"]])) "future" else as.character(future[["label"]])
-  common <- list(fun = run_future, args = list(shared = payload$shared), globals = NULL, packages = NULL, options = list(),
-                 return_seed = FALSE)
+  common <- make_common(session, run_future, list(shared = payload$shared))
   answer <- tell_as_future_error(future, submit(session, list(payload$task), common, rules))$control
-  future[["job"]] <- new_job(session, answer$job, answer$n, owned = TRUE)
+  future[["job"]] <- new_job(session, answer$job, answer$n)
   future[["state"]] <- "running"
   session$futures <- c(session$futures, list(future))
   invisible(future)
@@ -141,7 +140,7 @@ over <- c("finished", "failed", "interrupted", "canceled")
 has_ended <- function(future, timeout = 0) {
   job <- future[["job"]]
   if (isTRUE(job$ended)) return(TRUE)
-  answer <- tell_as_future_error(future, ask(job, "wait", timeout = as.double(timeout), more = future_watcher))
+  answer <- tell_as_future_error(future, ask(job, "wait", timeout = as.double(timeout), more = watcher()))
   job$ended <- isTRUE(answer$control$ended)
   if (job$ended) strike_off(future)
   job$ended
@@ -159,7 +158,7 @@ fetch_result <- function(future) {
   if (future[["state"]] == "canceled") return(settle(future, future_error(future, "canceled", "was cancelled")))
   job <- future[["job"]]
   answer <- tell_as_future_error(future, ask(job, "collect", wait = TRUE, progress = FALSE, forget = TRUE,
-                                             more = future_watcher))
+                                             more = watcher()))
   job$forgotten <- TRUE
   job$ended <- TRUE
   strike_off(future)
@@ -183,22 +182,13 @@ settle <- function(future, error) {
 
 # ---- conditions ----
 
-# Does the worker send conditions of class immediateCondition while the future runs?
+# Does the worker send conditions of class immediateCondition while the future runs? Package 'future' notes there what was
+# signalled at once, and does not signal it again.
 relays_live <- function(future) {
   classes <- future[["conditions"]]
   immediate <- if (is.null(attr(classes, "immediateConditionClasses"))) getOption("future.relay.immediate", "immediateCondition")
   else attr(classes, "immediateConditionClasses")
   length(classes) > 0L && "immediateCondition" %in% immediate && all(immediate %in% c("immediateCondition", "progression"))
-}
-
-# Package 'future' notes on the worker what was signalled at once, and does not signal it again.
-future_watcher <- function(control, blob) {
-  if (!is.null(control$waiting)) tell_waiting(control$waiting)
-  if (is.null(control$task) || !length(blob)) return()
-  condition <- restore_item(blob)
-  if (inherits(condition, "warning")) warning(condition)
-  else if (inherits(condition, "message")) message(condition)
-  else signalCondition(condition)
 }
 
 # ---- errors ----

@@ -4,7 +4,7 @@
 progress_bar <- function(show, n) {
   if (!isTRUE(show) && !isNamespaceLoaded("progressr")) return(NULL)
   bars <- c(if (isTRUE(show)) list(text_bar(n)), if (isNamespaceLoaded("progressr")) list(progressr_bar(n)))
-  if (length(bars)) list(update = function(done) for (bar in bars) bar$update(done), end = function() for (bar in bars) bar$end())
+  list(update = function(done) for (bar in bars) bar$update(done), end = function() for (bar in bars) bar$end())
 }
 
 text_bar <- function(n) {

@@ -1,4 +1,4 @@
-# A seat is an element of a pool: a place that is bound to one worker at its first task, and to none ever after.
+# A seat is an element of a pool: a place that is bound to one worker by its first task, and to no other ever after.
 #
 #   new ──first task──▶ has a worker ──killNode(), a crash, the node lost──▶ dead: its tasks fail, and say why
 #                                                                             cloneNode() makes a new seat
@@ -6,6 +6,7 @@
 # An environment: it learns where its worker is.
 
 seen_seconds <- 2              # until a worker that has just begun to serve a seat is in the pool's list
+bind_seconds <- 30             # until a worker has run the first task of a seat that is to be retired
 
 new_seat <- function(seat, session) {
   node <- new.env(parent = emptyenv())
@@ -14,18 +15,22 @@ new_seat <- function(seat, session) {
   structure(node, class = "roost_seat")
 }
 
-# The worker's row of pool_workers(); NULL when there is none, or none any more.
+# The row of the seat's worker in pool_workers(); NULL when there is none.
+seat_row <- function(node, table) {
+  row <- which(table$mine & table$seat %in% node$seat & table$state != "ending")
+  if (!length(row)) return(NULL)
+  row <- table[row[1L], ]
+  node$node <- row$node
+  node$pid <- row$pid
+  row
+}
+
+# The row of the seat's worker, as soon as there is one; NULL when there is none, or none any more.
 seat_worker <- function(node) {
   end <- proc.time()[[3L]] + seen_seconds
   repeat {
-    table <- pool_workers(node)
-    row <- which(table$mine & table$seat %in% node$seat & table$state != "ending")
-    if (length(row)) {
-      row <- table[row[1L], ]
-      node$node <- row$node
-      node$pid <- row$pid
-      return(row)
-    }
+    row <- seat_row(node, pool_workers(node))
+    if (!is.null(row)) return(row)
     # One that was seen before has ended; one that has served the seat, and was not, is about to be.
     if (!is.null(node$pid) || !has_served(node) || proc.time()[[3L]] > end) return(NULL)
     Sys.sleep(0.02)
@@ -36,11 +41,11 @@ has_served <- function(node) node$seat %in% node$session$served
 
 print.roost_seat <- function(x, ...) {
   cat("Seat ", x$seat, " of a Roost pool (", x$session$facts$pool, ")", sep = "")
-  if (x$session$open && x$session$pid == Sys.getpid()) {
+  if (is_usable(x$session)) {
     worker <- seat_worker(x)
     if (!is.null(worker)) cat(": worker ", worker$pid, " on node ", worker$node, ", ", worker$state, sep = "")
     else if (has_served(x)) cat(": its worker", if (!is.null(x$pid)) paste0(" (", x$pid, " on node ", x$node, ")"),
-                                " has ended; cloneNode() gives the seat another", sep = "")
+                                " has ended; cloneNode() makes a new seat", sep = "")
     else cat(": no worker yet", sep = "")
   }
   cat("\n")
@@ -53,26 +58,37 @@ cloneNode <- function(x, ...) UseMethod("cloneNode")
 
 # TRUE: it works, or can be given work; NA: its node is out of contact.
 isNodeAlive.roost_seat <- function(x, ...) {
-  if (!x$session$open || x$session$pid != Sys.getpid()) return(FALSE)
-  if (!is.null(seat_worker(x)) || !has_served(x)) return(TRUE)
+  if (!is_usable(x$session)) return(FALSE)
+  if (!has_served(x) || !is.null(seat_worker(x))) return(TRUE)
   nodes <- pool_nodes(x)
   if (any(nodes$node %in% x$node & nodes$state == "suspect")) NA else FALSE
 }
 
-isNodeAlive.roost_cluster <- function(x, ...) vapply(x, isNodeAlive.roost_seat, NA)
+isNodeAlive.roost_cluster <- function(x, ...) {
+  if (!length(x) || !is_usable(session_of(x))) return(rep(FALSE, length(x)))
+  table <- pool_workers(x)
+  vapply(x, function(node) !is.null(seat_row(node, table)) || isNodeAlive.roost_seat(node), NA)
+}
+
+is_usable <- function(session) session$open && session$pid == Sys.getpid()
 
 # TRUE when the signal was sent.
 killNode.roost_seat <- function(x, signal = tools::SIGTERM, timeout = 5, ...) {
   check_session(x$session)
   # A seat is retired even if nothing was ever run on it.
-  if (!has_served(x)) seat_call(x, Sys.getpid)
+  if (!has_served(x) && !bind_seat(x)) return(FALSE)
   worker <- seat_worker(x)
-  if (is.null(worker)) return(FALSE)
-  request(x$session, list(op = "kill_worker", node = worker$node, pid = worker$pid, signal = as.double(signal)))
+  if (is.null(worker) || !signal_worker(x$session, worker, signal)) return(FALSE)
   end <- proc.time()[[3L]] + timeout
   while (proc.time()[[3L]] < end && !is.null(seat_worker(x))) Sys.sleep(0.02)
   TRUE
 }
+
+# FALSE when the worker has ended meanwhile.
+signal_worker <- function(session, worker, signal) tryCatch({
+  request(session, list(op = "kill_worker", node = worker$node, pid = worker$pid, signal = as.double(signal)))
+  TRUE
+}, roost_pool_error = function(e) if (identical(e$code, "notFound")) FALSE else stop(e))
 
 killNode.roost_cluster <- function(x, signal = tools::SIGTERM, ...) vapply(x, killNode.roost_seat, NA, signal = signal, ...)
 
@@ -103,8 +119,18 @@ register_parallelly <- function(...) {
       registerS3method(generic, class, get(paste0(generic, ".", class)), envir = parallelly)
 }
 
-# Runs a function on the seat's worker.
-seat_call <- function(node, fun) {
-  sendData_roost_seat(node, list(type = "EXEC", data = list(fun = fun, args = list(), return = TRUE, tag = NULL)))
-  recvData_roost_seat(node)$value
+# Gives a seat its worker; FALSE when the pool has none for it.
+bind_seat <- function(node) {
+  session <- node$session
+  sendData_roost_seat(node, list(type = "EXEC", data = list(fun = Sys.getpid, args = list(), return = TRUE, tag = NULL)))
+  job <- session$open_jobs[[length(session$open_jobs)]]
+  receive_outcomes(session, node$seat, bind_seconds)
+  if (length(session$arrived[[seat_key(node$seat)]])) {
+    take_arrived(session, node$seat)
+    return(TRUE)
+  }
+  cancel_quietly(session, job$id)
+  session$open_jobs <- Filter(function(other) !identical(other, job), session$open_jobs)
+  session$served <- setdiff(session$served, node$seat)
+  FALSE
 }

@@ -5,8 +5,8 @@ first_seed <- function(seed) {
   if (identical(seed, FALSE)) return(NULL)
   if (is.null(seed)) seed <- sample.int(.Machine$integer.max, 1L)
   if (is.numeric(seed) && length(seed) == 7L && seed[1L] %% 100 == 7) return(c(10407L, as.integer(seed[-1L])))
-  if (!is.numeric(seed) || length(seed) != 1L || is.na(seed))
-    fail("`seed` must be NULL, FALSE, an integer, or a .Random.seed of kind \"L'Ecuyer-CMRG\".")
+  if (!is.numeric(seed) || length(seed) != 1L || is.na(seed) || abs(seed) > .Machine$integer.max)
+    fail("`seed` must be NULL, FALSE, an integer of at most ", .Machine$integer.max, " in size, or a .Random.seed of kind \"L'Ecuyer-CMRG\".")
   seed <- as.integer(seed)
   if (!identical(seed, seed_cache$seed)) {
     seed_cache$state <- seed_state(seed)

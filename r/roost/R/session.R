@@ -1,13 +1,16 @@
 # One session with a bridge: an environment, since it changes.
 #
-#   request ─▶ write ─▶ wait for the answer (socketSelect, the only place that an interrupt can leave) ─▶ answer
+#   request ─▶ write ─▶ wait for the answer (socketSelect, the one place where an interrupt costs nothing) ─▶ answer
 #                 └── connection lost: connect again, say hello, both sides send again what the other lacks
 #
-# Bytes are read and written with interrupts suspended: an interrupted readBin loses what it had read.
+# Interrupts are suspended, but R lets them through wherever it waits for a socket: an interrupted readBin has lost what it had
+# read. So a connection on which something was begun and not ended is not `ready`: the next request makes a new one.
 
-connect_tries <- 5L            # connections in a row that may fail
+connect_tries <- 5L            # connections in a row that may fail, or break before a whole frame has come
 connect_seconds <- 10          # wait for an answer to hello
 read_bytes <- 67108864         # of a blob, between two chances to interrupt
+write_bytes <- .Machine$integer.max  # the most that one writeBin() takes; more goes in slices
+slice_bytes <- 67108864
 stop_seconds <- 5              # wait for the answer to `stop`, `bye`
 
 new_session <- function(line) {
@@ -23,8 +26,10 @@ new_session <- function(line) {
   session$bridge <- suppressWarnings(as.integer(fields[5L]))
   session$seq <- 0             # of the last request
   session$got <- 0             # the highest seq received whole
-  session$request <- NULL      # the last request, to be sent again
+  session$unheard <- list()    # requests that the bridge may not have, to be sent again: list(seq, pieces)
+  session$losses <- 0L         # connections that broke since the last whole frame
   session$con <- NULL
+  session$ready <- FALSE       # whether both sides are between two frames, hello is said
   session$asking <- NULL       # the request that waits for its answer
   session$aside <- NULL        # answers to requests that wait while a handler's request does
   session$large <- FALSE       # whether the last jobs' common data were too large for a control
@@ -60,6 +65,7 @@ check_session <- function(session) {
 disconnect <- function(session) {
   if (!is.null(session$con)) try(close(session$con), silent = TRUE)
   session$con <- NULL
+  session$ready <- FALSE
   session$head <- NULL
   session$parts <- list()
 }
@@ -67,23 +73,43 @@ disconnect <- function(session) {
 connect <- function(session) {
   for (try in seq_len(connect_tries)) {
     disconnect(session)
-    if (try > 1L) Sys.sleep(0.05 * 2^try)
+    if (try > 1L || session$losses > 1L) Sys.sleep(min(2, 0.05 * 2^(try - 1L + max(1L, session$losses))))
     session$con <- tryCatch(suppressWarnings(open_socket(session$port)), error = function(e) NULL)
-    if (is.null(session$con)) if (bridge_gone(session)) break else next
-    said <- tryCatch({
-      write_frame(session, frame(0, session$got, list(op = "hello", protocol = 1L, secret = session$secret)))
-      read_frame(session, connect_seconds)
-    }, error = function(e) NULL)
-    if (isTRUE(said$control$ok)) {
-      last <- session$request
-      if (is.null(last) || said$control$got >= session$seq) return(invisible())
-      if (tryCatch({ write_frame(session, last); TRUE }, error = function(e) FALSE)) return(invisible())
-    }
+    if (!is.null(session$con)) {
+      if (say_hello(session)) return(invisible())
+    } else if (bridge_gone(session)) break
   }
+  give_up(session, ", and it does not answer: it was killed or has crashed")
+}
+
+# A connection that breaks again and again, before anything new has come whole, does so for a reason.
+reconnect <- function(session, error) {
+  session$losses <- session$losses + 1L
+  if (session$losses > connect_tries) give_up(session, ": it broke ", session$losses, " times in a row (", conditionMessage(error), ")")
+  connect(session)
+}
+
+# Says who we are, and sends again what the bridge has not got; TRUE when that is done.
+say_hello <- function(session) tryCatch({
+  write_frame(session, frame(0, session$got, list(op = "hello", protocol = 1L, secret = session$secret)))
+  answer <- read_frame(session, connect_seconds)
+  said <- if (!is.null(answer)) unserialize(answer$control)
+  if (isTRUE(said$ok)) {
+    heard(session, said$got)
+    for (request in session$unheard) write_frame(session, request$pieces)
+  }
+  session$ready <- isTRUE(said$ok)
+}, error = function(e) FALSE)
+
+# The bridge has all requests up to this one.
+heard <- function(session, seq)
+  session$unheard <- if (seq >= session$seq) list() else Filter(function(request) request$seq > seq, session$unheard)
+
+give_up <- function(session, ...) {
   disconnect(session)
   session$open <- FALSE
-  pool_error("The connection to 'roost bridge' (127.0.0.1:", session$port, ", process ", session$bridge,
-             ") is lost, and it does not answer: it was killed or has crashed. Its attached jobs are lost. Make a new pool.")
+  pool_error("The connection to 'roost bridge' (127.0.0.1:", session$port, ", process ", session$bridge, ") is lost", ...,
+             ". Its attached jobs are lost. Make a new pool.")
 }
 
 bridge_gone <- function(session) !is.na(session$bridge) && !isTRUE(tools::pskill(session$bridge, 0L))
@@ -94,35 +120,51 @@ open_socket <- function(port) {
   do.call(socketConnection, arguments)
 }
 
-write_frame <- function(session, pieces) for (piece in pieces) writeBin(piece, session$con)
+# R writes no more than write_bytes in one call.
+write_frame <- function(session, pieces) {
+  ready <- session$ready
+  session$ready <- FALSE
+  for (piece in pieces) {
+    if (length(piece) <= write_bytes) writeBin(piece, session$con)
+    else for (start in seq(1, length(piece), by = slice_bytes))
+      writeBin(piece[seq(start, min(length(piece), start + slice_bytes - 1))], session$con)
+  }
+  session$ready <- ready
+}
 
 # The next frame; NULL when `seconds` are over. An error when the connection is lost.
 #
 # Its parts are read whole, each into the vector that it stays: joining raw vectors takes R longer than receiving them. A frame
 # that has begun to come comes without a pause, or the connection is broken: a read ends after `connect_seconds` of silence.
+# The control is still a stream: what is wrong with it is no fault of the connection.
 read_frame <- function(session, seconds = Inf) {
   end <- if (is.finite(seconds)) proc.time()[[3L]] + seconds
   repeat {
     left <- if (is.null(end)) NULL else max(0, end - proc.time()[[3L]])
-    ready <- allowInterrupts(socketSelect(list(session$con), FALSE, left))
-    if (!ready) {
+    if (!allowInterrupts(socketSelect(list(session$con), FALSE, left))) {
       if (!is.null(left) && left <= 0) return(NULL)
       next
     }
+    ready <- session$ready
+    session$ready <- FALSE
     head <- session$head
     if (is.null(head)) {
       sizes <- readBin(session$con, "double", 4L, endian = "little")
       if (length(sizes) < 4L) stop("the bridge closed the connection")
-      head <- list(seq = sizes[1L], reply = sizes[2L], control = unserialize(read_exactly(session, sizes[3L])),
+      head <- list(seq = sizes[1L], reply = sizes[2L], control = read_exactly(session, sizes[3L]),
                    missing = sizes[4L])
     }
     part <- if (head$missing > 0) read_exactly(session, min(head$missing, read_bytes))
+    session$ready <- ready
     head$missing <- head$missing - length(part)
     if (head$missing == 0) {
       if (length(session$parts)) part <- do.call(c, c(session$parts, list(part)))
       session$head <- NULL
       session$parts <- list()
-      if (head$seq > 0) session$got <- head$seq
+      if (head$seq > 0) {
+        session$got <- head$seq
+        session$losses <- 0L
+      }
       return(list(seq = head$seq, reply = head$reply, control = head$control, blob = part))
     }
     session$head <- head
@@ -138,7 +180,7 @@ read_exactly <- function(session, bytes) {
 
 # ---- requests ----
 
-# Sends a request and waits for its final answer: list(control, parts). `more` gets the answers before it. Left by an
+# Sends a request and waits for its final answer: list(seq, reply, control, blob). `more` gets the answers before it. Left by an
 # interrupt (or an error in `more`), it tells the bridge to forget the question. NULL when `seconds` are over. An error that
 # the bridge answers with is raised here, but for the code `expected`.
 request <- function(session, control, blobs = NULL, more = NULL, seconds = Inf, expected = NULL) {
@@ -147,52 +189,56 @@ request <- function(session, control, blobs = NULL, more = NULL, seconds = Inf, 
   # What is wrong with the arguments shows here: a number that is taken must be sent.
   pieces <- frame(mine, session$got, control, blobs)
   if (is.null(blobs) && length(pieces) > 1L) session$large <- TRUE
+  answer <- NULL
   suspendInterrupts({
-    session$seq <- mine
-    session$request <- pieces
-    answered <- FALSE
     # A condition's handler may ask, while another request waits: that one's answers are put aside for it.
     outer <- session$asking
-    session$asking <- mine
     on.exit({
       session$asking <- outer
       if (is.null(outer)) session$aside <- NULL
     })
-    on.exit(if (!answered && session$open && control$op != "stop") stop_request(session, mine), add = TRUE)
-    unsent <- !is.null(session$con)
-    if (!unsent) connect(session)
-    repeat {
-      answer <- if (length(session$aside)) take_aside(session, mine)
-      if (is.null(answer)) answer <- tryCatch({
-        if (unsent) write_frame(session, pieces)
-        unsent <- FALSE
-        read_frame(session, seconds)
-      }, error = identity)
-      if (inherits(answer, "error")) {
-        unsent <- FALSE
-        connect(session)
-        next
-      }
-      if (is.null(answer)) return(NULL)
-      if (answer$reply == 0) {
-        if (!is.null(answer$control$note)) message("roost: ", answer$control$note)
-        next
-      }
-      if (answer$reply != mine) {
-        if (!is.null(outer) && answer$reply < mine) session$aside <- c(session$aside, list(answer))
-        next
-      }
-      if (isTRUE(answer$control$more)) {
-        if (!is.null(more)) allowInterrupts(more(answer$control, answer$blob))
-        next
-      }
-      answered <- TRUE
-      session$request <- NULL
-      break
-    }
+    on.exit(if (is.null(answer) && session$open && control$op != "stop") stop_request(session, mine), add = TRUE)
+    session$seq <- mine
+    session$asking <- mine
+    session$unheard <- c(session$unheard, list(list(seq = mine, pieces = pieces)))
+    answer <- await_answer(session, mine, pieces, more, seconds, is_inner = !is.null(outer))
   })
+  if (is.null(answer)) return(NULL)
   if (!isTRUE(answer$control$ok) && !identical(answer$control$error$code, expected)) fail_by_bridge(answer$control$error)
   answer
+}
+
+# The final answer to the request, which is written first; NULL when nothing comes for `seconds`.
+await_answer <- function(session, mine, unsent, more, seconds, is_inner) repeat {
+  answer <- if (length(session$aside)) take_aside(session, mine)
+  if (is.null(answer)) answer <- next_frame(session, unsent, seconds)
+  if (is.null(answer)) return(NULL)
+  unsent <- NULL
+  if (answer$reply > 0) heard(session, answer$reply)
+  if (answer$reply != mine) {
+    if (is_inner && answer$reply > 0 && answer$reply < mine) session$aside <- c(session$aside, list(answer))
+    next
+  }
+  answer$control <- withCallingHandlers(unserialize(answer$control), error = fail_unreadable)
+  if (!isTRUE(answer$control$more)) return(answer)
+  if (!is.null(more)) allowInterrupts(more(answer$control, answer$blob))
+}
+
+fail_unreadable <- function(e) pool_error("R cannot read what 'roost bridge' answered: ", conditionMessage(e))
+
+# The next frame, over as many connections as it takes; a new one begins with what is unheard, `unsent` among it.
+next_frame <- function(session, unsent, seconds) repeat {
+  if (!session$ready) {
+    connect(session)
+    unsent <- NULL
+  }
+  frame <- tryCatch({
+    if (!is.null(unsent)) write_frame(session, unsent)
+    read_frame(session, seconds)
+  }, error = identity)
+  if (!inherits(frame, "error")) return(frame)
+  unsent <- NULL
+  reconnect(session, frame)
 }
 
 # What came for a request while another one, made by a handler of its conditions, waited; NULL when nothing did.

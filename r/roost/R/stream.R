@@ -3,24 +3,34 @@
 stream <- function(x) serialize(x, NULL, xdr = FALSE, version = 3L)
 
 # A frame: four doubles (seq, reply, bytes of control, bytes of blob), control (an R stream), blob.
-header_bytes <- 32L
 control_bytes <- 1048576L      # of a control with X and common data
+control_most <- 67108864       # of any control: what the bridge takes
+part_most <- 2148532224        # of a part of the blob, 2 GiB + 1 MiB: what the bridge takes
 
 # `blobs`: NULL, or a list of streams. X and common data in the control that turn out to be large become blobs.
 frame <- function(seq, reply, control, blobs = NULL) {
   if (is.null(blobs)) {
     bytes <- stream(control)
-    if (length(bytes) <= control_bytes || is.null(control$common))
+    if (length(bytes) <= control_bytes || is.null(control$common)) {
+      check_size("the request", length(bytes), control_most)
       return(list(c(header(seq, reply, length(bytes), 0), bytes)))
-    blobs <- list(stream(control$X), stream(control$common))
+    }
+    blobs <- list(X = stream(control$X), "the common data" = stream(control$common))
     control[c("X", "common")] <- NULL
   }
   control$lengths <- as.double(lengths(blobs))
+  for (i in seq_along(blobs)) check_size(c(names(blobs)[i], "a part of the request")[1L], control$lengths[i], part_most)
   bytes <- sum(control$lengths)
   control <- stream(control)
+  check_size("the request", length(control), control_most)
   header <- header(seq, reply, length(control), bytes)
-  if (bytes < 65536) list(c(header, control, unlist(blobs))) else c(list(c(header, control)), blobs)
+  if (bytes < 65536) list(c(header, control, unlist(blobs, use.names = FALSE))) else c(list(c(header, control)), blobs)
 }
+
+# What is too large for the bridge would end the connection.
+check_size <- function(what, bytes, most) if (bytes > most)
+  fail("Too large to be sent: serialized, ", what, " takes ", format_bytes(bytes), "; at most ", format_bytes(most),
+       " are possible.\nRemedy: send less in one call, or have the tasks read it from a file.", class = "roost_pool_error")
 
 header <- function(...) writeBin(c(...), raw(), endian = "little")
 

@@ -34,7 +34,7 @@ label_texts <- function(labels) {
 as_tasks <- function(X) if (!is.vector(X) || is.object(X) || is.expression(X)) as.list(X) else X
 
 # Only what there is.
-make_common <- function(session, fun, args, needs, options = list(), return_seed = FALSE) {
+make_common <- function(session, fun, args, needs = list(), options = list(), return_seed = FALSE) {
   if (length(needs$globals)) {
     held <- vapply(names(needs$globals), function(name) is_exported(session, name, needs$globals[[name]]), NA)
     needs$globals <- needs$globals[!held]
@@ -76,7 +76,7 @@ send_job <- function(session, X, common, control, more = NULL) {
   }
   send <- function(X) {
     if (inline) request(session, c(control, list(X = X, common = common)), more = more, expected = "needsAsList")
-    else request(session, control, list(stream(X), common), more = more, expected = "needsAsList")
+    else request(session, control, list(X = stream(X), "the common data" = common), more = more, expected = "needsAsList")
   }
   answer <- send(X)
   if (isTRUE(answer$control$ok)) return(answer)

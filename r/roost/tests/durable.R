@@ -136,6 +136,41 @@ close(elsewhere)
 for (name in c(names[c(1, 3)], id[1])) forget(pool_attach(pool, name))
 stopifnot(!any(pool_jobs(pool)$durable))
 
+# Who leaves a submission before he has read its answer leaves nothing on the server's disk, though the job has ended.
+elsewhere <- pool_connect("127.0.0.1", port)
+local({
+  session <- elsewhere[[1]]$session
+  seq <- session$seq + 1
+  control <- list(op = "submit", open = FALSE, durable = TRUE, X = 1:2, common = roost:::make_common(session, identity, list()))
+  roost:::write_frame(session, roost:::frame(seq, session$got, control))
+  session$seq <- seq
+  until("it has ended", function() any(with(pool_jobs(pool), durable & state == "done")))
+  roost:::request(session, list(op = "stop", seq = seq))
+  until("it is gone", function() !any(pool_jobs(pool)$durable))
+})
+close(elsewhere)
+
+# A submission that breaks off: what came of it can be read, though there are more names than tasks.
+told <- file.path(home, "bridge")
+child <- parallel::mcparallel({
+  own <- pool_connect("127.0.0.1", port)
+  writeLines(as.character(own[[1]]$session$bridge), paste0(told, ".new"))
+  file.rename(paste0(told, ".new"), told)
+  X <- stats::setNames(lapply(1:60, function(i) raw(2e6)), paste0("x", 1:60))
+  try(async_lapply(own, X, length, durable = TRUE), silent = TRUE)
+})
+until("it is being submitted", function() file.exists(told) && any(with(pool_jobs(pool), durable & tasks > 0)))
+tools::pskill(as.integer(readLines(told)), tools::SIGKILL)
+invisible(parallel::mccollect(child))
+torn <- with(pool_jobs(pool), id[durable])
+torn <- pool_attach(pool, torn)
+cancel(torn)                   # the server waits for its client to come back
+got <- results(torn, partial = TRUE)
+cat(length(got), "of 60 tasks came\n")
+stopifnot(length(got) <= 60L, all(vapply(got, function(x) identical(x, 2000000L) || inherits(x, "roost_task_error"), NA)))
+forget(torn)
+stopifnot(!any(pool_jobs(pool)$durable))
+
 close(pool)
 for (pid in c(node$pid, server)) {
   tools::pskill(pid, tools::SIGTERM)

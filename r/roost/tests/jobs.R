@@ -13,6 +13,12 @@ slow <- async_lapply(pool, 1:200, function(i) Sys.sleep(0.2))
 stopifnot(!wait(slow, timeout = 0.2, progress = FALSE), slow$id %in% pool_jobs(pool)$id)
 again <- pool_attach(pool, slow$id)
 stopifnot(identical(again$n, 200L), status(again) %in% c("waiting", "running"))
+# The job lives as long as one of its handles.
+stopifnot(again$number >= 1L, grepl("[(]number [0-9]+[)]", capture.output(print(again))))
+rm(again); invisible(gc())
+invisible(async(1, pool))      # tells the bridge what was collected
+stopifnot(status(slow) %in% c("waiting", "running"))
+cancel(slow, tasks = 3:20000)
 cancel(slow)
 stopifnot(wait(slow, timeout = 30, progress = FALSE))
 ends <- results(slow, partial = TRUE)

@@ -37,6 +37,19 @@ pool[[1]] <- cloneNode(pool[[1]])
 again <- unlist(clusterCall(pool, Sys.getpid))
 stopifnot(again[2] == pids[2], again[1] != pids[1], all(isNodeAlive(pool)), length(pool) == 2L)
 
+# Whose outcome is first is received first.
+sendCall <- getFromNamespace("sendCall", "parallel")
+slow <- tempfile("gate")
+wait_for <- function(i, gate) { while (i == 1 && !file.exists(gate)) Sys.sleep(0.02); i }
+for (i in 1:2) sendCall(pool[[i]], wait_for, list(i, slow))
+first <- getFromNamespace("recvOneResult", "parallel")(pool)
+stopifnot(first$node == 2L, first$value == 2L, file.create(slow))
+stopifnot(getFromNamespace("recvResult", "parallel")(pool[[1]]) == 1)
+
+# A worker that ends between the look and the signal was not killed by us.
+gone <- list(node = pool_workers(pool)$node[1], pid = Sys.getpid())
+stopifnot(identical(roost:::signal_worker(pool[[1]]$session, gone, 15L), FALSE))
+
 # The numbers of makeCluster(2), from seats' own workers.
 other <- makePSOCKcluster(2)
 clusterSetRNGStream(other, 5); clusterSetRNGStream(pool, 5)
@@ -47,4 +60,21 @@ if (requireNamespace("parallelly", quietly = TRUE)) {
   stopifnot(identical(parallelly::isNodeAlive(pool), c(TRUE, TRUE)), parallelly::killNode(pool[[2]]), !isNodeAlive(pool[[2]]))
 }
 stopCluster(pool)
-stopifnot(!isNodeAlive(pool[[1]]))
+stopifnot(!isNodeAlive(pool[[1]]), identical(isNodeAlive(pool), rep(FALSE, length(pool))))
+
+# A seat that nothing was run on, in a pool that has no worker for it: killNode() does not wait for ever.
+pool <- pool_local(workers = 1)
+set <- function(seconds) {
+  unlockBinding("bind_seconds", asNamespace("roost"))
+  assign("bind_seconds", seconds, envir = asNamespace("roost"))
+}
+former <- roost:::bind_seconds
+gate <- tempfile("gate")
+job <- async_lapply(pool, 1, function(i, gate) while (!file.exists(gate)) Sys.sleep(0.02), gate = gate)
+while (status(job) != "running") Sys.sleep(0.02)
+set(0.2)
+stopifnot(!killNode(pool[[1]]), isNodeAlive(pool[[1]]))
+set(former)
+stopifnot(file.create(gate), length(results(job)) == 1L)
+stopifnot(killNode(pool[[1]]), !isNodeAlive(pool[[1]]))
+close(pool)

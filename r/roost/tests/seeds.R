@@ -28,6 +28,12 @@ stopifnot(identical(before, .Random.seed))
 stopifnot(identical(results(async_lapply(pool, 1:40, draw, seed = 42)), here))
 close(pool)
 
+# What is no seed says so.
+for (seed in list(1e10, -1e10, "1", 1:2, NA)) {
+  error <- tryCatch(lbapply(NULL, 1:2, identity, seed = seed), error = identity)
+  stopifnot(inherits(error, "roost_error"), grepl("`seed` must be", conditionMessage(error)))
+}
+
 # The state of a seed is R's own.
 for (seed in c(0L, 1L, -1L, 42L, 2147483647L, -2147483647L, 5326L, sample.int(.Machine$integer.max, 200L))) {
   set.seed(seed, "L'Ecuyer-CMRG", "Inversion", "Rejection")
