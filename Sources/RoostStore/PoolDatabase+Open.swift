@@ -46,6 +46,7 @@ extension PoolDatabase {
             try WriteAheadLogFile.check("\(path)-wal", pageBytes: DatabaseFile.header(path).pageBytes)
             try checkPool(path, pool, schema)
         } else {
+            guard access("\(path)\(unfinishedRestore)", F_OK) != 0 else { throw StoreFailure.restoreCutOff(data) }
             guard try files.list().isEmpty else {
                 throw RoostError(
                     .damaged, "\(path) is gone, but there are payload files in \(files.directory)",

@@ -51,6 +51,12 @@ enum StoreFailure {
     static let disk =
         "Look into the kernel's log and the disk's health before the server is started again; what was acknowledged before is there."
 
+    static func restoreCutOff(_ data: String) -> RoostError {
+        RoostError(
+            .conflict, "a restore into \(data) was cut off before its end",
+            remedy: "Remove all that is in \(data), then restore again.")
+    }
+
     /// A job that cannot be served.
     static func damagedJob(_ id: JobID?, _ number: UInt32?, _ what: String, cause: String = "") -> RoostError {
         let name = number.map { "job \($0)" } ?? "a job"
