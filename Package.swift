@@ -109,7 +109,7 @@ let package = Package(
             swiftSettings: settings),
         .testTarget(
             name: "RoostStoreTests",
-            dependencies: ["RoostStore", "RoostModel", "RoostScheduler", "RoostWire"], swiftSettings: settings),
+            dependencies: ["RoostStore", "RoostModel", "RoostScheduler", "RoostWire", grdb], swiftSettings: settings),
         .testTarget(
             name: "RoostWireTests",
             dependencies: [

@@ -38,7 +38,11 @@ declare -A r_packages=(
 # Asking R itself costs a second and a half each time: a package is there when its description is in one of R's libraries.
 libraries=()
 if command -v R >/dev/null; then
-    IFS=: read -ra libraries <<<"${R_LIBS:-}:${R_LIBS_SITE:-}:/usr/local/lib/R/site-library:/usr/lib/R/site-library:$(R RHOME)/library"
+    r_home=$(R RHOME)
+    # The account's own library, where nothing else is said, is named after platform and version: x86_64-pc-linux-gnu-library/4.2.
+    r_version=$(sed -nE 's/^Version: ([0-9]+\.[0-9]+).*/\1/p' "$r_home/library/base/DESCRIPTION")
+    own=${R_LIBS_USER:-$(compgen -G "${HOME:-}/R/*-library/$r_version" | head -n 1 || true)}
+    IFS=: read -ra libraries <<<"${R_LIBS:-}:$own:${R_LIBS_SITE:-}:/usr/local/lib/R/site-library:/usr/lib/R/site-library:$r_home/library"
 fi
 is_in_r() {
     local library

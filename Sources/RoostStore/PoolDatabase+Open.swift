@@ -46,6 +46,7 @@ extension PoolDatabase {
             try WriteAheadLogFile.check("\(path)-wal", pageBytes: DatabaseFile.header(path).pageBytes)
             try checkPool(path, pool, schema)
         } else {
+            guard access("\(path)\(unfinishedRestore)", F_OK) != 0 else { throw StoreFailure.restoreCutOff(data) }
             guard try files.list().isEmpty else {
                 throw RoostError(
                     .damaged, "\(path) is gone, but there are payload files in \(files.directory)",
@@ -140,12 +141,14 @@ extension PoolDatabase {
             try schema.migrate(writer)
             let loaded = try writer.read { db in try PoolLoader(db: db, path: path, files: files).load() }
             let reader = try DatabaseQueue(path: path, configuration: configuration(isReadOnly: true))
-            // What a crash left between file and row; nothing is removed while it is uncertain what is needed.
-            if let names = loaded.names { try files.sweep(keeping: names) }
+            // Nothing is removed while it is uncertain what is needed.
+            let swept = try loaded.names.map { names in
+                try writer.write { db in try FileSweep(db: db, path: path, files: files).run(leaving: names) }
+            }
             let store = PoolDatabase(
                 OpenedStore(
                     path: path, pool: pool, options: options, files: files, writer: writer, reader: reader, log: log,
-                    ledger: loaded.ledger, damage: loaded.damage))
+                    ledger: loaded.ledger, damage: loaded.damage + (swept ?? [])))
             return (store, loaded.pool)
         } catch {
             throw StoreFailure.error("cannot open the database", path, error)

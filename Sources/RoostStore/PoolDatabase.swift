@@ -1,4 +1,3 @@
-import Dispatch
 import GRDB
 import NIOCore
 package import RoostModel
@@ -34,7 +33,7 @@ package final class PoolDatabase: PoolStore {
     private struct Inbox {
         var groups: [Group] = []
         /// Whether the writer is at work and will look here again.
-        var isDrained = true
+        var isWriting = false
         var isClosing = false
         var failure: RoostError?
     }
@@ -77,11 +76,7 @@ package final class PoolDatabase: PoolStore {
         }
         let body: StoredBody??
         do {
-            body = try read { db in
-                try db.first("SELECT body, file, bytes, sum FROM results WHERE id = ?", .number(id)) { row in
-                    row.body(0).flatMap { row.number(3) == Rows.sum(result: id, $0) ? $0 : nil }
-                }
-            }
+            body = try read { db in try Rows.result(id, db) }
         } catch {
             let error = StoreFailure.error("cannot read from", path, error)
             throw error.code == .damaged ? damaged("cannot be read", error.cause) : error
@@ -105,15 +100,24 @@ package final class PoolDatabase: PoolStore {
     package func close() {
         inbox.withLock { $0.isClosing = true }
         writer.writeWithoutTransaction { db in
-            drain(db)
-            if inbox.withLock({ $0.failure }) == nil { _ = try? db.checkpoint(.truncate) }
-        }
-        inbox.withLock { inbox in
-            if inbox.failure == nil { inbox.failure = RoostError(.cancelled, "the database \(path) was closed") }
+            var isWhole = false
+            repeat { drain(db) } while !isFinal(&isWhole)
+            if isWhole { _ = try? db.checkpoint(.truncate) }
         }
         // Failing to close loses nothing: everything acknowledged is on the disk.
         try? reader.close()
         try? writer.close()
+    }
+
+    /// Whether nothing more can be committed, which this sees to when nothing waits; `isWhole` when it did not fail before.
+    private func isFinal(_ isWhole: inout Bool) -> Bool {
+        inbox.withLock { inbox in
+            guard inbox.failure == nil else { return true }
+            guard inbox.groups.isEmpty else { return false }
+            inbox.failure = RoostError(.cancelled, "the database \(path) was closed")
+            isWhole = true
+            return true
+        }
     }
 
     /// What `body` finds, in one transaction; commits go on meanwhile.
@@ -122,14 +126,15 @@ package final class PoolDatabase: PoolStore {
     // MARK: The writer
 
     private func wake() {
-        let isNeeded = inbox.withLock { inbox in
-            defer { inbox.isDrained = false }
-            return inbox.isDrained
+        inbox.withLock { inbox in
+            // Under the lock: what is handed to the writer before the store is closed comes before its connection is.
+            guard inbox.failure == nil, !inbox.isWriting else { return }
+            inbox.isWriting = true
+            writer.asyncWriteWithoutTransaction { db in self.drain(db) }
         }
-        if isNeeded { writer.asyncWriteWithoutTransaction { db in self.drain(db) } }
     }
 
-    /// Writes groups until none waits and nothing forgotten is left to delete.
+    /// Writes groups until none waits and nothing forgotten is left to delete, or something fails.
     private func drain(_ db: Database) {
         var flushes = 0
         while true {
@@ -140,14 +145,15 @@ package final class PoolDatabase: PoolStore {
                 // Under a steady load what is forgotten goes, too, only slower.
                 if flushes % 16 != 0 { continue }
             }
-            guard !inbox.withLock({ $0.isClosing }), forgetSome(db) || !groups.isEmpty else {
-                let isDone = inbox.withLock { inbox in
-                    inbox.isDrained = inbox.groups.isEmpty
-                    return inbox.isDrained
-                }
-                if isDone { return }
-                continue
+            if !inbox.withLock({ $0.isClosing }) {
+                guard let isLeft = forgetSome(db) else { return }
+                if isLeft || !groups.isEmpty { continue }
             }
+            let isDone = inbox.withLock { inbox in
+                inbox.isWriting = !inbox.groups.isEmpty
+                return !inbox.isWriting
+            }
+            if isDone { return }
         }
     }
 
@@ -187,10 +193,12 @@ package final class PoolDatabase: PoolStore {
         for group in groups {
             for write in group.writes { prepared.add(write, fileBytes: options.fileBytes) }
         }
+        let uncounted = try uncounted(prepared.files, db)
         try files.store(try missing(prepared.files, db), options)
         try options.reached(.beforeTransaction)
         let unused = try ledger.withLock { ledger in
             var writer = GroupWriter(db, pool: pool, ledger)
+            writer.uncounted = uncounted
             // Two holders of one table would make every change a copy of it.
             ledger = Ledger()
             try db.inTransaction(.immediate) {
@@ -216,6 +224,15 @@ package final class PoolDatabase: PoolStore {
         }
     }
 
+    /// The payloads whose file is there, and no row that counts who names it: that row was lost.
+    private func uncounted(_ payloads: [PayloadName: ByteBuffer], _ db: Database) throws -> Set<PayloadName> {
+        try Set(
+            payloads.keys.filter { name in
+                guard files.contains(name) else { return false }
+                return try db.first("SELECT 1 FROM files WHERE name = ?", .bytes(name.bytes)) { _ in true } == nil
+            })
+    }
+
     private func note(_ writes: [PreparedWrite]) {
         numbers.withLock { numbers in
             for write in writes {
@@ -231,8 +248,8 @@ package final class PoolDatabase: PoolStore {
         for name in unused { files.remove(name) }
     }
 
-    /// Deletes some of what was forgotten. Whether anything is left.
-    private func forgetSome(_ db: Database) -> Bool {
+    /// Deletes some of what was forgotten. Whether anything is left; nil: that failed.
+    private func forgetSome(_ db: Database) -> Bool? {
         do {
             let (isLeft, unused) = try ledger.withLock { ledger in
                 try Forgetting(db: db, options: options).step(&ledger)
@@ -242,7 +259,7 @@ package final class PoolDatabase: PoolStore {
             return isLeft
         } catch {
             fail(StoreFailure.error("cannot delete from", path, error), [])
-            return false
+            return nil
         }
     }
 

@@ -11,7 +11,7 @@ enum StoreFailure {
         guard let error = error as? DatabaseError else { return RoostError(.io, "\(what) \(path)", cause: "\(error)") }
         let cause = "SQLite says: \(error.message ?? "nothing") (\(error.extendedResultCode.rawValue))"
         switch error.resultCode {
-        case .SQLITE_ERROR where reading, .SQLITE_CORRUPT, .SQLITE_NOTADB:
+        case .SQLITE_ERROR where reading, .SQLITE_TOOBIG where reading, .SQLITE_CORRUPT, .SQLITE_NOTADB:
             return RoostError(
                 .damaged, "\(what) \(path): the file is damaged or cut short", remedy: restoring, cause: cause)
         case .SQLITE_FULL:
@@ -26,6 +26,8 @@ enum StoreFailure {
             return RoostError(
                 .conflict, "\(what) \(path): another process has locked it", remedy: "End that process, then try again.",
                 cause: cause)
+        case .SQLITE_NOMEM:
+            return RoostError(.io, "\(what) \(path): there is too little memory", remedy: memory, cause: cause)
         default: return RoostError(.internal, "\(what) \(path)", cause: cause)
         }
     }
@@ -39,7 +41,9 @@ enum StoreFailure {
             case EIO: disk
             case EROFS, EACCES, EPERM:
                 "The directory and all in it must be this user's, on a file system mounted for writing."
-            default: ""
+            case EMFILE, ENFILE: "Permit more open files: ulimit -n, or LimitNOFILE of the service."
+            case ENOMEM: memory
+            default: "Try again when the cause is gone."
             }
         return RoostError(.io, "\(what) \(path)", remedy: remedy, cause: String(cString: strerror(number)))
     }
@@ -50,6 +54,14 @@ enum StoreFailure {
         "Make room on that disk, then start the server again: everything that was acknowledged is there."
     static let disk =
         "Look into the kernel's log and the disk's health before the server is started again; what was acknowledged before is there."
+
+    static let memory = "Make memory free, then try again; nothing that was acknowledged is lost."
+
+    static func restoreCutOff(_ data: String) -> RoostError {
+        RoostError(
+            .conflict, "a restore into \(data) was cut off before its end",
+            remedy: "Remove all that is in \(data), then restore again.")
+    }
 
     /// A job that cannot be served.
     static func damagedJob(_ id: JobID?, _ number: UInt32?, _ what: String, cause: String = "") -> RoostError {

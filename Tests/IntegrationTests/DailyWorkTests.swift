@@ -60,6 +60,20 @@ extension Integration {
             }
         }
 
+        @Test func `Results of a job that runs: all there are, however large`() async throws {
+            try await Stage.play { stage in
+                _ = try await stage.startServer()
+                _ = try await stage.startNode("a")
+                let gate = "\(stage.directory)/gate"
+                let line = String(repeating: "x", count: 99)
+                let script = "test {} -lt 30 || while ! test -e \(gate); do sleep 0.02; done; yes \(line) | head -n 3000"
+                let job = try await stage.submit([script, ":::"] + (0...30).map(String.init))
+                try await eventually("all but one have ended") { try await stage.job(job).number("succeeded") == 30 }
+                #expect(try await stage.roost("job", "results", job).output.utf8.count == 30 * 3000 * 100)
+                #expect(FileManager.default.createFile(atPath: gate, contents: nil))
+            }
+        }
+
         @Test func `What does not run is explained, node by node`() async throws {
             try await Stage.play { stage in
                 _ = try await stage.startServer()

@@ -3,7 +3,6 @@ import RoostModel
 import RoostScheduler
 import RoostStore
 import RoostWire
-import Synchronization
 
 /// A fresh directory that goes, with all in it, when the test does.
 final class TemporaryDirectory: Sendable {

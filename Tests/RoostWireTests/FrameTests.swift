@@ -88,6 +88,40 @@ import Testing
             ])
     }
 
+    /// Who has the answer to a question about a job has every outcome that was sent before it, however large.
+    @Test func anAnswerAboutOneJobStaysBehindItsOutcomes() throws {
+        let server = try makeEnd(TLSLink<ServerToClient, ClientToServer>.self)
+        let client = try makeEnd(TLSLink<ClientToServer, ServerToClient>.self)
+        let (large, other) = (JobID(rawValue: 1), JobID(rawValue: 2))
+        var batch = OutcomeBatch(job: large, epoch: 1)
+        batch.append(task: 0, attempt: 1, code: .succeeded, payload: [UInt8](repeating: 7, count: 3 << 20)[...])
+        func answer(_ id: UInt64, about jobs: JobID...) -> ServerToClient {
+            .reply(
+                id: id,
+                .jobs(
+                    jobs.map {
+                        JobSnapshot(
+                            id: $0, number: 1, name: "", user: "ann", runtime: .command, retention: .durable, priority: 0,
+                            progress: JobProgress(job: $0), isCancelled: false, ageSeconds: 0, meanTaskSeconds: nil)
+                    }))
+        }
+        let outcomes = ServerToClient.outcomes(OutcomeDelivery(cursor: 1, batch: batch))
+
+        server.channel.isWritable = false
+        for message in [outcomes, answer(1, about: large), answer(2, about: large, other), answer(3, about: other)] {
+            server.link.send(message)
+        }
+        server.link.send(.heartbeat)
+        server.channel.isWritable = true
+        server.channel.pipeline.fireChannelWritabilityChanged()
+        server.channel.embeddedEventLoop.run()
+        for write in try written(server.channel) { try client.channel.writeInbound(write) }
+        #expect(
+            client.recorder.messages == [
+                answer(2, about: large, other), answer(3, about: other), .heartbeat, outcomes, answer(1, about: large),
+            ])
+    }
+
     @Test func whatMustComeLastComesAfterEverything() throws {
         let node = try makeEnd(NodeLink.self)
         let server = try makeEnd(ServerLink.self)

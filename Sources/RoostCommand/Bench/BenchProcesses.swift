@@ -4,7 +4,6 @@ import RoostModel
 import RoostNode
 import RoostServer
 import RoostWire
-import Synchronization
 
 /// The server and the nodes of a benchmark: processes of this same binary, in a directory that goes with them.
 struct BenchProcesses {

@@ -56,7 +56,9 @@ struct BridgeServing {
         guard let program = try RProgram.find(flags.rPath) else {
             throw RoostError(
                 .notFound, "no R is in the PATH of this process",
-                remedy: "Name the R that is to run the tasks: --r PATH, or pool_local(r = PATH).")
+                remedy:
+                    "Put the directory of the R that is to run the tasks into PATH: Sys.setenv(PATH = …); or name it to roost bridge: --r PATH."
+            )
         }
         var r = RConfiguration(program: program)
         // They start while R sends its first job.

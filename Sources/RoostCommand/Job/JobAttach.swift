@@ -2,7 +2,6 @@ import ArgumentParser
 import Glibc
 import Roost
 import RoostModel
-import UnixSignals
 
 /// `roost job attach`.
 struct JobAttach: AsyncParsableCommand {
@@ -23,7 +22,7 @@ struct JobAttach: AsyncParsableCommand {
               roost job attach -k last >all.txt
             """)
 
-    @Argument(help: ArgumentHelp("A job's number or id, or 'last'.", valueName: "job"))
+    @Argument(help: JobSelection.helpOfOne)
     var job: JobSelection
 
     @Flag(name: [.customShort("k"), .customLong("keep-order")], help: "In the order of tasks.")
@@ -36,7 +35,7 @@ struct JobAttach: AsyncParsableCommand {
         let (job, isOrdered, isJSON) = (job, keepOrder, format.isJSON)
         let bad = try await pool.withPool { (pool) throws(RoostError) in
             let found = try await pool.job(job)
-            let watch = Self.leaveAtInterrupt(found)
+            let watch = await Self.leaveWhenInterrupted(found)
             defer { watch.cancel() }
             return try await Self.follow(found, isOrdered ? .inOrder : .asCompleted, pool, isJSON: isJSON)
         }
@@ -55,36 +54,25 @@ struct JobAttach: AsyncParsableCommand {
             show(outcome, of: job, isJSON: isJSON)
         }
         let progress = try await handle.wait()
-        let fetched = Int(progress.done) - count
-        if job.retention == .attached, fetched > 0 {
-            Terminal.note(
-                "roost: \(fetched) outcome\(fetched == 1 ? " is" : "s are") with the client that submitted the job, and here no more")
-        }
+        OutcomeText.noteFetched(of: job, done: progress.done, shown: count)
         return Int(progress.failed + progress.held + progress.cancelled)
     }
 
     private static func show(_ outcome: TaskOutcome, of job: JobSnapshot, isJSON: Bool) {
-        if isJSON { return Terminal.print(JSONWriter.document { outcome.write(to: &$0, runtime: job.runtime) }) }
-        if job.runtime == .r {
-            RTaskResult(outcome.payload)?.show(task: outcome.task)
-        } else if let result = outcome.command {
-            Terminal.print(result.stdout.shown)
-            Terminal.printError(result.stderr.shown)
-        }
-        // A task that failed by itself has said so.
-        guard let postMortem = outcome.postMortem, outcome.end != .failed else { return }
+        OutcomeText.show(outcome, runtime: job.runtime, isJSON: isJSON)
+        // A task that failed by itself has said so; JSON has it already.
+        guard !isJSON, let postMortem = outcome.postMortem, outcome.end != .failed else { return }
         Terminal.note("roost: \(outcome.headline(number: job.number))")
         Terminal.printError(Array(PostMortemText.lines(postMortem, indent: "  ").utf8))
     }
 
     /// Ends with the reading.
-    private static func leaveAtInterrupt(_ job: JobSnapshot) -> Task<Void, Never> {
-        Task {
-            for await _ in await UnixSignalsSequence(trapping: .sigint) {
-                let goesOn = job.retention == .durable ? "goes on; 'roost job attach \(job.number)' shows it again" : "goes on"
-                Terminal.note("roost: job \(job.number) \(goesOn)")
-                _exit(128 + SIGINT)
-            }
+    private static func leaveWhenInterrupted(_ job: JobSnapshot) async -> Task<Void, Never> {
+        let leave = { @Sendable (signal: String) -> Void in
+            let goesOn = job.retention == .durable ? "goes on; 'roost job attach \(job.number)' shows it again" : "goes on"
+            Terminal.note("roost: job \(job.number) \(goesOn)")
+            _exit(128 + (signal == "SIGINT" ? SIGINT : SIGTERM))
         }
+        return await Signals.watch(first: leave, second: leave)
     }
 }

@@ -9,7 +9,7 @@ struct JobCancel: AsyncParsableCommand {
         abstract: "Cancel jobs, or some of a job's tasks.",
         discussion: "Tasks that wait never start; those that run get SIGINT, then SIGTERM, then SIGKILL.")
 
-    @Argument(help: ArgumentHelp("5, 2-9, 5,7, last or all.", valueName: "job"))
+    @Argument(help: JobSelection.help)
     var job: JobSelection
 
     @Argument(help: ArgumentHelp("Only these tasks: 3, 0-9 or 1,4.", valueName: "tasks"))
@@ -34,7 +34,7 @@ struct JobRetry: AsyncParsableCommand {
         abstract: "Run tasks that failed or were cancelled once more, in a new round.",
         discussion: "Results then give the latest round. Held tasks are for 'roost job release'.")
 
-    @Argument(help: ArgumentHelp("5, 2-9, 5,7, last or all.", valueName: "job"))
+    @Argument(help: JobSelection.help)
     var job: JobSelection
 
     @Argument(help: ArgumentHelp("Only these tasks: 3, 0-9 or 1,4.", valueName: "tasks"))
@@ -56,7 +56,7 @@ struct JobRelease: AsyncParsableCommand {
         abstract: "Run held tasks once more, in a new round.",
         discussion: "A task is held when it has killed its worker too often; 'roost job show' has its post-mortem.")
 
-    @Argument(help: ArgumentHelp("5, 2-9, 5,7, last or all.", valueName: "job"))
+    @Argument(help: JobSelection.help)
     var job: JobSelection
 
     @Argument(help: ArgumentHelp("Only these tasks: 3, 0-9 or 1,4.", valueName: "tasks"))
@@ -75,9 +75,10 @@ struct JobRelease: AsyncParsableCommand {
 struct JobForget: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "forget",
-        abstract: "Let the server forget jobs that have ended, with their results.")
+        abstract: "Let the server forget jobs that have ended, with their results.",
+        discussion: "A job that is damaged on the server's disk can be forgotten, too, whether it has ended or not.")
 
-    @Argument(help: ArgumentHelp("5, 2-9, 5,7, last or all.", valueName: "job"))
+    @Argument(help: JobSelection.help)
     var job: JobSelection
 
     @OptionGroup var pool: PoolOptions
@@ -97,7 +98,7 @@ struct JobExplain: AsyncParsableCommand {
         commandName: "explain",
         abstract: "Say, for the pool and every node, why a job or a task does not run.")
 
-    @Argument(help: ArgumentHelp("A job's number, or 'last'.", valueName: "job"))
+    @Argument(help: JobSelection.helpOfOne)
     var job: JobSelection
 
     @Argument(help: ArgumentHelp("A task's index, from 0.", valueName: "task"))

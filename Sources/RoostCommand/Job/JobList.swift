@@ -46,7 +46,7 @@ struct JobShow: AsyncParsableCommand {
         abstract: "Show all there is to know of jobs, or of one task.",
         discussion: "Failed and held tasks are listed with their post-mortems: what happened, where, and the last lines they printed.")
 
-    @Argument(help: ArgumentHelp("5, 2-9, 5,7, last or all.", valueName: "job"))
+    @Argument(help: JobSelection.help)
     var job: JobSelection
 
     @Argument(help: ArgumentHelp("A task's index, from 0.", valueName: "task"))

@@ -19,7 +19,7 @@ struct JobLogs: AsyncParsableCommand {
               roost job logs -f last
             """)
 
-    @Argument(help: ArgumentHelp("A job's number, or 'last'.", valueName: "job"))
+    @Argument(help: JobSelection.helpOfOne)
     var job: JobSelection
 
     @Argument(help: ArgumentHelp("A task's index, from 0.", valueName: "task"))

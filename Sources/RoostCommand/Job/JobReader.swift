@@ -34,15 +34,16 @@ struct JobReader {
         return count
     }
 
-    /// What the server has now. It answers in order: when it has answered the second of two questions, each asked when
-    /// the one before was answered, all has come that it had at the first, as far as the window allowed.
+    /// What the server has now. Its answer about a job comes behind all that it sent of the job before: when it has
+    /// answered the second of two questions, each asked when the one before was answered, all has come that it had at the
+    /// first, as far as the window allowed.
     private func readPresent(_ body: (TaskOutcome) throws(RoostError) -> Void) async throws(RoostError) -> Int {
         let handle = pool.attach(job.id)
         let inbox = OutcomeInbox()
         handle.onOutcomes { inbox.take($0) }
         var count = 0
         while true {
-            try await knock()
+            try await knock(handle)
             let batches = try inbox.empty()
             if batches.isEmpty { return count }
             for batch in batches {
@@ -59,14 +60,21 @@ struct JobReader {
         }
     }
 
-    private func knock() async throws(RoostError) {
-        for _ in 0..<2 {
-            do throws(RoostError) {
-                _ = try await pool.ask(.job(.id(job.id)))
-            } catch {
-                // A job that was forgotten meanwhile has been read as far as it could be.
-                if error.code != .notFound { throw error }
+    private func knock(_ handle: JobHandle) async throws(RoostError) {
+        // What comes before the answer may take as long as it is large. A server that is cut off is known by another
+        // question, whose answer overtakes everything. Ends with this function: it is cancelled below.
+        let watch = Task { [pool, job] in
+            while true {
+                do { try await Task.sleep(for: .seconds(10)) } catch { return }
+                _ = try? await pool.ask(.explain(.id(job.id), task: nil))
             }
+        }
+        defer { watch.cancel() }
+        for _ in 0..<2 {
+            guard case .failed(let error) = await pool.query(.job(.id(job.id))) else { continue }
+            guard error.code == .notFound else { throw error }
+            // It was forgotten meanwhile, and is read as far as it could be once its reader has been told, too.
+            _ = try? await handle.wait()
         }
     }
 }

@@ -17,7 +17,7 @@ struct JobResults: AsyncParsableCommand {
             job is gone from the server; --follow, begun in time, sees all.
             """)
 
-    @Argument(help: ArgumentHelp("A job's number, or 'last'.", valueName: "job"))
+    @Argument(help: JobSelection.helpOfOne)
     var job: JobSelection
 
     @Flag(help: "Wait for tasks that have not ended, until all have.")
@@ -31,20 +31,9 @@ struct JobResults: AsyncParsableCommand {
         try await pool.withPool { (pool) throws(RoostError) in
             let found = try await pool.job(job)
             let count = try await JobReader(pool: pool, job: found).read(follows: follow) { outcome in
-                if isJSON {
-                    Terminal.print(JSONWriter.document { outcome.write(to: &$0, runtime: found.runtime) })
-                } else if found.runtime == .r {
-                    RTaskResult(outcome.payload)?.show(task: outcome.task)
-                } else if let result = outcome.command {
-                    Terminal.print(result.stdout.shown)
-                    Terminal.printError(result.stderr.shown)
-                }
+                OutcomeText.show(outcome, runtime: found.runtime, isJSON: isJSON)
             }
-            let fetched = Int(found.progress.done) - count
-            if found.retention == .attached, fetched > 0 {
-                Terminal.note(
-                    "roost: \(fetched) outcome\(fetched == 1 ? " is" : "s are") with the client that submitted the job, and here no more")
-            }
+            OutcomeText.noteFetched(of: found, done: found.progress.done, shown: count)
         }
     }
 }

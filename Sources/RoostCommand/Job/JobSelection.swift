@@ -6,6 +6,14 @@ import RoostModel
 struct JobSelection: ExpressibleByArgument {
     var selector: JobSelector
 
+    static var helpOfOne: ArgumentHelp {
+        ArgumentHelp("A job's number, its id (16 hexadecimal digits), or 'last'.", valueName: "job")
+    }
+
+    static var help: ArgumentHelp {
+        ArgumentHelp("Numbers (5, 2-9, 5,7), an id (16 hexadecimal digits), last or all.", valueName: "job")
+    }
+
     init?(argument: String) {
         switch argument {
         case "last": selector = .last

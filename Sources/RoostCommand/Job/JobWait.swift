@@ -13,7 +13,7 @@ struct JobWait: AsyncParsableCommand {
             77 it refused, 124 --limit is over, 255 Roost itself could not wait.
             """)
 
-    @Argument(help: ArgumentHelp("5, 2-9, 5,7, last or all.", valueName: "job"))
+    @Argument(help: JobSelection.help)
     var job: JobSelection
 
     @Option(help: ArgumentHelp("Wait no longer than this.", valueName: "duration"))

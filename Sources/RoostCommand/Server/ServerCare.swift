@@ -70,7 +70,8 @@ struct ServerCheck: ParsableCommand {
         commandName: "check",
         abstract: "Read everything that a server keeps on its disk, and compare every checksum.",
         discussion: """
-            Changes nothing, and may be run while the server works. Exit status 1 when something is damaged.
+            Changes nothing of the pool, and may be run while the server works; SQLite may leave the files \
+            pool.sqlite-wal and -shm, which the server's next start takes up. Exit status 1 when something is damaged.
 
             EXAMPLES
               roost server check

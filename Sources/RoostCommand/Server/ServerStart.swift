@@ -30,7 +30,8 @@ struct ServerStart: AsyncParsableCommand {
     var listen = "0.0.0.0:7117"
 
     @Option(
-        help: ArgumentHelp("The pool's certificates and tokens. Default: ~/.local/share/roost.", valueName: "dir"),
+        help: ArgumentHelp(
+            "The pool's certificates, tokens and durable jobs. Default: ~/.local/share/roost.", valueName: "dir"),
         completion: .directory)
     var data: String?
 

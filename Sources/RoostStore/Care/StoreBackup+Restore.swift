@@ -7,48 +7,67 @@ import RoostWire
 extension PoolDatabase {
     /// Makes a data directory from a backup.
     ///
-    /// Its epochs begin far above those of the pool that was backed up, which may have gone on: attempts of the two are
-    /// never mistaken for one another.
+    /// Its epochs begin far above those of the pool that was backed up, which may have gone on, and with the time in seconds:
+    /// attempts of the two, or of another one restored from the same backup, are never mistaken for one another.
     /// - Parameter data: A directory that is not there yet, or empty.
     /// - Throws: `.conflict` when there is something in the directory, `.damaged` when the file is no whole backup, `.io`
-    ///   when something cannot be read or written.
+    ///   when something cannot be read or written; then the directory is as it was.
     package static func restore(file: String, directory data: String) throws(RoostError) {
         let header = try DatabaseFile.header(file)
         guard header.applicationID == StoreBackup.applicationID else {
             throw RoostError(.damaged, "\(file) is not a backup of a pool", remedy: "'roost server backup' makes one.")
         }
         guard header.version <= PoolSchema.current.version else { throw DatabaseFile.newer(file, header.version, .current) }
-        guard try PayloadFiles.entries(of: data).isEmpty else {
+        let path = "\(data)/\(fileName)"
+        let found = try PayloadFiles.entries(of: data)
+        guard !found.contains("\(fileName)\(unfinishedRestore)") else { throw StoreFailure.restoreCutOff(data) }
+        guard found.isEmpty else {
             throw RoostError(
                 .conflict, "there is something in \(data) already", remedy: "Name a directory that is not there, or empty.")
         }
+        let isNew = access(data, F_OK) != 0
         try PrivateFiles.ensureDirectory(data)
-        let path = "\(data)/\(fileName)"
-        let temporary = "\(path).new"
         do {
-            try DatabaseFile.make(temporary)
-            let source = try DatabaseQueue(path: file, configuration: readingBackup)
-            let target = try DatabaseQueue(path: temporary, configuration: BackupMaker.configuration)
-            try source.backup(to: target)
-            try source.close()
-            try target.writeWithoutTransaction { db in
-                try unpackPayloads(db, PayloadFiles(data: data))
-                try unpackFiles(db, data)
-                try db.execute(
-                    sql: """
-                        DROP TABLE carried_payloads; DROP TABLE carried_files; VACUUM;
-                        PRAGMA application_id = \(PoolSchema.applicationID);
-                        """)
-                _ = try db.first("PRAGMA journal_mode = WAL") { _ in }
-                try db.checkpoint(.truncate)
+            try unpack(file, data, "\(path)\(unfinishedRestore)")
+            // Until now no server takes the directory for a pool's, not even for an empty one's.
+            guard rename("\(path)\(unfinishedRestore)", path) == 0 else {
+                throw StoreFailure.system("cannot name the database", path)
             }
-            try target.close()
-            try DatabaseFile.sync(temporary)
-            guard rename(temporary, path) == 0 else { throw StoreFailure.system("cannot name the database", path) }
             try PayloadFiles.syncDirectory(data)
         } catch {
-            throw StoreFailure.error("cannot restore \(file) into", data, error)
+            DirectoryRemoval.empty(data)
+            if isNew { rmdir(data) }
+            var failure = StoreFailure.error("cannot restore \(file) into", data, error)
+            if failure.code == .io {
+                failure.remedy = "Nothing of it stays in \(data). Make room there, or mend the cause; then restore again."
+            }
+            if failure.code == .damaged { failure.remedy = "Nothing of it stays in \(data). Restore another backup." }
+            throw failure
         }
+    }
+
+    /// What the database is called, behind its name, until all else is there.
+    static let unfinishedRestore = ".restoring"
+
+    private static func unpack(_ file: String, _ data: String, _ database: String) throws {
+        try DatabaseFile.make(database)
+        let source = try DatabaseQueue(path: file, configuration: readingBackup)
+        let target = try DatabaseQueue(path: database, configuration: BackupMaker.configuration)
+        try source.backup(to: target)
+        try source.close()
+        try target.writeWithoutTransaction { db in
+            try unpackPayloads(db, PayloadFiles(data: data))
+            try unpackFiles(db, data)
+            try db.execute(
+                sql: """
+                    DROP TABLE carried_payloads; DROP TABLE carried_files; VACUUM;
+                    PRAGMA application_id = \(PoolSchema.applicationID);
+                    """)
+            _ = try db.first("PRAGMA journal_mode = WAL") { _ in }
+            try db.checkpoint(.truncate)
+        }
+        try target.close()
+        try DatabaseFile.sync(database)
     }
 
     private static var readingBackup: Configuration {
@@ -91,7 +110,8 @@ extension PoolDatabase {
         for (name, content) in contents {
             var bytes = Array(content.readableBytesView)
             if name == "epoch", let epoch = UInt32(String(decoding: bytes, as: UTF8.self)) {
-                bytes = Array("\(epoch + 65_536)".utf8)
+                // The time keeps two pools apart that were restored from one backup.
+                bytes = Array("\(UInt32(clamping: max(Int(epoch) + 65_536, time(nil))))".utf8)
             }
             let file = "\(data)/\(name)"
             try PrivateFiles.ensureDirectory(directory(of: file))

@@ -4,11 +4,11 @@ import NIOCore
 package import RoostModel
 import RoostWire
 
-/// A backup: one SQLite database that holds a pool's, and in tables of its own everything else of the data directory.
+/// A backup: one SQLite database that holds a pool's, and in tables of its own everything else of the pool.
 ///
 ///     pool's tables        as they were at one moment
 ///     carried_payloads     the payload files, in parts
-///     carried_files        certificates, tokens, epoch, …: whoever has the backup has the pool
+///     carried_files        certificates, tokens, epoch: whoever has the backup has the pool
 ///
 /// Made while a server writes: SQLite's write-ahead log lets readers keep the moment they began at. Payload files that
 /// the server may remove meanwhile are held by second names (hard links) until they are copied.
@@ -26,12 +26,16 @@ package struct StoreBackup: Sendable {
         CREATE TABLE carried_payloads (name BLOB, part INTEGER, body BLOB, PRIMARY KEY (name, part));
         CREATE TABLE carried_files (path TEXT PRIMARY KEY, body BLOB, sum INTEGER);
         """
-    /// Where files are held, in the data directory; the process id follows.
-    static let holding = "backup-"
+    /// Where files are held, in the data directory; the process id follows. What begins so is removed when that process is
+    /// gone: nobody else's files may be called so.
+    static let holding = ".roost-backup-holds-"
+    /// What goes along of the data directory beside database and payloads, where it is there. Whatever else somebody put
+    /// there stays out, and so do the locks.
+    static let carried = ["ca.pem", "server.pem", "pool-id", "tokens", "epoch"]
 }
 
 extension PoolDatabase {
-    /// Copies a pool's whole data directory into one file, also while a server works there.
+    /// Copies all of a pool that is in its data directory into one file, also while a server works there.
     /// - Throws: `.conflict` when the file exists, `.damaged` when a payload file is, `.io` when something cannot be read
     ///   or written; then there is no file.
     @discardableResult
@@ -53,7 +57,7 @@ extension PoolDatabase {
             attempt += 1
             for end in ["", "-journal", "-wal", "-shm"] { unlink(temporary + end) }
             do throws(RoostError) {
-                report = try BackupMaker(data: data, temporary: temporary).make()
+                report = try BackupMaker(data: data, file: file, temporary: temporary).make()
             } catch {
                 guard error.code == .damaged, attempt < 5 else { throw error }
             }
@@ -73,13 +77,16 @@ extension PoolDatabase {
 /// Makes one backup.
 struct BackupMaker {
     let data: String
+    /// The backup, and what it is called until it is whole.
+    let file: String
     let temporary: String
     private let files: PayloadFiles
     private let held: PayloadFiles
     private let holding: String
 
-    init(data: String, temporary: String) {
+    init(data: String, file: String, temporary: String) {
         self.data = data
+        self.file = file
         self.temporary = temporary
         files = PayloadFiles(data: data)
         holding = "\(data)/\(StoreBackup.holding)\(getpid())"
@@ -95,32 +102,47 @@ struct BackupMaker {
             try PayloadFiles.makeDirectory(held.directory)
             for (name, _) in try source.read(Self.names) { try hold(name) }
             try DatabaseFile.make(temporary)
-            let target = try DatabaseQueue(path: temporary, configuration: Self.configuration)
-            try source.backup(to: target)
+            let target = try writing { try DatabaseQueue(path: temporary, configuration: Self.configuration) }
+            try writing("cannot copy the database \(path) into the backup") { try source.backup(to: target) }
             try source.close()
-            let report = try target.writeWithoutTransaction { db in
-                _ = try db.first("PRAGMA journal_mode = DELETE") { _ in }
-                var report = StoreBackup()
-                try db.inTransaction {
-                    try db.execute(sql: StoreBackup.tables)
-                    for (name, bytes) in try Self.names(db) {
-                        try hold(name)
-                        try carry(name, bytes, db)
-                        report.payloadFiles += 1
+            let report = try writing {
+                try target.writeWithoutTransaction { db in
+                    _ = try db.first("PRAGMA journal_mode = DELETE") { _ in }
+                    var report = StoreBackup()
+                    try db.inTransaction {
+                        try db.execute(sql: StoreBackup.tables)
+                        for (name, bytes) in try Self.names(db) {
+                            try hold(name)
+                            try carry(name, bytes, db)
+                            report.payloadFiles += 1
+                        }
+                        for name in StoreBackup.carried { try carry(name, db) }
+                        report.jobs = try db.first("SELECT jobs FROM meta") { Int($0.number(0)) } ?? 0
+                        try db.execute(sql: "PRAGMA application_id = \(StoreBackup.applicationID)")
+                        return .commit
                     }
-                    for name in try DirectoryRemoval.relativeFiles(data, leaving: Self.isLeftOut) { try carry(name, db) }
-                    report.jobs = try db.first("SELECT jobs FROM meta") { Int($0.number(0)) } ?? 0
-                    try db.execute(sql: "PRAGMA application_id = \(StoreBackup.applicationID)")
-                    return .commit
+                    return report
                 }
-                return report
             }
-            try target.close()
+            try writing { try target.close() }
             var whole = report
             whole.bytes = DatabaseFile.size(of: temporary)
             return whole
         } catch {
             throw StoreFailure.error("cannot back up", path, error)
+        }
+    }
+
+    /// What fails there fails at the backup, not at the pool.
+    private func writing<Value>(_ what: String = "cannot write the backup", _ body: () throws -> Value) throws -> Value {
+        do {
+            return try body()
+        } catch let error as DatabaseError {
+            var failure = StoreFailure.error(what, file, error)
+            if failure.code == .io {
+                failure.remedy = "The pool is as it was. Make room for the backup, or name a file in another place."
+            }
+            throw failure
         }
     }
 
@@ -166,11 +188,5 @@ struct BackupMaker {
         try db.run(
             "INSERT INTO carried_files (path, body, sum) VALUES (?, ?, ?)", .text(name), .bytes(content),
             .number(Rows.sum(carried: name, content)))
-    }
-
-    /// The database is there already; the lock and what is half done are of this moment.
-    private static func isLeftOut(_ name: String) -> Bool {
-        name.hasPrefix(PoolDatabase.fileName) || name == "lock" || name == "payloads" || name.hasSuffix(".new")
-            || name.hasPrefix(StoreBackup.holding)
     }
 }

@@ -36,7 +36,8 @@ extension PoolDatabase {
     }
 }
 
-/// Goes through a store that a server may be using.
+/// Goes through a store that a server may be using: rows in one transaction, which a server's log must wait for, and then,
+/// without one, each payload file once.
 struct StoreChecker {
     let files: PayloadFiles
     let path: String
@@ -44,6 +45,7 @@ struct StoreChecker {
     /// Whether a server is at work: a young file may belong to a group that is being written.
     let isLive: Bool
     var report = StoreCheck()
+    private var needs = PayloadNeeds()
 
     init(data: String, database: DatabaseQueue) {
         files = PayloadFiles(data: data)
@@ -55,25 +57,26 @@ struct StoreChecker {
     mutating func run() throws {
         try checkLog()
         let found = try files.list()
-        var report = report
-        let names = try database.read { db in
+        var (report, needs) = (report, needs)
+        try database.read { db in
             try checkStructure(db, &report)
-            let loaded = try PoolLoader(db: db, path: path, files: files).load()
-            // A job that the server forgets meanwhile takes its files with it.
-            let gone = loaded.pool.jobs.filter { $0.damage != nil && !isStillThere($0.number) }.map(\.damage)
-            report.findings += loaded.damage.filter { !gone.contains($0) }
+            let loaded = try PoolLoader(db: db, path: path, files: nil).load()
+            report.findings += loaded.damage
             report.jobs = loaded.pool.jobs.count
             report.rows += loaded.pool.setups.count + loaded.pool.nodes.count
             for job in loaded.pool.jobs {
                 report.rows += 2 + job.chunks.count + job.facts.count
                 report.bytes += job.chunks.reduce(job.spec.common.count) { $0 + $1.bytes.count }
-                if job.damage == nil { try checkResults(of: job, db, &report) }
+                guard job.damage == nil else { continue }
+                needs.jobs[job.number] = job.spec.id
+                try checkResults(of: job, db, &report, &needs)
             }
-            try checkOwners(db, &report)
-            return try checkUses(db, &report)
+            checkOwners(db, &report)
+            needs.read(db, path, &report)
         }
-        self.report = report
-        try checkFiles(names, found)
+        report.bytes += needs.payloadBytes
+        (self.report, self.needs) = (report, needs)
+        checkFiles(found)
     }
 
     private mutating func checkLog() throws(RoostError) {
@@ -107,85 +110,79 @@ struct StoreChecker {
         }
     }
 
-    /// Each entry of a job's outcome log has its payloads.
-    private func checkResults(of job: StoredJob, _ db: Database, _ report: inout StoreCheck) throws {
+    /// Each entry of a job's outcome log has its payloads; those in files are looked at later.
+    private func checkResults(
+        of job: StoredJob, _ db: Database, _ report: inout StoreCheck, _ needs: inout PayloadNeeds
+    ) throws {
         for fact in job.facts {
             guard case .outcomes(let sequence, let batch) = fact else { continue }
             let id = try RowID.at(sequence, of: job.number)
-            let body = try? db.first("SELECT body, file, bytes, sum FROM results WHERE id = ?", .number(id)) { row in
-                row.body(0).flatMap { row.number(3) == Rows.sum(result: id, $0) ? $0 : nil }
+            var cause = ""
+            var isGood = false
+            do {
+                switch try Rows.result(id, db) {
+                case .some(.some(.inline(let content))):
+                    let payloads = try StoredForm.payloads(content)
+                    isGood = payloads.count == batch.count
+                    report.bytes += payloads.bytes.count
+                case .some(.some(.file)):
+                    isGood = true
+                    needs.counts[id] = batch.count
+                case .some(.none), .none: break
+                }
+            } catch let error as WireFault {
+                cause = "\(error)"
+            } catch {
+                let failure = StoreFailure.error("cannot read from", path, error, reading: true)
+                guard failure.code == .damaged else { throw failure }
+                cause = failure.cause
             }
-            guard let body = body ?? nil, let content = try? files.content(of: body),
-                let payloads = try? StoredForm.payloads(content), payloads.count == batch.count
-            else {
-                if let name = (body ?? nil)?.name, !isStillNamed(name) { continue }
+            if isGood {
+                report.rows += 1
+            } else {
                 report.findings.append(
-                    StoreFailure.damagedJob(job.spec.id, job.number, "entry \(sequence) of its outcomes cannot be read"))
-                continue
+                    StoreFailure.damagedJob(
+                        job.spec.id, job.number, "entry \(sequence) of its outcomes cannot be read", cause: cause))
             }
-            report.rows += 1
-            report.bytes += payloads.bytes.count
         }
     }
 
     /// Every row belongs to a job that is there, or is being deleted.
-    private func checkOwners(_ db: Database, _ report: inout StoreCheck) throws {
+    private func checkOwners(_ db: Database, _ report: inout StoreCheck) {
         for table in ["chunks", "facts", "results"] {
-            try? db.each(
-                """
-                SELECT owner, COUNT(*) FROM (SELECT (id >> 32) & 4294967295 AS owner FROM \(table))
-                WHERE owner NOT IN (SELECT number FROM jobs UNION ALL SELECT number FROM doomed) GROUP BY owner
-                """
-            ) { row in
-                report.findings.append(
-                    StoreFailure.damagedJob(
-                        nil, UInt32(truncatingIfNeeded: row.number(0)),
-                        "\(row.number(1)) rows of \(table) are there, and it is not"))
-                return true
-            }
-        }
-    }
-
-    /// The counts of files' uses are right. What is needed.
-    private func checkUses(_ db: Database, _ report: inout StoreCheck) throws -> [PayloadName: Int] {
-        var uses: [PayloadName: Int] = [:]
-        for table in ["jobs", "chunks", "results", "setups"] {
-            try? db.each("SELECT file FROM \(table) WHERE file IS NOT NULL") { row in
-                if let name = PayloadName(row.buffer(0)) { uses[name, default: 0] += 1 }
-                return true
-            }
-        }
-        var names: [PayloadName: Int] = [:]
-        try? db.each("SELECT name, bytes, uses FROM files") { row in
-            guard let name = PayloadName(row.buffer(0)) else { return true }
-            names[name] = Int(row.number(1))
-            if uses[name] ?? 0 != Int(row.number(2)) {
-                report.findings.append(
-                    RoostError(
-                        .damaged, "the payload file \(name) is needed \(uses[name] ?? 0) times, and counted \(row.number(2))",
-                        remedy: StoreFailure.restoring))
-            }
-            return true
-        }
-        for name in uses.keys where names[name] == nil {
-            report.findings.append(
-                RoostError(.damaged, "the payload file \(name) is needed, and not counted", remedy: StoreFailure.restoring))
-        }
-        return names
-    }
-
-    private mutating func checkFiles(_ names: [PayloadName: Int], _ found: [PayloadFiles.Found]) throws {
-        for (name, bytes) in names {
-            do throws(RoostError) {
-                _ = try files.read(name, bytes: bytes)
-                report.files += 1
+            do {
+                try db.each(
+                    """
+                    SELECT owner, COUNT(*) FROM (SELECT (id >> 32) & 4294967295 AS owner FROM \(table))
+                    WHERE owner NOT IN (SELECT number FROM jobs UNION ALL SELECT number FROM doomed) GROUP BY owner
+                    """
+                ) { row in
+                    report.findings.append(
+                        StoreFailure.damagedJob(
+                            nil, UInt32(truncatingIfNeeded: row.number(0)),
+                            "\(row.number(1)) rows of \(table) are there, and it is not"))
+                    return true
+                }
             } catch {
-                if !isStillNamed(name) { continue }
-                report.findings.append(error)
+                report.findings.append(StoreFailure.error("cannot read \(table) in", path, error, reading: true))
+            }
+        }
+    }
+
+    private mutating func checkFiles(_ found: [PayloadFiles.Found]) {
+        for (name, need) in needs.files {
+            do throws(RoostError) {
+                let content = try files.read(name, bytes: need.bytes)
+                report.files += 1
+                report.findings += needs.findings(in: content, need)
+            } catch {
+                // The server may have forgotten meanwhile who needed it.
+                if need.isCounted, !isStillNamed(name) { continue }
+                report.findings += needs.findings(error, need)
             }
         }
         for file in found {
-            if let name = file.name, names[name] != nil { continue }
+            if let name = file.name, needs.files[name] != nil { continue }
             if file.name.map(isStillNamed) ?? false || isLive && Self.isYoung(file.path) { continue }
             report.findings.append(
                 RoostError(
@@ -195,20 +192,13 @@ struct StoreChecker {
         }
     }
 
+    /// Whether the file is counted now: what the server has done meanwhile counts. What cannot be read counts as there.
     private func isStillNamed(_ name: PayloadName) -> Bool {
-        isStill("SELECT 1 FROM files WHERE name = ?", .bytes(name.bytes))
-    }
-
-    private func isStillThere(_ number: UInt32) -> Bool {
-        isStill(
-            "SELECT 1 FROM jobs WHERE number = ? AND number NOT IN (SELECT number FROM doomed)", .number(Int64(number)))
-    }
-
-    /// Whether a row is there now: what the server has done meanwhile counts. What cannot be read counts as there.
-    private func isStill(_ sql: String, _ key: Binding) -> Bool {
         do {
             let database = try DatabaseQueue(path: path, configuration: PoolDatabase.configuration(isReadOnly: true))
-            return try database.read { db in try db.first(sql, key) { _ in true } ?? false }
+            return try database.read { db in
+                try db.first("SELECT 1 FROM files WHERE name = ?", .bytes(name.bytes)) { _ in true } ?? false
+            }
         } catch {
             return true
         }

@@ -10,6 +10,8 @@ struct GroupWriter {
     var ledger: Ledger
     /// Files whose last row went: theirs is to go after the commit.
     var unused: [PayloadName] = []
+    /// Files whose count is lost: rows that nobody knows of may name them.
+    var uncounted: Set<PayloadName> = []
 
     init(_ db: Database, pool: UInt64, _ ledger: Ledger) {
         self.db = db
@@ -154,7 +156,7 @@ struct GroupWriter {
     /// One row more names the body's file.
     private mutating func use(_ body: StoredBody) throws {
         guard case .file(let name, let bytes) = body else { return }
-        try FileUses.add(1, to: name, bytes: bytes, db)
+        try FileUses.add(1, to: name, bytes: bytes, isLost: uncounted.contains(name), db)
         unused.removeAll { $0 == name }
     }
 
@@ -194,24 +196,31 @@ struct GroupWriter {
 /// How many rows name each payload file.
 enum FileUses {
     /// Changes the count, and says what it is now; a file that nobody names any more is not counted.
+    /// - Parameter isLost: Whether a count that is not there has been.
     @discardableResult
-    static func add(_ change: Int64, to name: PayloadName, bytes: Int, _ db: Database) throws -> Int64 {
+    static func add(
+        _ change: Int64, to name: PayloadName, bytes: Int, isLost: Bool = false, _ db: Database
+    ) throws -> Int64 {
         let key = Binding.bytes(name.bytes)
         let found = try db.first("SELECT bytes, uses, sum FROM files WHERE name = ?", key) { row in
             (bytes: row.number(0), uses: row.number(1), sum: row.number(2))
         }
         let size = found?.bytes ?? Int64(bytes)
         // A damaged count never brings a file to its end.
-        let isDamaged = found.map { $0.sum != Rows.sum(file: name.bytes, bytes: $0.bytes, uses: $0.uses) } ?? (change < 0)
+        let isDamaged = found.map { $0.sum != Rows.sum(file: name.bytes, bytes: $0.bytes, uses: $0.uses) } ?? (change < 0 || isLost)
         if isDamaged && change < 0 { return 1 }
         let uses = (isDamaged ? 1 << 32 : found?.uses ?? 0) + change
         if uses <= 0 {
             try db.run("DELETE FROM files WHERE name = ?", key)
             return 0
         }
-        try db.run(
-            "INSERT OR REPLACE INTO files (name, bytes, uses, sum) VALUES (?, ?, ?, ?)", key, .number(size),
-            .number(uses), .number(Rows.sum(file: name.bytes, bytes: size, uses: uses)))
+        try set(uses, of: name, bytes: size, db)
         return uses
+    }
+
+    static func set(_ uses: Int64, of name: PayloadName, bytes: Int64, _ db: Database) throws {
+        try db.run(
+            "INSERT OR REPLACE INTO files (name, bytes, uses, sum) VALUES (?, ?, ?, ?)", .bytes(name.bytes), .number(bytes),
+            .number(uses), .number(Rows.sum(file: name.bytes, bytes: bytes, uses: uses)))
     }
 }

@@ -9,14 +9,22 @@ struct JobLoader {
     let db: Database
     /// The database file.
     let path: String
-    let files: PayloadFiles
+    /// nil: what is in files is not read.
+    let files: PayloadFiles?
     let id: JobID
     let number: UInt32
     /// Nanoseconds since 1970.
     let now: Int64
 
+    /// What is wrong with the job itself.
+    private struct Damage: Error {
+        var what: String
+        var cause = ""
+    }
+
     /// Whatever could be read, and how much there is. A damaged job has no arguments and no facts.
-    func load() -> (StoredJob, Ledger.Entry) {
+    /// - Throws: `.io` and the like when something kept us from reading what may be in order.
+    func load() throws(RoostError) -> (StoredJob, Ledger.Entry) {
         var job = StoredJob(
             spec: JobSpec(id: id, runtime: RuntimeName(rawValue: "")), number: number, user: "", age: .zero)
         var entry = Ledger.Entry(number: number)
@@ -26,17 +34,29 @@ struct JobLoader {
             try readChunks(&job, entry)
             try readFacts(&job, entry)
         } catch {
+            let damage = try damage(error)
             job.chunks = []
             job.facts = []
-            job.damage =
-                (error as? RoostError).flatMap { $0.code == .damaged && $0.message.hasPrefix("job ") ? $0 : nil }
-                ?? damaged("it cannot be read", StoreFailure.error("cannot read", path, error, reading: true).description)
+            job.damage = StoreFailure.damagedJob(id, number, damage.what, cause: damage.cause)
         }
         return (job, entry)
     }
 
-    private func damaged(_ what: String, _ cause: String = "") -> RoostError {
-        StoreFailure.damagedJob(id, number, what, cause: cause)
+    private func damage(_ error: any Error) throws(RoostError) -> Damage {
+        if let damage = error as? Damage { return damage }
+        let failure = StoreFailure.error("cannot read", path, error, reading: true)
+        guard failure.code == .damaged else { throw failure }
+        return Damage(what: "it cannot be read", cause: failure.description)
+    }
+
+    /// The content of a payload; nil when it is in a file, and files are not read.
+    private func content(of body: StoredBody, _ what: String) throws -> ByteBuffer? {
+        do throws(RoostError) {
+            return try body.content(in: files)
+        } catch {
+            if error.code == .damaged { throw Damage(what: what, cause: error.message) }
+            throw error
+        }
     }
 
     private func readRow(_ job: inout StoredJob) throws {
@@ -50,18 +70,14 @@ struct JobLoader {
             else { return nil }
             return (user, submitted, spec, common)
         }
-        guard let row = row ?? nil, var spec = try? StoredForm.spec(row.spec), spec.id == id else {
-            throw damaged("its description is missing or not what was written")
+        guard let row = row ?? nil, let spec = try? StoredForm.spec(row.spec), spec.id == id else {
+            throw Damage(what: "its description is missing or not what was written")
         }
         job.user = row.user
         job.age = age(row.submitted)
-        do throws(RoostError) {
-            spec.common = Array(try files.content(of: row.common).readableBytesView)
-        } catch {
-            job.spec = spec
-            throw damaged("what its tasks share cannot be read", error.message)
-        }
         job.spec = spec
+        let common = try content(of: row.common, "what its tasks share cannot be read")
+        job.spec.common = common.map { Array($0.readableBytesView) } ?? []
     }
 
     private func readStanding(_ job: inout StoredJob, _ entry: inout Ledger.Entry) throws {
@@ -80,7 +96,7 @@ struct JobLoader {
             entry.bytes = numbers[4]
             return entry
         }
-        guard let found = found ?? nil else { throw damaged("its standing is missing or not what was written") }
+        guard let found = found ?? nil else { throw Damage(what: "its standing is missing or not what was written") }
         entry = found
         job.standing = found.standing
         if found.standing.isEnded { job.endedAge = age(found.endedUnixNanoseconds) }
@@ -88,28 +104,33 @@ struct JobLoader {
 
     private func readChunks(_ job: inout StoredJob, _ entry: Ledger.Entry) throws {
         let keys = RowID.all(of: number)
-        var tasks = 0
+        // The first task of the next piece; nil behind a piece that was not read.
+        var tasks: Int? = 0
         job.chunks.reserveCapacity(Int(clamping: min(entry.chunks, 1 << 20)))
         try db.each(
             "SELECT id, first, body, file, bytes, sum FROM chunks WHERE id BETWEEN ? AND ? ORDER BY id",
             .number(keys.lowerBound), .number(keys.upperBound)
         ) { row in
             let (id, first) = (row.number(0), row.number(1))
+            let which = "the arguments of its tasks from \(tasks ?? Int(first)) on"
             guard let body = row.body(2), row.number(5) == Rows.sum(chunk: id, first: first, body),
-                id == (try? RowID.at(UInt64(job.chunks.count), of: number)), Int(first) == tasks
-            else { throw damaged("the arguments of its tasks from \(tasks) on are not what was written") }
-            let payloads: PayloadArray
-            do {
-                payloads = try StoredForm.payloads(try files.content(of: body))
-            } catch {
-                throw damaged("the arguments of its tasks from \(tasks) on cannot be read", "\(error)")
+                id == (try? RowID.at(UInt64(job.chunks.count), of: number)), tasks ?? Int(first) == Int(first)
+            else { throw Damage(what: "\(which) are not what was written") }
+            guard let content = try content(of: body, "\(which) cannot be read") else {
+                job.chunks.append(PayloadArray())
+                tasks = nil
+                return true
             }
-            tasks += payloads.count
-            job.chunks.append(payloads)
+            do throws(WireFault) {
+                job.chunks.append(try StoredForm.payloads(content))
+            } catch {
+                throw Damage(what: "\(which) cannot be read", cause: "\(error)")
+            }
+            tasks = Int(first) + (job.chunks.last?.count ?? 0)
             return true
         }
         guard UInt64(job.chunks.count) == entry.chunks else {
-            throw damaged("of \(entry.chunks) pieces of its arguments \(job.chunks.count) are there")
+            throw Damage(what: "of \(entry.chunks) pieces of its arguments \(job.chunks.count) are there")
         }
     }
 
@@ -124,12 +145,12 @@ struct JobLoader {
             guard row.number(3) == Rows.sum(fact: id, kind: kind, content), let kind = FactForm.Kind(rawValue: kind),
                 id == (try? RowID.at(UInt64(job.facts.count), of: number)),
                 let fact = try? FactForm.decode(kind, content)
-            else { throw damaged("fact \(job.facts.count) about its tasks is not what was written") }
+            else { throw Damage(what: "fact \(job.facts.count) about its tasks is not what was written") }
             job.facts.append(fact)
             return true
         }
         guard UInt64(job.facts.count) == entry.facts else {
-            throw damaged("of \(entry.facts) facts about its tasks \(job.facts.count) are there")
+            throw Damage(what: "of \(entry.facts) facts about its tasks \(job.facts.count) are there")
         }
     }
 

@@ -11,7 +11,8 @@ struct PoolLoader {
     let db: Database
     /// The database file.
     let path: String
-    let files: PayloadFiles
+    /// nil: what is in files is not read.
+    let files: PayloadFiles?
 
     struct Loaded {
         var pool = StoredPool()
@@ -21,6 +22,7 @@ struct PoolLoader {
         var names: Set<PayloadName>?
     }
 
+    /// - Throws: `.damaged` when the first row is; `.io` and the like when something kept us from reading what may be in order.
     func load() throws(RoostError) -> Loaded {
         var loaded = Loaded()
         let meta: MetaRow
@@ -33,11 +35,18 @@ struct PoolLoader {
         }
         loaded.pool.lastJobNumber = meta.lastNumber
         loaded.ledger.lastNumber = meta.lastNumber
-        loadJobs(meta, &loaded)
-        loadSetups(&loaded)
-        loadNodes(meta, &loaded)
-        loadNames(&loaded)
+        try loadJobs(meta, &loaded)
+        try loadSetups(&loaded)
+        try loadNodes(meta, &loaded)
+        try loadNames(&loaded)
         return loaded
+    }
+
+    /// The error for what cannot be made sense of; whatever else kept us from reading ends the reading.
+    private func damage(_ what: String, _ error: any Error) throws(RoostError) -> RoostError {
+        let failure = StoreFailure.error(what, path, error, reading: true)
+        guard failure.code == .damaged else { throw failure }
+        return failure
     }
 
     private func doomed() throws -> [UInt32] {
@@ -53,12 +62,12 @@ struct PoolLoader {
 
     // MARK: Jobs
 
-    private func loadJobs(_ meta: MetaRow, _ loaded: inout Loaded) {
+    private func loadJobs(_ meta: MetaRow, _ loaded: inout Loaded) throws(RoostError) {
         let now = Clock.unixNanoseconds()
-        let ids = jobIDs(expecting: meta.jobs, Set(loaded.ledger.doomed), &loaded.damage)
+        let ids = try jobIDs(expecting: meta.jobs, Set(loaded.ledger.doomed), &loaded.damage)
         for number in ids.keys.sorted() {
             guard let id = ids[number] else { continue }
-            let (job, entry) = JobLoader(db: db, path: path, files: files, id: id, number: number, now: now).load()
+            let (job, entry) = try JobLoader(db: db, path: path, files: files, id: id, number: number, now: now).load()
             if let damage = job.damage { loaded.damage.append(damage) }
             if loaded.ledger.jobs.updateValue(entry, forKey: id) != nil {
                 loaded.damage.append(StoreFailure.damagedJob(id, number, "two jobs have its name"))
@@ -72,9 +81,9 @@ struct PoolLoader {
     /// The jobs by number. The index has the same facts as the table: one of them is enough.
     private func jobIDs(
         expecting count: Int, _ doomed: Set<UInt32>, _ damage: inout [RoostError]
-    ) -> [UInt32: JobID] {
+    ) throws(RoostError) -> [UInt32: JobID] {
         var ids: [UInt32: JobID] = [:]
-        func scan(_ sql: String) {
+        func scan(_ sql: String) throws(RoostError) {
             do {
                 try db.each(sql) { row in
                     if let number = UInt32(exactly: row.number(0)), !doomed.contains(number), ids[number] == nil {
@@ -83,12 +92,12 @@ struct PoolLoader {
                     return true
                 }
             } catch {
-                damage.append(StoreFailure.error("cannot read all jobs of", path, error, reading: true))
+                damage.append(try self.damage("cannot read all jobs of", error))
             }
         }
-        scan("SELECT number, id FROM jobs INDEXED BY jobs_by_id")
-        if ids.count != count || !damage.isEmpty { scan("SELECT number, id FROM jobs NOT INDEXED ORDER BY number") }
-        if ids.count < count || !damage.isEmpty { scan("SELECT number, id FROM jobs NOT INDEXED ORDER BY number DESC") }
+        try scan("SELECT number, id FROM jobs INDEXED BY jobs_by_id")
+        if ids.count != count || !damage.isEmpty { try scan("SELECT number, id FROM jobs NOT INDEXED ORDER BY number") }
+        if ids.count < count || !damage.isEmpty { try scan("SELECT number, id FROM jobs NOT INDEXED ORDER BY number DESC") }
         if ids.count != count {
             damage.append(
                 RoostError(
@@ -100,7 +109,7 @@ struct PoolLoader {
 
     // MARK: Setup and nodes
 
-    private func loadSetups(_ loaded: inout Loaded) {
+    private func loadSetups(_ loaded: inout Loaded) throws(RoostError) {
         var counts: [SessionID: UInt32] = [:]
         var broken: Set<SessionID> = []
         do {
@@ -116,7 +125,7 @@ struct PoolLoader {
                 }
                 guard let body = row.body(3),
                     row.number(6) == Rows.sum(setup: row.number(0), number: number, user: user, body),
-                    let payload = try? files.content(of: body)
+                    let payload = try content(of: body)
                 else {
                     broken.insert(session)
                     loaded.damage.append(
@@ -132,7 +141,7 @@ struct PoolLoader {
                 return true
             }
         } catch {
-            loaded.damage.append(StoreFailure.error("cannot read all setup from", path, error, reading: true))
+            loaded.damage.append(try damage("cannot read all setup from", error))
         }
         for position in loaded.pool.jobs.indices {
             let job = loaded.pool.jobs[position]
@@ -148,7 +157,17 @@ struct PoolLoader {
         }
     }
 
-    private func loadNodes(_ meta: MetaRow, _ loaded: inout Loaded) {
+    /// nil when it is damaged; empty when it is in a file, and files are not read.
+    private func content(of body: StoredBody) throws(RoostError) -> ByteBuffer? {
+        do throws(RoostError) {
+            return try body.content(in: files) ?? ByteBuffer()
+        } catch {
+            guard error.code == .damaged else { throw error }
+            return nil
+        }
+    }
+
+    private func loadNodes(_ meta: MetaRow, _ loaded: inout Loaded) throws(RoostError) {
         do {
             try db.each("SELECT id, incarnation, name, sum FROM nodes ORDER BY id") { row in
                 let id = NodeID(rawValue: UInt64(bitPattern: row.number(0)))
@@ -163,7 +182,7 @@ struct PoolLoader {
                 return true
             }
         } catch {
-            loaded.damage.append(StoreFailure.error("cannot read all nodes from", path, error, reading: true))
+            loaded.damage.append(try damage("cannot read all nodes from", error))
         }
         if loaded.ledger.nodes.count != meta.nodes {
             loaded.damage.append(
@@ -174,7 +193,7 @@ struct PoolLoader {
 
     // MARK: Files
 
-    private func loadNames(_ loaded: inout Loaded) {
+    private func loadNames(_ loaded: inout Loaded) throws(RoostError) {
         var names: Set<PayloadName> = []
         var isCertain = loaded.damage.isEmpty
         do {
@@ -192,7 +211,7 @@ struct PoolLoader {
             }
         } catch {
             isCertain = false
-            loaded.damage.append(StoreFailure.error("cannot read all payload files' rows from", path, error, reading: true))
+            loaded.damage.append(try damage("cannot read all payload files' rows from", error))
         }
         if isCertain { loaded.names = names }
     }

@@ -42,6 +42,14 @@ enum Rows {
         return sum.value
     }
 
+    /// Where what the tasks of an entry of an outcome log returned is; nil when there is no such row, nil inside when it is
+    /// not what was written.
+    static func result(_ id: Int64, _ db: Database) throws -> StoredBody?? {
+        try db.first("SELECT body, file, bytes, sum FROM results WHERE id = ?", .number(id)) { row in
+            row.body(0).flatMap { row.number(3) == sum(result: id, $0) ? $0 : nil }
+        }
+    }
+
     static func sum(setup session: Int64, number: Int64, user: String, _ body: StoredBody) -> Int64 {
         var sum = RowSum(.setups)
         sum.add(session)

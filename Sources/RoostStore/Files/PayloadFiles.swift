@@ -55,13 +55,14 @@ struct PayloadFiles: Sendable {
         var content = ByteBuffer()
         var filled = 0
         while filled < bytes {
-            let count = content.writeWithUnsafeMutableBytes(minimumWritableBytes: bytes - filled) {
-                max(0, Glibc.read(file, $0.baseAddress, bytes - filled))
+            var count = 0
+            content.writeWithUnsafeMutableBytes(minimumWritableBytes: bytes - filled) {
+                count = Glibc.read(file, $0.baseAddress, bytes - filled)
+                return max(0, count)
             }
-            if count == 0 {
-                if errno == EINTR { continue }
-                throw StoreFailure.system("cannot read the payload file", path)
-            }
+            if count < 0 && errno == EINTR { continue }
+            guard count >= 0 else { throw StoreFailure.system("cannot read the payload file", path) }
+            guard count > 0 else { throw RoostError(.damaged, "the payload file \(path) was cut short while it was read") }
             filled += count
         }
         guard PayloadName(of: content) == name else {
@@ -77,6 +78,8 @@ struct PayloadFiles: Sendable {
         case .file(let name, let bytes): try read(name, bytes: bytes)
         }
     }
+
+    func contains(_ name: PayloadName) -> Bool { access(path(of: name), F_OK) == 0 }
 
     /// Removes a file whose last row is gone. One that stays behind is removed at the next start.
     func remove(_ name: PayloadName) { unlink(path(of: name)) }

@@ -1,4 +1,5 @@
 import NIOCore
+import RoostModel
 
 /// Where the bytes of a payload are: in the row itself, or in a file that the row names.
 enum StoredBody: Sendable {
@@ -15,6 +16,14 @@ enum StoredBody: Sendable {
 
     var name: PayloadName? {
         if case .file(let name, _) = self { name } else { nil }
+    }
+
+    /// The bytes; nil when they are in a file, and no files are to be read.
+    func content(in files: PayloadFiles?) throws(RoostError) -> ByteBuffer? {
+        switch self {
+        case .inline(let bytes): bytes
+        case .file(let name, let bytes): try files?.read(name, bytes: bytes)
+        }
     }
 
     // A body is three columns: body, file, bytes.

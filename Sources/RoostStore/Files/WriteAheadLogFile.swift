@@ -1,5 +1,4 @@
 import Glibc
-import NIOCore
 import RoostModel
 
 /// SQLite's write-ahead log, read by itself: SQLite takes the first frame that does not verify for the end of the log,

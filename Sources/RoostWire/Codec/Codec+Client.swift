@@ -1,4 +1,3 @@
-import NIOCore
 package import RoostModel
 
 extension ClientToServer: WireMessage {
@@ -227,6 +226,8 @@ extension ServerToClient: WireMessage {
         case .progress(let progress), .ended(let progress): .job(progress.job)
         case .output(let chunk): .job(chunk.job)
         case .condition(let condition): .job(condition.job)
+        // Whoever asks about one job may conclude from the answer that what was sent before has come.
+        case .reply(_, .jobs(let jobs)) where jobs.count == 1: .job(jobs[0].id)
         case .reply, .setupHeld, .heartbeat: .urgent
         }
     }

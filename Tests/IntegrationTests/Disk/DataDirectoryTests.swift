@@ -118,6 +118,31 @@ extension Integration {
             }
         }
 
+        @Test func `A backup has all that a server keeps, and nothing else that is there`() async throws {
+            try await Stage.play { stage in
+                let server = try await stage.startServer()
+                _ = try await stage.startNode("a")
+                let job = try await stage.submit("echo {}", ":::", "1", "2", "3")
+                #expect(try await stage.roost("job", "wait", job).status == 0)
+                // A person's own, in the wrong place.
+                #expect(FileManager.default.createFile(atPath: "\(stage.data)/notes", contents: Data("mine".utf8)))
+                chmod("\(stage.data)/notes", 0o644)
+                for name in ["first", "second"] {
+                    let backup = try await stage.run(["server", "backup", "\(stage.data)/\(name)", "--data", stage.data])
+                    #expect(backup.status == 0, "\(backup.errors)")
+                }
+                server.signal(SIGTERM)
+                #expect(try await server.status() == 0)
+                let restored = "\(stage.directory)/restored"
+                #expect(try await stage.run(["server", "restore", "\(stage.data)/second", "--data", restored]).status == 0)
+                let (before, after) = (try Self.contents(of: stage.data), try Self.contents(of: restored))
+                let foreign = ["notes", "first", "second"]
+                let kept = before.keys.filter { !foreign.contains($0) && !$0.hasSuffix("lock") }
+                #expect(Set(kept) == Set(after.keys))
+                for name in kept where name != "epoch" && name != "pool.sqlite" { #expect(after[name] == before[name], "\(name)") }
+            }
+        }
+
         /// Every file below a directory, by name; but the lock, which says who had it last.
         private static func contents(of directory: String) throws -> [String: Data] {
             let names = FileManager.default.enumerator(atPath: directory)?.compactMap { $0 as? String } ?? []

@@ -1,15 +1,13 @@
 import Foundation
 import Glibc
+import RoostStore
 import Testing
 
 extension Integration {
     /// The server dies, or its disk fails, at each of its store's points.
     @Suite struct StorePoints {
-        /// `StorePoint`'s cases: the points are named as the variable names them.
-        static let points = [
-            "beforePayloadWrite", "beforePayloadSync", "beforePayloadRename", "beforeDirectorySync", "beforeTransaction",
-            "beforeCommit", "afterCommit", "beforeUnlink", "beforeCheckpoint", "afterCheckpoint", "beforeForgetCommit",
-        ]
+        /// As the variable names them.
+        static let points = StorePoint.allCases.map(\.rawValue)
 
         @Test(arguments: points)
         func `kill -9 at a point: what was acknowledged is there, and has one outcome each`(_ point: String) async throws {

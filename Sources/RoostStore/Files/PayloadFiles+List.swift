@@ -1,7 +1,7 @@
 import Glibc
 import RoostModel
 
-/// What is in the payload directory, and who needs it.
+/// What is in the payload directory.
 extension PayloadFiles {
     /// A file below the payload directory.
     struct Found {
@@ -31,15 +31,6 @@ extension PayloadFiles {
             }
         }
         return found
-    }
-
-    /// Removes what no row names: what a crash left between file and row.
-    func sweep(keeping names: Set<PayloadName>) throws(RoostError) {
-        for found in try list() {
-            let isUnfinished = found.path.hasSuffix(Self.unfinished)
-            guard isUnfinished || found.name.map({ !names.contains($0) }) ?? false else { continue }
-            guard unlink(found.path) == 0 else { throw StoreFailure.system("cannot remove the file", found.path) }
-        }
     }
 
     static func entries(of directory: String) throws(RoostError) -> [String] {
