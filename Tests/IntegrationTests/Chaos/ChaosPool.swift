@@ -32,15 +32,22 @@ final class ChaosPool {
     private(set) var unexpected: [String] = []
     /// Agents that left by themselves, because tasks of theirs crashed that did well elsewhere.
     private(set) var drained = 0
+    /// How many agents, the first ones, are never killed or paused.
+    private let spared: Int
     /// Agents that were started while the server was away or cut off.
     private(set) var notFound = 0
 
     var proxyURL: String { "roost://127.0.0.1:\(proxy.port)" }
     var server: RoostProcess? { members[0].process }
     var agents: [RoostProcess] { members.dropFirst().compactMap(\.process) }
+    /// The first agent that nothing happens to.
+    var sparedAgent: RoostProcess? { spared > 0 ? members[1].process : nil }
+    /// What agents keep on disk.
+    var stateDirectories: [String] { members.indices.dropFirst().map { "\(stage.directory)/node-\($0)" } }
 
     init(_ stage: Stage, plan: ChaosPlan) async throws {
         self.stage = stage
+        spared = plan.spared
         let server = try await stage.startServer()
         proxy = try TroubledProxy(toPort: stage.port)
         var first = Member(
@@ -103,8 +110,8 @@ final class ChaosPool {
         switch fault {
         case .serverKilled: return killMember(0)
         case .serverPaused: return pause(0, until: now + dice.length(.milliseconds(50), .seconds(3)))
-        case .agentKilled: return killMember(dice.int(1...members.count - 1))
-        case .agentPaused: return pause(dice.int(1...members.count - 1), until: now + dice.length(.milliseconds(50), .seconds(4)))
+        case .agentKilled: return killMember(anyAgent(&dice))
+        case .agentPaused: return pause(anyAgent(&dice), until: now + dice.length(.milliseconds(50), .seconds(4)))
         case .workerKilled:
             guard let pid = workers().randomElement(using: &dice) else { return false }
             return kill(pid, SIGKILL) == 0
@@ -123,6 +130,8 @@ final class ChaosPool {
         }
         return true
     }
+
+    private func anyAgent(_ dice: inout SeededGenerator) -> Int { dice.int((1 + spared)...(members.count - 1)) }
 
     private func killMember(_ index: Int) -> Bool {
         guard let process = members[index].process, process.isRunning, !members[index].wasKilled else { return false }
