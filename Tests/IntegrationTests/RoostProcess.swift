@@ -16,7 +16,10 @@ final class RoostProcess: @unchecked Sendable {
         return URL(fileURLWithPath: tests).deletingLastPathComponent().appendingPathComponent("roost").path
     }()
 
-    init(_ arguments: [String], environment: [String: String], directory: String, name: String) throws {
+    /// - Parameter program: Another one than `roost`, found in the PATH.
+    init(
+        _ arguments: [String], program: String? = nil, environment: [String: String], directory: String, name: String
+    ) throws {
         self.arguments = arguments
         outputFile = "\(directory)/\(name).out"
         errorFile = "\(directory)/\(name).err"
@@ -25,8 +28,8 @@ final class RoostProcess: @unchecked Sendable {
                 throw Trouble(description: "cannot make \(file)")
             }
         }
-        process.executableURL = URL(fileURLWithPath: Self.executable)
-        process.arguments = arguments
+        process.executableURL = URL(fileURLWithPath: program == nil ? Self.executable : "/usr/bin/env")
+        process.arguments = (program.map { [$0] } ?? []) + arguments
         process.environment = environment
         process.currentDirectoryURL = URL(fileURLWithPath: directory)
         process.standardInput = FileHandle.nullDevice

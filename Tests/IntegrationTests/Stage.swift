@@ -80,10 +80,13 @@ final class Stage {
         return environment
     }
 
-    func start(_ arguments: [String], environment: [String: String] = [:]) throws -> RoostProcess {
+    /// - Parameter program: Another one than `roost`, found in the PATH.
+    func start(
+        _ arguments: [String], environment: [String: String] = [:], program: String? = nil
+    ) throws -> RoostProcess {
         count += 1
         let process = try RoostProcess(
-            arguments, environment: self.environment(environment), directory: directory, name: "process-\(count)")
+            arguments, program: program, environment: self.environment(environment), directory: directory, name: "process-\(count)")
         processes.append(process)
         return process
     }

@@ -17,12 +17,23 @@ struct ChaosHistory {
     /// Durable jobs of clients that were killed before they could say the number; ended, and forgotten.
     var orphans = 0
     var submissionsFailed = 0
-    /// Maps that did not find the pool, and why: none of their tasks ran, or it is no excuse.
+    /// Maps, and `lbapply` of R, that did not find the pool, and why: none of their tasks ran, or it is no excuse.
     var mapsFailed: [(tag: String, status: Int32, errors: String)] = []
-    /// Maps that ended well, their tasks, and how many outcomes they printed.
-    var maps = 0
-    var mapTasks = 0
-    var durableTasks = 0
+    /// So many, and their tasks.
+    struct Count {
+        var jobs = 0
+        var tasks = 0
+
+        mutating func add(_ more: Int) {
+            jobs += 1
+            tasks += more
+        }
+    }
+
+    /// Durable jobs that were acknowledged; maps, and `lbapply` of R, that ended well.
+    var durable = Count()
+    var maps = Count()
+    var sessions = Count()
     /// Outcomes that were read and compared with what ran.
     private(set) var outcomes = 0
     /// Commands that failed while things went wrong and were tried again.
@@ -32,7 +43,12 @@ struct ChaosHistory {
     var broken: [String] = []
     var executions: ChaosExecutions
 
-    init(log: String) { executions = ChaosExecutions(file: log) }
+    let log: String
+
+    init(log: String) {
+        self.log = log
+        executions = ChaosExecutions(file: log)
+    }
 
     mutating func noteFailure(_ process: RoostProcess) {
         let words = process.arguments.prefix(2).joined(separator: " ")

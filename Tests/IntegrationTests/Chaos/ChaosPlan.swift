@@ -8,15 +8,19 @@ enum ChaosFault: String, CaseIterable {
     case agentPaused = "agents paused"
     case workerKilled = "workers killed"
     case workerPaused = "workers paused"
+    case rWorkerKilled = "R workers killed"
+    case rWorkerPaused = "R workers paused"
     case clientKilled = "clients killed"
     case connectionsCut = "connections cut"
     case connectionsHalfClosed = "half-closed"
     case connectionsStalled = "stalled"
     case connectionsSlowed = "slowed"
 
+    var isOfR: Bool { self == .rWorkerKilled || self == .rWorkerPaused }
+
     var isKill: Bool {
         switch self {
-        case .serverKilled, .agentKilled, .workerKilled, .clientKilled: true
+        case .serverKilled, .agentKilled, .workerKilled, .rWorkerKilled, .clientKilled: true
         default: false
         }
     }
@@ -39,6 +43,9 @@ struct ChaosPlan {
     var nodes = 3
     /// So many of the nodes, the first ones, are never killed or paused: they show what a long life does to an agent.
     var spared = 0
+    /// In the second and the last quarter of the run the server is not killed. What nodes have of attached jobs whose client is gone waits
+    /// for the client's grace, ten minutes from the server's last start; and a server that lives shows what a long life does to it.
+    var serverRests = false
     /// Jobs that were read and found right are forgotten, so that a long run's disk stays small.
     var forgets = false
     /// Memory, descriptors and disk are looked at so often; they must be flat at the end.
@@ -51,33 +58,48 @@ struct ChaosPlan {
     var most = 8
     /// So many maps at a time.
     var maps = 2
+    /// No more tasks are begun than so many a second on average; nil: as many as the machine can.
+    var rate: Double?
+    /// So many sessions of R at a time, and how many elements they have.
+    private(set) var rSessions = 1
+    var rSizes = [1, 3, 20]
 
     init(seed: UInt64, seconds: Int, faults: [ChaosFault] = ChaosFault.allCases, interval: Duration = .milliseconds(700)) {
         self.seed = seed
         self.seconds = seconds
         self.faults = [ChaosFaults(kinds: faults, interval: interval)]
+        if let why = ChaosR.missing {
+            rSessions = 0
+            self.faults[0].kinds.removeAll(where: \.isOfR)
+            skipped.append("sessions and workers of R: \(why)")
+        }
     }
 
+    /// What cannot be done on this machine, and why.
+    private(set) var skipped: [String] = []
+
     /// Each kind that is to come.
-    var kinds: Set<ChaosFault> { Set(faults.flatMap(\.kinds)) }
+    var kinds: [ChaosFault] { ChaosFault.allCases.filter { kind in faults.contains { $0.kinds.contains(kind) } } }
 
     /// A kill every two seconds for long, and a million tasks an hour: most are short, and come by the thousand.
     static func soak(seed: UInt64, seconds: Int) -> ChaosPlan {
         var plan = ChaosPlan(seed: seed, seconds: seconds)
-        let kills: [ChaosFault] = [
-            .serverKilled, .agentKilled, .agentKilled, .workerKilled, .workerKilled, .workerKilled, .clientKilled, .clientKilled,
-        ]
+        // The server's kill costs most: one of eight.
+        let kills = plan.kinds.filter { $0.isKill && $0 != .serverKilled }
         plan.faults = [
-            ChaosFaults(kinds: kills, interval: .seconds(2)),
-            ChaosFaults(kinds: ChaosFault.allCases.filter { !$0.isKill }, interval: .seconds(10)),
+            ChaosFaults(kinds: [.serverKilled, .agentKilled, .workerKilled, .clientKilled] + kills, interval: .seconds(2)),
+            ChaosFaults(kinds: plan.kinds.filter { !$0.isKill }, interval: .seconds(10)),
         ]
         plan.spared = 1
+        plan.serverRests = true
         plan.forgets = true
         plan.samples = .seconds(max(1, seconds / 360))
         plan.most = 3
         plan.maps = 3
+        plan.rate = 330
         plan.jobSizes = [1, 20, 400, 2000, 4000]
         plan.mapSizes = [2, 40, 300, 1000, 3000]
+        plan.rSizes = [3, 60, 1000]
         return plan
     }
 

@@ -58,8 +58,8 @@ final class ChaosPool {
         for number in 1...plan.nodes {
             var member = Member(
                 arguments: ["node", "start", "--name", "n\(number)", "--slots", "4", "--state", "\(stage.directory)/node-\(number)"]
-                    + ["--runtimes", "command"],
-                environment: ["ROOST_TOKEN": token, "ROOST_POOL": proxyURL])
+                    + ["--runtimes", "command"] + (plan.rSessions > 0 && number < 3 ? ["r"] : []),
+                environment: ["ROOST_TOKEN": token, "ROOST_POOL": proxyURL, "TMPDIR": stage.directory])
             member.process = try stage.start(member.arguments, environment: member.environment)
             members.append(member)
         }
@@ -112,13 +112,10 @@ final class ChaosPool {
         case .serverPaused: return pause(0, until: now + dice.length(.milliseconds(50), .seconds(3)))
         case .agentKilled: return killMember(anyAgent(&dice))
         case .agentPaused: return pause(anyAgent(&dice), until: now + dice.length(.milliseconds(50), .seconds(4)))
-        case .workerKilled:
-            guard let pid = workers().randomElement(using: &dice) else { return false }
-            return kill(pid, SIGKILL) == 0
-        case .workerPaused:
-            guard let pid = workers().randomElement(using: &dice), kill(pid, SIGSTOP) == 0 else { return false }
-            pausedWorkers.append((pid, now + dice.length(.milliseconds(50), .seconds(2))))
-            return true
+        case .workerKilled: return strike(workers(), SIGKILL, &dice)
+        case .rWorkerKilled: return strike(rWorkers(), SIGKILL, &dice)
+        case .workerPaused: return strike(workers(), SIGSTOP, &dice, until: now + dice.length(.milliseconds(50), .seconds(2)))
+        case .rWorkerPaused: return strike(rWorkers(), SIGSTOP, &dice, until: now + dice.length(.milliseconds(50), .seconds(2)))
         case .connectionsCut: proxy.trouble(.cut, share: dice.share())
         case .connectionsHalfClosed: proxy.trouble(.halfClosed, share: dice.share())
         case .connectionsStalled:
@@ -148,10 +145,31 @@ final class ChaosPool {
         return true
     }
 
-    /// The processes of tasks that run now.
-    private func workers() -> [Int32] {
+    /// Sends a signal to one of them; false: there is none.
+    private func strike(
+        _ pids: [Int32], _ signal: Int32, _ dice: inout SeededGenerator, until: ContinuousClock.Instant? = nil
+    ) -> Bool {
+        guard let pid = pids.randomElement(using: &dice), kill(pid, signal) == 0 else { return false }
+        if let until { pausedWorkers.append((pid, until)) }
+        return true
+    }
+
+    /// The processes of commands that run now.
+    private func workers() -> [Int32] { processes { $0.range(of: Data("\u{0}ROOST_TASK=".utf8)) != nil } }
+
+    /// The workers of R that there are, also those that have nothing to do.
+    private func rWorkers() -> [Int32] {
+        processes { environment in
+            environment.range(of: Data("\u{0}ROOST_NODE=".utf8)) != nil && environment.range(of: Data("\u{0}R_HOME=".utf8)) != nil
+                && environment.range(of: Data("\u{0}ROOST_TASK=".utf8)) == nil
+        }
+    }
+
+    /// Processes of this run with such an environment.
+    private func processes(_ isMeant: (Data) -> Bool) -> [Int32] {
         Marked.processes("HOME=\(stage.directory)\u{0}").filter { pid in
-            FileManager.default.contents(atPath: "/proc/\(pid)/environ")?.range(of: Data("\u{0}ROOST_TASK=".utf8)) != nil
+            guard let environment = FileManager.default.contents(atPath: "/proc/\(pid)/environ") else { return false }
+            return isMeant(Data([0]) + environment)
         }.sorted()
     }
 

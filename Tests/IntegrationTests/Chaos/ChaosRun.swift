@@ -47,6 +47,8 @@ struct ChaosRun {
             for index in decks.indices where decks[index].nextAt <= now {
                 // What cannot be done now is left out, and another takes its place.
                 let fault = decks[index].draw(&dice)
+                let part = 4 - Int(4 * ((end - now) / .seconds(plan.seconds)))
+                guard !(fault == .serverKilled && plan.serverRests && part.isMultiple(of: 2)) else { continue }
                 let isDone = fault == .clientKilled ? clients.killOne(&dice) : pool.inject(fault, &dice, at: now)
                 guard isDone else { continue }
                 injected[fault, default: 0] += 1
@@ -87,15 +89,16 @@ struct ChaosRun {
             "seed \(plan.seed), \(plan.seconds) s: \(injected.values.reduce(0, +)) faults, \(kills) of them kills: "
                 + faults.joined(separator: ", "),
             """
-            seed \(plan.seed): \(history.acknowledged.count + history.forgotten) durable jobs of \(history.durableTasks) tasks, \
-            \(history.maps) maps of \(history.mapTasks) tasks: \(history.executions.taskCount) tasks run in \
+            seed \(plan.seed): \(history.durable.jobs) durable jobs of \(history.durable.tasks) tasks, \(history.maps.jobs) maps of \
+            \(history.maps.tasks) tasks, \(history.sessions.jobs) lbapply of R of \(history.sessions.tasks) tasks: \(history.executions.taskCount) tasks run in \
             \(history.executions.attemptCount) attempts, \(history.outcomes) outcomes read; \(drained) nodes drained for crashes, \
             \(history.submissionsFailed) submissions given up, \(history.orphans) jobs whose client was killed before it knew \
             them, \(history.mapsFailed.count) maps that found no pool and \(history.triedAgain) readings tried again by their \
             clients; \(history.broken.count) promises broken
             """,
         ]
+        lines.append("skipped: \(plan.skipped.isEmpty ? "nothing" : "\(plan.skipped.count): " + plan.skipped.joined(separator: "; "))")
         lines += history.reasons.sorted { $0.key < $1.key }.map { "\($0.value) times: \($0.key)" }
-        return lines.map { "chaos: \($0)\n" }.joined() + samples.report
+        return (lines.map { "chaos: \($0)" } + samples.report).joined(separator: "\n")
     }
 }

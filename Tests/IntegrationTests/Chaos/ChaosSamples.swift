@@ -72,15 +72,14 @@ struct ChaosSamples {
         }
     }
 
-    /// The greatest values of the four quarters.
-    var report: String {
-        guard all.count >= 16 else { return "" }
-        let lines = Self.measures.map { measure in
+    /// The greatest values of the four quarters, a line for each measure.
+    var report: [String] {
+        guard all.count >= 16 else { return [] }
+        return Self.measures.map { measure in
             let values = (0..<4).map { greatest(measure.value, quarter: $0) }
             return "chaos: \(measure.name), at most in each quarter: "
                 + values.map { measure.isSize ? Sample.megabytes($0) : "\($0)" }.joined(separator: ", ")
         }
-        return lines.joined(separator: "\n")
     }
 
     private static func kilobytes(_ pid: Int32) -> Int {

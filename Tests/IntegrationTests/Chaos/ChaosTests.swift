@@ -70,8 +70,9 @@ extension Integration {
             print(run.report)
             #expect(run.history.broken.isEmpty, "\(run.history.broken.prefix(20).joined(separator: "\n"))")
             #expect(run.samples.grown.isEmpty)
-            #expect(!run.history.acknowledged.isEmpty || run.history.forgotten > 0)
-            #expect(run.history.maps > 0)
+            #expect(run.history.durable.jobs > 0)
+            #expect(run.history.maps.jobs > 0)
+            #expect(run.history.sessions.jobs > 0 || plan.rSessions == 0)
             #expect(Set(run.injected.keys).isSuperset(of: plan.kinds), "each kind of fault came")
             if plan.kinds == [.serverKilled] {
                 let twice = run.history.executions.tasksRunMoreThanOnce
