@@ -114,7 +114,7 @@ extension ChaosClients {
     }
 
     private func run(_ words: [String]) async throws -> Stage.Outcome {
-        let process = try stage.start(words, environment: ["ROOST_TOKEN": token])
+        let process = try start(words)
         defer { stage.discard(process) }
         let status = try await process.status(within: .seconds(150))
         return Stage.Outcome(status: status, output: process.output, errors: process.errors)

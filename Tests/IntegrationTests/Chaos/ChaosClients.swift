@@ -27,6 +27,8 @@ final class ChaosClients {
 
     let stage: Stage
     private let url: String
+    /// What starts a client.
+    private let prefix: [String]
     let token: String
     let plan: ChaosPlan
     private(set) var clients: [Client] = []
@@ -42,9 +44,10 @@ final class ChaosClients {
 
     var isIdle: Bool { clients.isEmpty }
 
-    init(_ stage: Stage, url: String, plan: ChaosPlan) async throws {
+    init(_ stage: Stage, _ pool: ChaosPool, plan: ChaosPlan) async throws {
         self.stage = stage
-        self.url = url
+        url = pool.url
+        prefix = pool.clientPrefix
         self.plan = plan
         history = ChaosHistory(log: "\(stage.directory)/executions")
         r = plan.rSessions > 0 ? try await ChaosR(stage, log: history.log) : nil
@@ -88,10 +91,12 @@ final class ChaosClients {
         return true
     }
 
+    private func seconds(_ tasks: Int, _ dice: inout SeededGenerator) -> Double { tasks > 200 ? 0 : dice.pick(plan.pauses) }
+
     /// What each task does: it says that it starts, takes its time, says that it ends, and tells who it was.
     private func script(_ tag: String, _ tasks: Int, _ dice: inout SeededGenerator) -> String {
-        // Hundreds of tasks are short ones.
-        let pause = tasks > 200 ? "" : dice.pick(["", "", "sleep 0.05; ", "sleep 0.2; ", "sleep 1; "])
+        let seconds = seconds(tasks, &dice)
+        let pause = seconds > 0 ? "sleep \(seconds); " : ""
         let who = "\(tag) {} $ROOST_ATTEMPT.$$"
         return "echo \"S \(who)\" >> \(history.log); \(pause)echo \"E \(who)\" >> \(history.log); echo \"\(who)\""
     }
@@ -106,11 +111,12 @@ final class ChaosClients {
 
     private func submit(_ dice: inout SeededGenerator) throws {
         count += 1
-        let tag = "d\(count)"
+        let policy = dice.pick(plan.policies)
+        let tag = (policy.contains("--strict") ? "s" : "d") + "\(count)"
         let tasks = size(plan.jobSizes, &dice)
         try begin(
             .submit(tag: tag, tasks: tasks),
-            ["job", "submit", "--name", tag] + Self.patience + [script(tag, tasks, &dice), ":::"] + (1...tasks).map(String.init))
+            ["job", "submit", "--name", tag] + policy + Self.patience + [script(tag, tasks, &dice), ":::"] + (1...tasks).map(String.init))
     }
 
     private func map(_ dice: inout SeededGenerator) throws {
@@ -128,8 +134,13 @@ final class ChaosClients {
         let tag = "r\(count)"
         let tasks = size(plan.rSizes, &dice)
         let process = try r.start(
-            stage, tag: tag, tasks: tasks, seconds: tasks > 200 ? 0 : dice.pick([0, 0, 0.05, 0.2, 0.5]), environment: environment)
+            stage, tag: tag, tasks: tasks, seconds: seconds(tasks, &dice), environment: environment,
+            within: prefix)
         clients.append(Client(process: process, work: .r(tag: tag, tasks: tasks)))
+    }
+
+    func start(_ words: [String]) throws -> RoostProcess {
+        try stage.start(words, environment: environment, within: prefix)
     }
 
     private var environment: [String: String] {
@@ -146,7 +157,7 @@ final class ChaosClients {
             case .list: ["job", "list", "--output", "json"]
             case .forgetOrphan(let number): ["job", "forget", number]
             }
-        let process = try stage.start(words, environment: environment)
+        let process = try start(words)
         clients.append(Client(process: process, work: work))
     }
 }

@@ -18,6 +18,11 @@ struct ChaosExecutions {
     /// Tasks with a second attempt, `TAG INPUT`: the first thousand.
     private(set) var tasksRunMoreThanOnce: [String] = []
 
+    /// Tasks of strict jobs, whose tags begin with an "s": the attempt that began last.
+    private var lastStarts: [Int: Int] = [:]
+    /// Attempts of strict jobs that ended after another one of the same task had begun; must stay empty. The first thousand.
+    private(set) var overlaps: [String] = []
+
     private let file: String
     private var position = 0
     /// The beginning of a line whose end was not there yet.
@@ -58,14 +63,18 @@ struct ChaosExecutions {
         guard line.count > 2 else { return }
         let attempt = line.dropFirst(2)
         let hash = Self.hash(attempt)
-        guard line.first == UInt8(ascii: "S") else {
-            ends.insert(hash)
-            return
-        }
-        if !starts.insert(hash).inserted { Self.add(attempt, to: &attemptsStartedTwice) }
         let space = UInt8(ascii: " ")
         let task = attempt[..<(attempt.lastIndex(of: space) ?? attempt.endIndex)]
-        if !tasks.insert(Self.hash(task)).inserted { Self.add(task, to: &tasksRunMoreThanOnce) }
+        let taskHash = Self.hash(task)
+        let isStrict = attempt.first == UInt8(ascii: "s")
+        guard line.first == UInt8(ascii: "S") else {
+            ends.insert(hash)
+            if isStrict && lastStarts[taskHash] != hash { Self.add(attempt, to: &overlaps) }
+            return
+        }
+        if isStrict { lastStarts[taskHash] = hash }
+        if !starts.insert(hash).inserted { Self.add(attempt, to: &attemptsStartedTwice) }
+        if !tasks.insert(taskHash).inserted { Self.add(task, to: &tasksRunMoreThanOnce) }
         tags.insert(String(decoding: attempt[..<(attempt.firstIndex(of: space) ?? attempt.endIndex)], as: UTF8.self))
     }
 

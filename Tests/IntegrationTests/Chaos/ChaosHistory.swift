@@ -86,6 +86,7 @@ struct ChaosHistory {
         for (tag, status, errors) in mapsFailed where status != 69 || executions.tags.contains(tag) {
             broken.append("the map \(tag) failed with status \(status): \(errors)")
         }
+        for attempt in executions.overlaps { broken.append("the strict attempt '\(attempt)' ended after another had begun") }
         for attempt in executions.attemptsStartedTwice { broken.append("the attempt '\(attempt)' was started again") }
     }
 }

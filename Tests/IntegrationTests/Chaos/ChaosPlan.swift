@@ -15,6 +15,24 @@ enum ChaosFault: String, CaseIterable {
     case connectionsHalfClosed = "half-closed"
     case connectionsStalled = "stalled"
     case connectionsSlowed = "slowed"
+    case partitioned = "cut off silently"
+    case deafened = "cut off in one direction"
+    case lossy = "lossy"
+    case delayed = "delayed"
+
+    /// What a proxy between the server and the others does, and what signals do.
+    static let withProxy = allCases.filter { !$0.needsNetwork }
+    /// What the network itself does, and kills. Nothing is stopped: a stopped agent cannot keep the promise of strict jobs.
+    static let inNetwork: [ChaosFault] = [
+        .partitioned, .deafened, .lossy, .delayed, .partitioned, .serverKilled, .agentKilled, .workerKilled, .rWorkerKilled,
+    ]
+
+    var needsNetwork: Bool {
+        switch self {
+        case .partitioned, .deafened, .lossy, .delayed: true
+        default: false
+        }
+    }
 
     var isOfR: Bool { self == .rWorkerKilled || self == .rWorkerPaused }
 
@@ -56,15 +74,17 @@ struct ChaosPlan {
 
     /// No more durable jobs are submitted while so many are unread.
     var most = 8
+    /// How many seconds a task may take besides its start and end, in jobs of up to 200 tasks; others take none.
+    var pauses = [0, 0, 0.05, 0.2, 1]
     /// So many maps at a time.
     var maps = 2
     /// No more tasks are begun than so many a second on average; nil: as many as the machine can.
     var rate: Double?
     /// So many sessions of R at a time, and how many elements they have.
-    private(set) var rSessions = 1
+    private(set) var rSessions = 2
     var rSizes = [1, 3, 20]
 
-    init(seed: UInt64, seconds: Int, faults: [ChaosFault] = ChaosFault.allCases, interval: Duration = .milliseconds(700)) {
+    init(seed: UInt64, seconds: Int, faults: [ChaosFault] = ChaosFault.withProxy, interval: Duration = .milliseconds(700)) {
         self.seed = seed
         self.seconds = seconds
         self.faults = [ChaosFaults(kinds: faults, interval: interval)]
@@ -75,11 +95,33 @@ struct ChaosPlan {
         }
     }
 
+    /// Each agent, the server and the clients are in network namespaces of their own.
+    var isNetworked = false
+    /// How long the network is in trouble, at most.
+    var longest = Duration.seconds(5)
+    /// What durable jobs are submitted with, one or the other; `--strict` ones are checked for it.
+    var policies: [[String]] = [[]]
+
     /// What cannot be done on this machine, and why.
     private(set) var skipped: [String] = []
 
     /// Each kind that is to come.
     var kinds: [ChaosFault] { ChaosFault.allCases.filter { kind in faults.contains { $0.kinds.contains(kind) } } }
+
+    /// For `make test`: little work, so that little is left when the faults are over.
+    static func short(
+        seed: UInt64, seconds: Int, faults: [ChaosFault] = ChaosFault.withProxy, interval: Duration
+    ) -> ChaosPlan {
+        var plan = ChaosPlan(seed: seed, seconds: seconds, faults: faults, interval: interval)
+        plan.becomeShort()
+        return plan
+    }
+
+    private mutating func becomeShort() {
+        most = 3
+        (jobSizes, mapSizes, rSizes) = ([1, 3, 20], [2, 10, 40], [1, 3, 10])
+        pauses = [0, 0, 0.05, 0.2]
+    }
 
     /// A kill every two seconds for long, and a million tasks an hour: most are short, and come by the thousand.
     static func soak(seed: UInt64, seconds: Int) -> ChaosPlan {
@@ -96,10 +138,23 @@ struct ChaosPlan {
         plan.samples = .seconds(max(1, seconds / 360))
         plan.most = 3
         plan.maps = 3
-        plan.rate = 330
+        plan.rate = 400
         plan.jobSizes = [1, 20, 400, 2000, 4000]
         plan.mapSizes = [2, 40, 300, 1000, 3000]
         plan.rSizes = [3, 60, 1000]
+        return plan
+    }
+
+    /// Network namespaces. Leases end while nodes are cut off.
+    static func network(
+        seed: UInt64, seconds: Int, interval: Duration, longest: Duration, isShort: Bool = false
+    ) -> ChaosPlan {
+        var plan = ChaosPlan(seed: seed, seconds: seconds, faults: ChaosFault.inNetwork, interval: interval)
+        plan.isNetworked = true
+        plan.longest = longest
+        if isShort { plan.becomeShort() }
+        plan.pauses.append(1.5)
+        plan.policies = [[], ["--lease", "5s"], ["--lease", "5s", "--strict"]]
         return plan
     }
 

@@ -43,12 +43,15 @@ struct ChaosR {
     }
 
     /// A session that calls `lbapply` over so many elements, each of which takes so many seconds.
-    func start(_ stage: Stage, tag: String, tasks: Int, seconds: Double, environment: [String: String]) throws -> RoostProcess {
+    func start(
+        _ stage: Stage, tag: String, tasks: Int, seconds: Double, environment: [String: String], within prefix: [String]
+    ) throws -> RoostProcess {
         var environment = environment
         environment["R_LIBS"] = "\(directory)/library"
         environment["ROOST_BIN"] = RoostProcess.executable
         return try stage.start(
-            ["--vanilla", "\(directory)/session.R", tag, "\(tasks)", "\(seconds)", log], environment: environment, program: "Rscript")
+            ["--vanilla", "\(directory)/session.R", tag, "\(tasks)", "\(seconds)", log], environment: environment, program: "Rscript",
+            within: prefix)
     }
 
     /// The bridge of a session; nil before there is one.

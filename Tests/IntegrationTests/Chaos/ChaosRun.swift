@@ -9,6 +9,9 @@ struct ChaosRun {
     private(set) var history = ChaosHistory(log: "")
     private(set) var samples = ChaosSamples()
     private(set) var drained = 0
+    /// How long it took until all had ended and was read, once nothing was wrong any more.
+    private(set) var quiet = Duration.zero
+    private(set) var packets: TroubledNetwork.Counts?
 
     init(_ plan: ChaosPlan) { self.plan = plan }
 
@@ -16,12 +19,18 @@ struct ChaosRun {
     private struct Deck {
         var faults: ChaosFaults
         var left: [ChaosFault] = []
+        /// Those that could not be done when their time came; they come first.
+        var owed: [ChaosFault] = []
         var nextAt: ContinuousClock.Instant
 
-        /// Each comes as often as it is planned before any comes again.
-        mutating func draw(_ dice: inout SeededGenerator) -> ChaosFault {
+        /// Lets one happen: each comes as often as it is planned before any comes again. Nil: none can just now.
+        mutating func play(_ dice: inout SeededGenerator, _ happens: (ChaosFault, inout SeededGenerator) -> Bool) -> ChaosFault? {
+            for index in owed.indices where happens(owed[index], &dice) { return owed.remove(at: index) }
             if left.isEmpty { left = faults.kinds.shuffled(using: &dice) }
-            return left.removeLast()
+            let fault = left.removeLast()
+            if happens(fault, &dice) { return fault }
+            if !owed.contains(fault) { owed.append(fault) }
+            return nil
         }
     }
 
@@ -35,8 +44,8 @@ struct ChaosRun {
 
     private mutating func play(on stage: Stage) async throws {
         var dice = SeededGenerator(seed: plan.seed)
-        let pool = try await ChaosPool(stage, plan: plan)
-        let clients = try await ChaosClients(stage, url: pool.proxyURL, plan: plan)
+        let pool = try await ChaosPool(stage, plan: plan, &dice)
+        let clients = try await ChaosClients(stage, pool, plan: plan)
         let end = ContinuousClock.now + .seconds(plan.seconds)
         var nextSample = ContinuousClock.now
         var decks = plan.faults.map { Deck(faults: $0, nextAt: .now + .seconds(1)) }
@@ -45,14 +54,18 @@ struct ChaosRun {
             try pool.look(&dice, at: now)
             try clients.look(&dice, begins: true)
             for index in decks.indices where decks[index].nextAt <= now {
-                // What cannot be done now is left out, and another takes its place.
-                let fault = decks[index].draw(&dice)
                 let part = 4 - Int(4 * ((end - now) / .seconds(plan.seconds)))
-                guard !(fault == .serverKilled && plan.serverRests && part.isMultiple(of: 2)) else { continue }
-                let isDone = fault == .clientKilled ? clients.killOne(&dice) : pool.inject(fault, &dice, at: now)
-                guard isDone else { continue }
-                injected[fault, default: 0] += 1
-                decks[index].nextAt = now + dice.wait(mean: decks[index].faults.interval)
+                let isResting = plan.serverRests && part.isMultiple(of: 2)
+                let fault = decks[index].play(&dice) { fault, dice in
+                    switch fault {
+                    case .serverKilled where isResting: false
+                    case .clientKilled: clients.killOne(&dice)
+                    default: pool.inject(fault, &dice, at: now)
+                    }
+                }
+                if let fault { injected[fault, default: 0] += 1 }
+                let pause = fault == nil ? .milliseconds(50) : dice.wait(mean: decks[index].faults.interval)
+                decks[index].nextAt = now + pause
             }
             if let every = plan.samples, nextSample <= now {
                 nextSample = now + every
@@ -64,6 +77,7 @@ struct ChaosRun {
             try await Task.sleep(for: .milliseconds(10))
         }
         // Quiet: what was begun comes to its end.
+        let healed = ContinuousClock.now
         try pool.heal(&dice)
         do {
             try await eventually("all clients end", within: .seconds(150)) {
@@ -75,11 +89,13 @@ struct ChaosRun {
             clients.history.broken.append("\(error)")
         }
         try await clients.readAll()
+        quiet = .now - healed
         history = clients.history
         history.broken += pool.unexpected
         history.broken += try await pool.end()
         history.close()
         drained = pool.drained
+        packets = pool.network?.counts
     }
 
     var report: String {
@@ -94,9 +110,14 @@ struct ChaosRun {
             \(history.executions.attemptCount) attempts, \(history.outcomes) outcomes read; \(drained) nodes drained for crashes, \
             \(history.submissionsFailed) submissions given up, \(history.orphans) jobs whose client was killed before it knew \
             them, \(history.mapsFailed.count) maps that found no pool and \(history.triedAgain) readings tried again by their \
-            clients; \(history.broken.count) promises broken
+            clients; all was read \(quiet.components.seconds) s after the last fault; \(history.broken.count) promises broken
             """,
         ]
+        if let packets {
+            lines.append(
+                "network: \(packets.passed) packets came through, \(packets.delayed) of them late; \(packets.silenced) fell into "
+                    + "silence, \(packets.lost) were lost")
+        }
         lines.append("skipped: \(plan.skipped.isEmpty ? "nothing" : "\(plan.skipped.count): " + plan.skipped.joined(separator: "; "))")
         lines += history.reasons.sorted { $0.key < $1.key }.map { "\($0.value) times: \($0.key)" }
         return (lines.map { "chaos: \($0)" } + samples.report).joined(separator: "\n")

@@ -1,4 +1,5 @@
 import Foundation
+import Glibc
 
 /// What long runs look at: memory and descriptors of the server and of the agents, the database and the rest of the disk.
 struct ChaosSamples {
@@ -16,12 +17,14 @@ struct ChaosSamples {
         /// The whole data directory, and what agents keep.
         var disk: Int
         var processes: Int
+        /// Of this process.
+        var ownDescriptors: Int
 
         var description: String {
             let spared = sparedMemory.map { " (the spared one \(Self.megabytes($0)))" } ?? ""
             return "\(seconds) s: server \(Self.megabytes(serverMemory)), \(serverDescriptors) descriptors; largest agent "
                 + "\(Self.megabytes(agentMemory))\(spared), \(agentDescriptors) descriptors; database \(Self.megabytes(database)), "
-                + "disk \(Self.megabytes(disk)); \(processes) processes"
+                + "disk \(Self.megabytes(disk)); \(processes) processes; own descriptors \(ownDescriptors)"
         }
 
         static func megabytes(_ kilobytes: Int) -> String { String(format: "%.1f MB", Double(kilobytes) / 1024) }
@@ -43,7 +46,8 @@ struct ChaosSamples {
             agentDescriptors: pool.agents.map { Self.descriptors($0.pid) }.max() ?? 0,
             database: data.filter { $0.key.hasPrefix("pool.sqlite") }.values.reduce(0, +) >> 10,
             disk: (data.values.reduce(0, +) + kept) >> 10,
-            processes: Marked.processes("HOME=\(stage.directory)\u{0}").count)
+            processes: Marked.processes("HOME=\(stage.directory)\u{0}").count,
+            ownDescriptors: Self.descriptors(getpid()))
         all.append(sample)
         return sample
     }
@@ -55,6 +59,7 @@ struct ChaosSamples {
             ("an agent's memory", \.agentMemory, true, 16 << 10), ("the spared agent's memory", { $0.sparedMemory ?? 0 }, true, 8 << 10),
             ("an agent's descriptors", \.agentDescriptors, false, 16), ("the database", \.database, true, 16 << 10),
             ("the disk", \.disk, true, 16 << 10), ("processes", \.processes, false, 16),
+            ("the checker's descriptors", \.ownDescriptors, false, 16),
         ]
     }
 
