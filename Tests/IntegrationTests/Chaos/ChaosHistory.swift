@@ -40,7 +40,10 @@ struct ChaosHistory {
     var triedAgain = 0
     /// Why commands failed, and how often.
     var reasons: [String: Int] = [:]
-    var broken: [String] = []
+    /// The first thousand are said at once: a long run need not end to be of use.
+    var broken: [String] = [] {
+        didSet { if broken.count > oldValue.count && broken.count < 1000 { print("chaos: broken: \(broken[broken.count - 1])") } }
+    }
     var executions: ChaosExecutions
 
     let log: String

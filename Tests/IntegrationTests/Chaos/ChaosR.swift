@@ -12,16 +12,17 @@ struct ChaosR {
         return isThere ? nil : "no Rscript in the PATH ('make setup' installs r-base-core)"
     }()
 
-    /// Each element is a task like those of commands: it says that it starts, takes its time, says that it ends, and tells who it was.
+    /// Each element is a task like those of commands (a line is one string: of several `cat` makes several writes, between which
+    /// others write theirs): it says that it starts, takes its time, says that it ends, and tells who it was.
     private static let script = """
         args <- commandArgs(TRUE)
         library(roost)
         pool <- tryCatch(pool_connect(length = 1), roost_pool_error = function(e) { message("roost: ", conditionMessage(e)); quit("no", 69) })
         work <- function(i, tag, seconds, log) {
           who <- sprintf("%s %d %d.%.6f", tag, i, Sys.getpid(), as.numeric(Sys.time()))
-          cat("S ", who, "\\n", sep = "", file = log, append = TRUE)
+          cat(paste0("S ", who, "\\n"), file = log, append = TRUE)
           if (seconds > 0) Sys.sleep(seconds)
-          cat("E ", who, "\\n", sep = "", file = log, append = TRUE)
+          cat(paste0("E ", who, "\\n"), file = log, append = TRUE)
           who
         }
         who <- lbapply(pool, seq_len(as.integer(args[2])), work, args[1], as.double(args[3]), args[4])
