@@ -16,7 +16,13 @@ final class RoostProcess: @unchecked Sendable {
         return URL(fileURLWithPath: tests).deletingLastPathComponent().appendingPathComponent("roost").path
     }()
 
-    init(_ arguments: [String], environment: [String: String], directory: String, name: String) throws {
+    /// - Parameters:
+    ///   - program: Another one than `roost`, found in the PATH.
+    ///   - prefix: What starts the program: `nsenter` and its arguments, say. It must become it.
+    init(
+        _ arguments: [String], program: String? = nil, within prefix: [String] = [], input: Pipe? = nil,
+        environment: [String: String], directory: String, name: String
+    ) throws {
         self.arguments = arguments
         outputFile = "\(directory)/\(name).out"
         errorFile = "\(directory)/\(name).err"
@@ -25,13 +31,16 @@ final class RoostProcess: @unchecked Sendable {
                 throw Trouble(description: "cannot make \(file)")
             }
         }
-        process.executableURL = URL(fileURLWithPath: Self.executable)
-        process.arguments = arguments
+        let isPlain = program == nil && prefix.isEmpty
+        process.executableURL = URL(fileURLWithPath: isPlain ? Self.executable : "/usr/bin/env")
+        process.arguments = isPlain ? arguments : prefix + [program ?? Self.executable] + arguments
         process.environment = environment
         process.currentDirectoryURL = URL(fileURLWithPath: directory)
-        process.standardInput = FileHandle.nullDevice
-        process.standardOutput = FileHandle(forWritingAtPath: outputFile)
-        process.standardError = FileHandle(forWritingAtPath: errorFile)
+        if let input { process.standardInput = input } else { process.standardInput = FileHandle.nullDevice }
+        // Closed here and now: left to their ends, a thousand processes later they are a thousand descriptors.
+        let files = [outputFile, errorFile].compactMap { FileHandle(forWritingAtPath: $0) }
+        defer { for file in files { try? file.close() } }
+        (process.standardOutput, process.standardError) = (files.first, files.last)
         try process.run()
     }
 

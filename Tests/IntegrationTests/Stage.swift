@@ -80,10 +80,17 @@ final class Stage {
         return environment
     }
 
-    func start(_ arguments: [String], environment: [String: String] = [:]) throws -> RoostProcess {
+    /// - Parameters:
+    ///   - program: Another one than `roost`, found in the PATH.
+    ///   - prefix: What starts the program and becomes it, `nsenter` and its arguments, say.
+    func start(
+        _ arguments: [String], environment: [String: String] = [:], program: String? = nil, within prefix: [String] = [],
+        input: Pipe? = nil
+    ) throws -> RoostProcess {
         count += 1
         let process = try RoostProcess(
-            arguments, environment: self.environment(environment), directory: directory, name: "process-\(count)")
+            arguments, program: program, within: prefix, input: input, environment: self.environment(environment),
+            directory: directory, name: "process-\(count)")
         processes.append(process)
         return process
     }
@@ -113,11 +120,13 @@ final class Stage {
 
     // MARK: The pool
 
-    func startServer(port: Int = 0, environment: [String: String] = [:]) async throws -> RoostProcess {
+    func startServer(
+        host: String = "127.0.0.1", port: Int = 0, environment: [String: String] = [:], within prefix: [String] = []
+    ) async throws -> RoostProcess {
         let ready = "\(directory)/ready-\(count)"
         let server = try start(
-            ["server", "start", "--listen", "127.0.0.1:\(port)", "--data", data, "--ready-file", ready],
-            environment: environment)
+            ["server", "start", "--listen", "\(host):\(port)", "--data", data, "--ready-file", ready],
+            environment: environment, within: prefix)
         try await eventually("the server listens") {
             if !server.isRunning { throw Trouble(description: "the server ended: \(server.errors)") }
             return FileManager.default.fileExists(atPath: ready)

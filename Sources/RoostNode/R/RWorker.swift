@@ -110,7 +110,9 @@ struct RWorker {
         if memoryLimit > 0, fault == nil { evidence.reason += "; the task's memory limit was \(memoryLimit >> 20) MiB" }
         guard isReady else {
             evidence.reason = "R did not start: \(evidence.reason)"
-            return WorkerEnd(end: .couldNotStart, payload: [], postMortem: evidence)
+            // A signal that is not ours is no fault of this R or the task: the kernel lacks memory, say. It is tried again elsewhere.
+            let wasStruck = if case .signalled = end.exit { fault == nil } else { false }
+            return WorkerEnd(end: wasStruck ? .crashed : .couldNotStart, payload: [], postMortem: evidence)
         }
         return WorkerEnd(
             end: .crashed, payload: [], postMortem: evidence,

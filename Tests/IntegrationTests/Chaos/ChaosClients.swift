@@ -2,41 +2,55 @@ import Foundation
 import Glibc
 import RoostTesting
 
-/// The clients of a run, one step at a time: some submit durable jobs, one reads them, some map.
+/// The clients of a run, one step at a time: some submit durable jobs, some read
+/// them, some map, some are sessions of R.
 final class ChaosClients {
     /// What one client is at.
-    private enum Work {
+    enum Work {
         case submit(tag: String, tasks: Int)
         case map(tag: String, tasks: Int)
+        /// A session of R that calls `lbapply`.
+        case r(tag: String, tasks: Int)
         case wait(ChaosHistory.DurableJob)
         case results(ChaosHistory.DurableJob)
         case forget(ChaosHistory.DurableJob)
+        /// Looks for ended jobs that nobody knows.
+        case list
+        case forgetOrphan(number: String)
     }
 
-    private struct Client {
+    struct Client {
         var process: RoostProcess
         var work: Work
         var wasKilled = false
     }
 
-    private let stage: Stage
+    let stage: Stage
     private let url: String
-    private let token: String
-    private let forgets: Bool
-    private var clients: [Client] = []
+    /// What starts a client.
+    private let prefix: [String]
+    let token: String
+    let plan: ChaosPlan
+    private(set) var clients: [Client] = []
     private var count = 0
+    /// Tasks of the jobs that were begun.
+    private var tasks = 0
+    private let started = ContinuousClock.now
     /// Acknowledged, and not yet read.
-    private var unread: [ChaosHistory.DurableJob] = []
-    private(set) var killed = 0
-    var history = ChaosHistory()
+    var unread: [ChaosHistory.DurableJob] = []
+    /// Nil in a run without R.
+    private let r: ChaosR?
+    var history: ChaosHistory
 
-    var log: String { "\(stage.directory)/executions" }
     var isIdle: Bool { clients.isEmpty }
 
-    init(_ stage: Stage, url: String, forgets: Bool) async throws {
+    init(_ stage: Stage, _ pool: ChaosPool, plan: ChaosPlan) async throws {
         self.stage = stage
-        self.url = url
-        self.forgets = forgets
+        url = pool.url
+        prefix = pool.clientPrefix
+        self.plan = plan
+        history = ChaosHistory(log: "\(stage.directory)/executions")
+        r = plan.rSessions > 0 ? try await ChaosR(stage, log: history.log) : nil
         token = try await stage.token("client")
     }
 
@@ -44,148 +58,106 @@ final class ChaosClients {
     func look(_ dice: inout SeededGenerator, begins: Bool) throws {
         for index in clients.indices.reversed() where !clients[index].process.isRunning {
             let client = clients.remove(at: index)
-            try ended(client, &dice, mayFail: begins)
+            try ended(client, mayFail: begins)
             stage.discard(client.process)
         }
         guard begins else { return }
         let submitters = clients.count { if case .submit = $0.work { true } else { false } }
         let mappers = clients.count { if case .map = $0.work { true } else { false } }
+        let sessions = clients.count { if case .r = $0.work { true } else { false } }
         // Readers keep pace with submitters.
-        if submitters < 1 && unread.count < 8 { try submit(&dice) }
-        if mappers < 2 { try map(&dice) }
-        if clients.count - submitters - mappers < 2, !unread.isEmpty { try begin(.wait(unread.removeFirst())) }
+        if clients.count - submitters - mappers - sessions < 2, !unread.isEmpty { try begin(.wait(unread.removeFirst())) }
+        guard mayBegin else { return }
+        if submitters < 1 && unread.count < plan.most { try submit(&dice) }
+        if mappers < plan.maps { try map(&dice) }
+        if sessions < plan.rSessions { try session(&dice) }
     }
 
+    private var mayBegin: Bool {
+        guard let rate = plan.rate else { return true }
+        return Double(tasks) <= rate * ((ContinuousClock.now - started) / .seconds(1))
+    }
+
+    /// Kills a client; of a session of R now and then only its bridge.
     func killOne(_ dice: inout SeededGenerator) -> Bool {
         // A reader tries again anyway.
         guard let index = clients.indices.randomElement(using: &dice), clients[index].process.isRunning else { return false }
+        if case .r = clients[index].work, dice.chance(0.3) {
+            guard let bridge = ChaosR.bridge(of: clients[index].process), kill(bridge, SIGKILL) == 0 else { return false }
+        } else {
+            clients[index].process.signal(SIGKILL)
+        }
         clients[index].wasKilled = true
-        clients[index].process.signal(SIGKILL)
-        killed += 1
         return true
     }
 
+    private func seconds(_ tasks: Int, _ dice: inout SeededGenerator) -> Double { tasks > 200 ? 0 : dice.pick(plan.pauses) }
+
     /// What each task does: it says that it starts, takes its time, says that it ends, and tells who it was.
-    private func script(_ tag: String, _ dice: inout SeededGenerator) -> String {
-        let pause = dice.pick(["", "", "sleep 0.05; ", "sleep 0.2; ", "sleep 1; "])
+    private func script(_ tag: String, _ tasks: Int, _ dice: inout SeededGenerator) -> String {
+        let seconds = seconds(tasks, &dice)
+        let pause = seconds > 0 ? "sleep \(seconds); " : ""
         let who = "\(tag) {} $ROOST_ATTEMPT.$$"
-        return "echo \"S \(who)\" >> \(log); \(pause)echo \"E \(who)\" >> \(log); echo \"\(who)\""
+        return "echo \"S \(who)\" >> \(history.log); \(pause)echo \"E \(who)\" >> \(history.log); echo \"\(who)\""
     }
 
     private static let patience = ["--retries", "100", "--crash-limit", "100"]
 
+    private func size(_ sizes: [Int], _ dice: inout SeededGenerator) -> Int {
+        let size = dice.pick(sizes)
+        tasks += size
+        return size
+    }
+
     private func submit(_ dice: inout SeededGenerator) throws {
         count += 1
-        let tag = "d\(count)"
-        let tasks = dice.pick([1, 3, 20, 60])
+        let policy = dice.pick(plan.policies)
+        let tag = (policy.contains("--strict") ? "s" : "d") + "\(count)"
+        let tasks = size(plan.jobSizes, &dice)
         try begin(
             .submit(tag: tag, tasks: tasks),
-            ["job", "submit"] + Self.patience + [script(tag, &dice), ":::"] + (1...tasks).map(String.init))
+            ["job", "submit", "--name", tag] + policy + Self.patience + [script(tag, tasks, &dice), ":::"] + (1...tasks).map(String.init))
     }
 
     private func map(_ dice: inout SeededGenerator) throws {
         count += 1
         let tag = "m\(count)"
-        let tasks = dice.pick([2, 10, 40, 150])
+        let tasks = size(plan.mapSizes, &dice)
         try begin(
             .map(tag: tag, tasks: tasks),
-            ["map", "--no-progress", "--pool", url] + Self.patience + [script(tag, &dice), ":::"] + (1...tasks).map(String.init))
+            ["map", "--no-progress", "--pool", url] + Self.patience + [script(tag, tasks, &dice), ":::"] + (1...tasks).map(String.init))
     }
 
-    private func begin(_ work: Work, _ arguments: [String]? = nil) throws {
+    private func session(_ dice: inout SeededGenerator) throws {
+        guard let r else { return }
+        count += 1
+        let tag = "r\(count)"
+        let tasks = size(plan.rSizes, &dice)
+        let process = try r.start(
+            stage, tag: tag, tasks: tasks, seconds: seconds(tasks, &dice), environment: environment,
+            within: prefix)
+        clients.append(Client(process: process, work: .r(tag: tag, tasks: tasks)))
+    }
+
+    func start(_ words: [String]) throws -> RoostProcess {
+        try stage.start(words, environment: environment, within: prefix)
+    }
+
+    private var environment: [String: String] {
+        ["ROOST_TOKEN": token, "ROOST_POOL": url, "TMPDIR": stage.directory]
+    }
+
+    func begin(_ work: Work, _ arguments: [String]? = nil) throws {
         let words =
             switch work {
-            case .submit, .map: arguments ?? []
+            case .submit, .map, .r: arguments ?? []
             case .wait(let job): ["job", "wait", job.number]
             case .results(let job): ["job", "results", job.number]
             case .forget(let job): ["job", "forget", job.number]
+            case .list: ["job", "list", "--output", "json"]
+            case .forgetOrphan(let number): ["job", "forget", number]
             }
-        let process = try stage.start(words, environment: ["ROOST_TOKEN": token, "ROOST_POOL": url])
+        let process = try start(words)
         clients.append(Client(process: process, work: work))
-    }
-
-    private func ended(_ client: Client, _ dice: inout SeededGenerator, mayFail: Bool) throws {
-        let isGood = client.process.ended == 0
-        if !isGood && !client.wasKilled { history.noteFailure(client.process) }
-        switch client.work {
-        case .submit(let tag, let tasks):
-            let number = client.process.output.trimmingCharacters(in: .newlines)
-            // A client that was killed may have said the number before; then it was acknowledged.
-            guard isGood || !number.isEmpty else {
-                history.submissionsFailed += client.wasKilled ? 0 : 1
-                return
-            }
-            let job = ChaosHistory.DurableJob(number: number, tag: tag, tasks: tasks)
-            history.acknowledged.append(job)
-            history.durableTasks += tasks
-            unread.append(job)
-        case .map(let tag, let tasks):
-            guard !client.wasKilled else { return }
-            guard isGood else {
-                return history.mapsFailed.append((tag, client.process.ended, String(client.process.errors.suffix(400))))
-            }
-            history.maps += 1
-            history.mapTasks += tasks
-            history.check(client.process.output, tag: tag, tasks: tasks, inOrder: false)
-        case .wait(let job):
-            if isGood { return try begin(.results(job)) }
-            // So many tasks without success; 69 and the like are not ours to judge.
-            if (1...job.tasks).contains(Int(client.process.ended)) {
-                history.broken.append("\(job.tag): job \(job.number) did not end well: \(client.process.ended), \(client.process.errors)")
-            } else {
-                tryAgain(job)
-            }
-        case .results(var job):
-            guard isGood else { return tryAgain(job) }
-            history.check(client.process.output, tag: job.tag, tasks: job.tasks, inOrder: true)
-            job.results = client.process.output
-            guard let place = history.acknowledged.firstIndex(where: { $0.number == job.number }) else { return }
-            history.acknowledged[place] = job
-            if forgets && mayFail { try begin(.forget(job)) }
-        case .forget(let job):
-            let isGone = client.process.errors.contains("no such job")
-            guard isGood || isGone else { return mayFail ? try begin(.forget(job)) : () }
-            history.acknowledged.removeAll { $0.number == job.number }
-            history.forgotten += 1
-        }
-    }
-
-    private func tryAgain(_ job: ChaosHistory.DurableJob) {
-        history.triedAgain += 1
-        unread.append(job)
-    }
-
-    /// Nothing is wrong any more: every job ends, and can be read, twice if need be, with the same result.
-    func readAll() async throws {
-        for place in history.acknowledged.indices {
-            var job = history.acknowledged[place]
-            let shown = try await run(["job", "wait", job.number, "--limit", "120s"])
-            guard shown.status == 0 else {
-                history.broken.append("\(job.tag): job \(job.number) does not end: \(shown.status), \(shown.errors)")
-                continue
-            }
-            let read = try await run(["job", "results", job.number])
-            guard read.status == 0 else {
-                history.broken.append("\(job.tag): job \(job.number) cannot be read: \(read.errors)")
-                continue
-            }
-            if let before = job.results {
-                if before != read.output { history.broken.append("\(job.tag): job \(job.number) was read twice, with different results") }
-            } else {
-                history.check(read.output, tag: job.tag, tasks: job.tasks, inOrder: true)
-                job.results = read.output
-                let again = try await run(["job", "results", job.number])
-                if again.output != read.output {
-                    history.broken.append("\(job.tag): job \(job.number) was read twice, with different results")
-                }
-            }
-        }
-    }
-
-    private func run(_ words: [String]) async throws -> Stage.Outcome {
-        let process = try stage.start(words, environment: ["ROOST_TOKEN": token])
-        defer { stage.discard(process) }
-        let status = try await process.status(within: .seconds(150))
-        return Stage.Outcome(status: status, output: process.output, errors: process.errors)
     }
 }

@@ -7,25 +7,51 @@ struct ChaosHistory {
         var number: String
         var tag: String
         var tasks: Int
-        /// Its results as they were first read; nil before.
-        var results: String?
+        /// A hash of its results as they were first read; nil before.
+        var results: Int?
     }
 
     var acknowledged: [DurableJob] = []
     /// Durable jobs that were read, found right, and forgotten.
     var forgotten = 0
+    /// Durable jobs of clients that were killed before they could say the number; ended, and forgotten.
+    var orphans = 0
     var submissionsFailed = 0
-    /// Maps that did not find the pool, and why: none of their tasks ran, or it is no excuse.
+    /// Maps, and `lbapply` of R, that did not find the pool, and why: none of their tasks ran, or it is no excuse.
     var mapsFailed: [(tag: String, status: Int32, errors: String)] = []
-    /// Maps that ended well, their tasks, and how many outcomes they printed.
-    var maps = 0
-    var mapTasks = 0
-    var durableTasks = 0
+    /// So many, and their tasks.
+    struct Count {
+        var jobs = 0
+        var tasks = 0
+
+        mutating func add(_ more: Int) {
+            jobs += 1
+            tasks += more
+        }
+    }
+
+    /// Durable jobs that were acknowledged; maps, and `lbapply` of R, that ended well.
+    var durable = Count()
+    var maps = Count()
+    var sessions = Count()
+    /// Outcomes that were read and compared with what ran.
+    private(set) var outcomes = 0
     /// Commands that failed while things went wrong and were tried again.
     var triedAgain = 0
     /// Why commands failed, and how often.
     var reasons: [String: Int] = [:]
-    var broken: [String] = []
+    /// The first thousand are said at once: a long run need not end to be of use.
+    var broken: [String] = [] {
+        didSet { if broken.count > oldValue.count && broken.count < 1000 { print("chaos: broken: \(broken[broken.count - 1])") } }
+    }
+    var executions: ChaosExecutions
+
+    let log: String
+
+    init(log: String) {
+        self.log = log
+        executions = ChaosExecutions(file: log)
+    }
 
     mutating func noteFailure(_ process: RoostProcess) {
         let words = process.arguments.prefix(2).joined(separator: " ")
@@ -35,68 +61,35 @@ struct ChaosHistory {
         reasons["\(words): \(reason)", default: 0] += 1
     }
 
-    /// The log that tasks append to: `S TAG INPUT ID` at their start, `E TAG INPUT ID` at their end.
-    struct Executions {
-        var starts: [Substring: Int] = [:]
-        var ends: Set<Substring> = []
-        var startsOfTask: [String: Int] = [:]
-        var lines = 0
-
-        init(file: String) {
-            let text = (try? String(contentsOfFile: file, encoding: .utf8)) ?? ""
-            for line in text.split(separator: "\n") {
-                lines += 1
-                let rest = line.dropFirst(2)
-                if line.hasPrefix("S ") {
-                    starts[rest, default: 0] += 1
-                    let words = rest.split(separator: " ")
-                    if words.count == 3 { startsOfTask["\(words[0]) \(words[1])", default: 0] += 1 }
-                } else {
-                    ends.insert(rest)
-                }
-            }
-        }
-
-        var tasksRunMoreThanOnce: [String] { startsOfTask.filter { $0.value > 1 }.map(\.key).sorted() }
-    }
-
-    /// One line for each task, `TAG INPUT ID`: each input once, in order if that is promised.
+    /// One line for each task, `TAG INPUT ID`: each input once, in order if that is promised, and of an attempt that ran to its end.
     mutating func check(_ output: String, tag: String, tasks: Int, inOrder: Bool) {
-        let lines = output.split(separator: "\n")
-        var seen: [Int: Int] = [:]
+        executions.read()
+        var seen = [Int](repeating: 0, count: tasks + 1)
         var last = 0
-        for line in lines {
+        for line in output.split(separator: "\n") {
             let words = line.split(separator: " ")
             guard words.count == 3, words[0] == tag, let input = Int(words[1]), (1...tasks).contains(input) else {
                 broken.append("\(tag): a result that nobody wrote: \(line)")
                 continue
             }
-            seen[input, default: 0] += 1
+            seen[input] += 1
             if inOrder && input < last { broken.append("\(tag): \(input) came behind \(last)") }
             last = input
+            outcomes += 1
+            if !executions.ranToItsEnd(line) { broken.append("the result '\(line)' is of no attempt that ran to its end") }
         }
         for input in 1...tasks where seen[input] != 1 {
-            broken.append("\(tag): task \(input) has \(seen[input] ?? 0) outcomes")
+            broken.append("\(tag): task \(input) has \(seen[input]) outcomes")
         }
-        outputs.append(output)
     }
 
-    /// All results that were read, to be compared with what ran.
-    private var outputs: [String] = []
-
-    /// Every result is of an attempt that ran to its end; no attempt ran twice.
-    mutating func compare(with executions: Executions) {
-        for output in outputs {
-            for line in output.split(separator: "\n") where executions.starts[line] == nil || !executions.ends.contains(line) {
-                broken.append("the result '\(line)' is of no attempt that ran to its end")
-            }
-        }
-        let ran = Set(executions.startsOfTask.keys.compactMap { $0.split(separator: " ").first.map(String.init) })
-        for (tag, status, errors) in mapsFailed where status != 69 || ran.contains(tag) {
+    /// What only the end shows: no attempt ran twice, and maps that failed never began.
+    mutating func close() {
+        executions.read()
+        for (tag, status, errors) in mapsFailed where status != 69 || executions.tags.contains(tag) {
             broken.append("the map \(tag) failed with status \(status): \(errors)")
         }
-        for (attempt, count) in executions.starts where count > 1 {
-            broken.append("the attempt '\(attempt)' was started \(count) times")
-        }
+        for attempt in executions.overlaps { broken.append("the strict attempt '\(attempt)' ended after another had begun") }
+        for attempt in executions.attemptsStartedTwice { broken.append("the attempt '\(attempt)' was started again") }
     }
 }

@@ -6,12 +6,33 @@ import RoostTesting
 struct ChaosRun {
     var plan: ChaosPlan
     private(set) var injected: [ChaosFault: Int] = [:]
-    private(set) var history = ChaosHistory()
-    private(set) var executions = ChaosHistory.Executions(file: "")
+    private(set) var history = ChaosHistory(log: "")
     private(set) var samples = ChaosSamples()
     private(set) var drained = 0
+    /// How long it took until all had ended and was read, once nothing was wrong any more.
+    private(set) var quiet = Duration.zero
+    private(set) var packets: TroubledNetwork.Counts?
 
     init(_ plan: ChaosPlan) { self.plan = plan }
+
+    /// Faults of which one comes at a time, and when the next is due.
+    private struct Deck {
+        var faults: ChaosFaults
+        var left: [ChaosFault] = []
+        /// Those that could not be done when their time came; they come first.
+        var owed: [ChaosFault] = []
+        var nextAt: ContinuousClock.Instant
+
+        /// Lets one happen: each comes as often as it is planned before any comes again. Nil: none can just now.
+        mutating func play(_ dice: inout SeededGenerator, _ happens: (ChaosFault, inout SeededGenerator) -> Bool) -> ChaosFault? {
+            for index in owed.indices where happens(owed[index], &dice) { return owed.remove(at: index) }
+            if left.isEmpty { left = faults.kinds.shuffled(using: &dice) }
+            let fault = left.removeLast()
+            if happens(fault, &dice) { return fault }
+            if !owed.contains(fault) { owed.append(fault) }
+            return nil
+        }
+    }
 
     mutating func play() async throws {
         var failure: (any Error)?
@@ -23,31 +44,40 @@ struct ChaosRun {
 
     private mutating func play(on stage: Stage) async throws {
         var dice = SeededGenerator(seed: plan.seed)
-        let pool = try await ChaosPool(stage, plan: plan)
-        let clients = try await ChaosClients(stage, url: pool.proxyURL, forgets: plan.forgets)
+        let pool = try await ChaosPool(stage, plan: plan, &dice)
+        let clients = try await ChaosClients(stage, pool, plan: plan)
         let end = ContinuousClock.now + .seconds(plan.seconds)
-        var nextFault = ContinuousClock.now + .seconds(1)
         var nextSample = ContinuousClock.now
-        var deck: [ChaosFault] = []
+        var decks = plan.faults.map { Deck(faults: $0, nextAt: .now + .seconds(1)) }
         while ContinuousClock.now < end {
             let now = ContinuousClock.now
             try pool.look(&dice, at: now)
             try clients.look(&dice, begins: true)
-            if nextFault <= now {
-                nextFault = now + dice.wait(mean: plan.interval)
-                // Each kind comes once before any comes again.
-                if deck.isEmpty { deck = plan.faults.shuffled(using: &dice) }
-                let fault = deck.removeLast()
-                let isDone = fault == .clientKilled ? clients.killOne(&dice) : pool.inject(fault, &dice, at: now)
-                if isDone { injected[fault, default: 0] += 1 }
+            for index in decks.indices where decks[index].nextAt <= now {
+                let part = 4 - Int(4 * ((end - now) / .seconds(plan.seconds)))
+                let isResting = plan.serverRests && part.isMultiple(of: 2)
+                let fault = decks[index].play(&dice) { fault, dice in
+                    switch fault {
+                    case .serverKilled where isResting: false
+                    case .clientKilled: clients.killOne(&dice)
+                    default: pool.inject(fault, &dice, at: now)
+                    }
+                }
+                if let fault { injected[fault, default: 0] += 1 }
+                let pause = fault == nil ? .milliseconds(50) : dice.wait(mean: decks[index].faults.interval)
+                decks[index].nextAt = now + pause
             }
             if let every = plan.samples, nextSample <= now {
                 nextSample = now + every
-                if let sample = samples.take(stage, pool) { print("chaos: \(sample)") }
+                if plan.forgets { try clients.lookForOrphans() }
+                if let sample = samples.take(stage, pool), samples.all.count % 12 == 1 {
+                    print("chaos: \(sample); \(clients.history.outcomes) outcomes read")
+                }
             }
             try await Task.sleep(for: .milliseconds(10))
         }
         // Quiet: what was begun comes to its end.
+        let healed = ContinuousClock.now
         try pool.heal(&dice)
         do {
             try await eventually("all clients end", within: .seconds(150)) {
@@ -59,89 +89,37 @@ struct ChaosRun {
             clients.history.broken.append("\(error)")
         }
         try await clients.readAll()
+        quiet = .now - healed
         history = clients.history
         history.broken += pool.unexpected
         history.broken += try await pool.end()
-        executions = ChaosHistory.Executions(file: clients.log)
-        history.compare(with: executions)
+        history.close()
         drained = pool.drained
+        packets = pool.network?.counts
     }
 
     var report: String {
         let faults = ChaosFault.allCases.compactMap { fault in injected[fault].map { "\($0) \(fault.rawValue)" } }
-        return """
-            chaos: seed \(plan.seed), \(plan.seconds) s: \(injected.values.reduce(0, +)) faults: \(faults.joined(separator: ", "))
-            chaos: seed \(plan.seed): \(history.acknowledged.count + history.forgotten) durable jobs of \(history.durableTasks) tasks, \
-            \(history.maps) maps of \(history.mapTasks) tasks, \(executions.startsOfTask.count) tasks run in \
-            \(executions.starts.count) attempts; \(drained) nodes drained for crashes, \(history.submissionsFailed) submissions given \
-            up, \(history.mapsFailed.count) maps that found no pool and \(history.triedAgain) readings tried again by their clients; \(history.broken.count) promises broken
-            \(history.reasons.sorted { $0.key < $1.key }.map { "chaos: \($0.value) times: \($0.key)" }.joined(separator: "\n"))
+        let kills = injected.filter(\.key.isKill).values.reduce(0, +)
+        var lines = [
+            "seed \(plan.seed), \(plan.seconds) s: \(injected.values.reduce(0, +)) faults, \(kills) of them kills: "
+                + faults.joined(separator: ", "),
             """
-    }
-}
-
-/// What long runs look at: memory and descriptors of the server and of the agents, and the disk.
-struct ChaosSamples {
-    struct Sample: CustomStringConvertible {
-        var seconds: Int
-        var serverMegabytes: Int
-        var serverDescriptors: Int
-        var agentMegabytes: Int
-        var agentDescriptors: Int
-        var diskMegabytes: Int
-
-        var description: String {
-            "\(seconds) s: server \(serverMegabytes) MB, \(serverDescriptors) descriptors; largest agent \(agentMegabytes) MB, "
-                + "\(agentDescriptors) descriptors; disk \(diskMegabytes) MB"
+            seed \(plan.seed): \(history.durable.jobs) durable jobs of \(history.durable.tasks) tasks, \(history.maps.jobs) maps of \
+            \(history.maps.tasks) tasks, \(history.sessions.jobs) lbapply of R of \(history.sessions.tasks) tasks: \(history.executions.taskCount) tasks run in \
+            \(history.executions.attemptCount) attempts, \(history.outcomes) outcomes read; \(drained) nodes drained for crashes, \
+            \(history.submissionsFailed) submissions given up, \(history.orphans) jobs whose client was killed before it knew \
+            them, \(history.mapsFailed.count) maps that found no pool and \(history.triedAgain) readings tried again by their \
+            clients; all was read \(quiet.components.seconds) s after the last fault; \(history.broken.count) promises broken
+            """,
+        ]
+        if let packets {
+            lines.append(
+                "network: \(packets.passed) packets came through, \(packets.delayed) of them late; \(packets.silenced) fell into "
+                    + "silence, \(packets.lost) were lost")
         }
-    }
-
-    private(set) var all: [Sample] = []
-    private let begun = ContinuousClock.now
-
-    /// Nil while the server is away.
-    mutating func take(_ stage: Stage, _ pool: ChaosPool) -> Sample? {
-        guard let server = pool.server, server.isRunning else { return nil }
-        let sample = Sample(
-            seconds: Int((ContinuousClock.now - begun).components.seconds),
-            serverMegabytes: Self.megabytes(server.pid), serverDescriptors: Self.descriptors(server.pid),
-            agentMegabytes: pool.agents.map { Self.megabytes($0.pid) }.max() ?? 0,
-            agentDescriptors: pool.agents.map { Self.descriptors($0.pid) }.max() ?? 0,
-            diskMegabytes: Self.bytes(below: stage.data) >> 20)
-        all.append(sample)
-        return sample
-    }
-
-    /// What grew: the greatest value in the last quarter against the greatest in the second.
-    var grown: [String] {
-        guard all.count >= 16 else { return [] }
-        let (second, last) = (all[all.count / 4..<all.count / 2], all[(all.count * 3 / 4)...])
-        var grown: [String] = []
-        for (name, value, slack) in [
-            ("the server's memory", \Sample.serverMegabytes, 32), ("the server's descriptors", \.serverDescriptors, 32),
-            ("an agent's memory", \.agentMegabytes, 32), ("an agent's descriptors", \.agentDescriptors, 32),
-            ("the disk", \.diskMegabytes, 32),
-        ] as [(String, KeyPath<Sample, Int>, Int)] {
-            let (before, after) = (second.map { $0[keyPath: value] }.max() ?? 0, last.map { $0[keyPath: value] }.max() ?? 0)
-            if after > before * 3 / 2 + slack { grown.append("\(name) grew from \(before) to \(after)") }
-        }
-        return grown
-    }
-
-    private static func megabytes(_ pid: Int32) -> Int {
-        let status = (try? String(contentsOfFile: "/proc/\(pid)/status", encoding: .utf8)) ?? ""
-        let line = status.split(separator: "\n").first { $0.hasPrefix("VmRSS:") }
-        return (line?.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0) >> 10
-    }
-
-    private static func descriptors(_ pid: Int32) -> Int {
-        (try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(pid)/fd").count) ?? 0
-    }
-
-    private static func bytes(below directory: String) -> Int {
-        let names = FileManager.default.enumerator(atPath: directory)?.compactMap { $0 as? String } ?? []
-        return names.reduce(0) { sum, name in
-            sum + ((try? FileManager.default.attributesOfItem(atPath: "\(directory)/\(name)")[.size] as? Int) ?? 0)
-        }
+        lines.append("skipped: \(plan.skipped.isEmpty ? "nothing" : "\(plan.skipped.count): " + plan.skipped.joined(separator: "; "))")
+        lines += history.reasons.sorted { $0.key < $1.key }.map { "\($0.value) times: \($0.key)" }
+        return (lines.map { "chaos: \($0)" } + samples.report).joined(separator: "\n")
     }
 }
