@@ -74,7 +74,7 @@ public final class JobHandle: Sendable {
     /// - Returns: how far the job is.
     /// - Throws: why the server did not take the job, or lost it.
     @discardableResult
-    public func waitUntilKept() async throws(RoostError) -> JobProgress {
+    public func waitUntilSubmitted() async throws(RoostError) -> JobProgress {
         // By its number: asked by its id, the job would be told with everything that was noted with it.
         let number = try await number()
         var pause = Duration.milliseconds(2)

@@ -130,7 +130,7 @@ public final class Pool: Sendable {
         let job = try await openCommands(environment: environment, options: options)
         for command in commands { try await job.append(command) }
         try await job.closeTasks()
-        if options.retention == .durable { try await job.waitUntilKept() }
+        if options.retention == .durable { try await job.waitUntilSubmitted() }
         return job
     }
 

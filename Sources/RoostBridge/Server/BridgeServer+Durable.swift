@@ -22,7 +22,7 @@ extension BridgeServer {
         do throws(RoostError) {
             job.number = try await job.handle.number()
             await job.feeding?.value
-            if job.failure == nil { try await job.handle.waitUntilKept() }
+            if job.failure == nil { try await job.handle.waitUntilSubmitted() }
         } catch {
             if job.failure == nil { job.failure = BridgeFailure(error) }
         }

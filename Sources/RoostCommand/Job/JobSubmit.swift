@@ -119,7 +119,7 @@ struct JobSubmit: AsyncParsableCommand {
                 }
                 try await job.closeTasks()
                 // What has not arrived when we leave never will.
-                try await job.waitUntilKept()
+                try await job.waitUntilSubmitted()
                 return number
             } catch {
                 // Nobody wants a part of a job.

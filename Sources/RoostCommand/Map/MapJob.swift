@@ -50,7 +50,7 @@ final class MapJob {
         Task { [handle, inbox] in
             do throws(RoostError) {
                 let number = try await handle.number()
-                try await handle.waitUntilKept()
+                try await handle.waitUntilSubmitted()
                 inbox.post(.submitted(job: "\(number)", id: Hex.of(handle.id.rawValue)))
             } catch {
                 inbox.post(.failed(MapError(error)))
