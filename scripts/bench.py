@@ -128,6 +128,30 @@ def measure_embedded():
     return {"command": shown(command), "runs": runs}
 
 
+def measure_durable():
+    """The same through the server's disk, in turns with attached jobs, beside what one sync of this disk costs."""
+    base = [ROOST, "bench", "--tasks", "300000", "--payload", "100", "--nodes", "1", "--output", "json"]
+    runs = []
+    for number in range(ROUNDS):
+        run = {kind: json.loads(output_of(base + more)) for kind, more in (("attached", []), ("durable", ["--durable"]))}
+        runs.append(run | {"sync_us": sync_microseconds()})
+        say(f"durable {number + 1}/{ROUNDS}: {runs[-1]}")
+    return {"command": shown(base + ["--durable"]), "runs": runs}
+
+
+def sync_microseconds(count=300):
+    """The median time of an appended page and its fdatasync, where `roost bench` has its data directory."""
+    times = []
+    with tempfile.NamedTemporaryFile() as file:
+        for _ in range(count):
+            file.write(bytes(4096))
+            file.flush()
+            begin = time.perf_counter()
+            os.fdatasync(file.fileno())
+            times.append((time.perf_counter() - begin) * 1e6)
+    return median(times)
+
+
 def measure_map(tasks=10_000):
     """`true` over 10,000 inputs, two at a time: Roost and its peers in turns."""
     with tempfile.TemporaryDirectory(prefix="roost-bench-") as directory:
@@ -217,7 +241,7 @@ def measure_cold(runs=40):
 
 
 ROWS = {
-    "tasks": measure_tasks, "embedded": measure_embedded, "map": measure_map, "idle": measure_idle,
+    "tasks": measure_tasks, "durable": measure_durable, "embedded": measure_embedded, "map": measure_map, "idle": measure_idle,
     "cold": measure_cold, **bench_r.ROWS,
 }
 
@@ -297,6 +321,15 @@ def render(rows):
         report.add("one task alone, p50 µs", spread(column("p50_us"), small), "≤ 350", median(column("p50_us")) <= 350)
         report.add("server CPU per task, µs", spread(column("server_cpu_us_per_task"), small), "≤ 3",
                    median(column("server_cpu_us_per_task")) <= 3)
+    if "durable" in rows:
+        runs = rows["durable"]["runs"]
+        rates = [run["durable"]["tasks_per_second"] for run in runs]
+        report.add("durable no-op tasks, tasks/s", spread(rates, count), "≥ 100,000", median(rates) >= 100_000)
+        p50 = [run["durable"]["p50_us"] for run in runs]
+        attached, sync = (median([get(run) for run in runs]) for get in
+                          (lambda run: run["attached"]["p50_us"], lambda run: run["sync_us"]))
+        report.add("one durable task alone, p50 µs", spread(p50, small),
+                   f"≤ {attached:.0f} attached + 3 × {sync:.0f} a sync", median(p50) <= attached + 3 * sync)
     if "embedded" in rows:
         runs = rows["embedded"]["runs"]
         p50 = [run["p50_us"] for run in runs]
