@@ -129,7 +129,7 @@ import Testing
 
     /// Whoever commits while the store is being closed hears how it went, and what was acknowledged is there.
     @Test func nobodyWhoCommitsAtTheEndIsForgotten() async throws {
-        for round in 0..<40 {
+        for round in 0..<15 {
             let directory = TemporaryDirectory()
             let (store, _) = try PoolDatabase.open(directory)
             let job = JobID(rawValue: 1)
