@@ -89,8 +89,7 @@ struct ChaosPlan {
         self.seconds = seconds
         self.faults = [ChaosFaults(kinds: faults, interval: interval)]
         if let why = ChaosR.missing {
-            rSessions = 0
-            self.faults[0].kinds.removeAll(where: \.isOfR)
+            leaveOutR()
             skipped.append("sessions and workers of R: \(why)")
         }
     }
@@ -104,6 +103,11 @@ struct ChaosPlan {
 
     /// What cannot be done on this machine, and why.
     private(set) var skipped: [String] = []
+
+    private mutating func leaveOutR() {
+        rSessions = 0
+        for index in faults.indices { faults[index].kinds.removeAll(where: \.isOfR) }
+    }
 
     /// Each kind that is to come.
     var kinds: [ChaosFault] { ChaosFault.allCases.filter { kind in faults.contains { $0.kinds.contains(kind) } } }
@@ -152,7 +156,11 @@ struct ChaosPlan {
         var plan = ChaosPlan(seed: seed, seconds: seconds, faults: ChaosFault.inNetwork, interval: interval)
         plan.isNetworked = true
         plan.longest = longest
-        if isShort { plan.becomeShort() }
+        if isShort {
+            plan.becomeShort()
+            // Two other short runs have it.
+            plan.leaveOutR()
+        }
         plan.pauses.append(1.5)
         plan.policies = [[], ["--lease", "5s"], ["--lease", "5s", "--strict"]]
         return plan

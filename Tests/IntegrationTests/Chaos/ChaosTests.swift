@@ -7,11 +7,11 @@ extension Integration {
     /// Processes are killed and stopped, connections fail, and no acknowledged task or outcome is lost or doubled.
     @Suite struct Chaos {
         @Test(.enabled(if: ChaosPlan.asked == nil)) func `Only the server is killed: nothing runs twice`() async throws {
-            try await play(ChaosPlan.short(seed: 4, seconds: 5, faults: [.serverKilled], interval: .milliseconds(1200)))
+            try await play(ChaosPlan.short(seed: 4, seconds: 4, faults: [.serverKilled], interval: .milliseconds(900)))
         }
 
         @Test(.enabled(if: ChaosPlan.asked == nil)) func `Everything that can go wrong does`() async throws {
-            try await play(ChaosPlan.short(seed: 1, seconds: 10, interval: .milliseconds(300)))
+            try await play(ChaosPlan.short(seed: 1, seconds: 8, interval: .milliseconds(260)))
         }
 
         /// In `make chaos` for a third of its time, and cut off for longer than it takes to be suspect.
@@ -25,7 +25,7 @@ extension Integration {
                 try await play(
                     .network(seed: asked.seed, seconds: max(30, asked.seconds / 3), interval: .seconds(2), longest: .seconds(40)))
             } else {
-                try await play(.network(seed: 2, seconds: 6, interval: .milliseconds(250), longest: .seconds(4), isShort: true))
+                try await play(.network(seed: 2, seconds: 5, interval: .milliseconds(220), longest: .seconds(4), isShort: true))
             }
         }
 

@@ -35,12 +35,17 @@ final class TroubledNetwork: Sendable {
         var until: ContinuousClock.Instant
     }
 
-    private struct Shared {
+    private struct State {
         var orders: [Order] = []
         var isHealed = false
         var isEnding = false
         var hasEnded = false
         var counts = Counts()
+    }
+
+    /// What the relay's thread and this share: a network that is let go ends its thread.
+    private final class Shared: Sendable {
+        let state = Mutex(State())
     }
 
     static let serverHost = "10.111.0.1"
@@ -66,7 +71,7 @@ final class TroubledNetwork: Sendable {
     private let holders: [RoostProcess]
     /// What holders read: they end when it does.
     private let inputs: [Pipe]
-    private let shared = Mutex(Shared())
+    private let shared = Shared()
 
     /// - Parameter peers: How many there are, besides the server.
     init(_ stage: Stage, peers: Int, _ dice: inout SeededGenerator) async throws {
@@ -104,13 +109,13 @@ final class TroubledNetwork: Sendable {
         self.holders = holders
         self.inputs = inputs
         let relay = PacketRelay(devices: devices, dice: dice.fork())
-        Thread.detachNewThread { [self, devices] in
+        Thread.detachNewThread { [shared, devices] in
             var relay = relay
             while true {
-                let (orders, isHealed, isEnding) = shared.withLock { shared in
-                    defer { (shared.orders, shared.isHealed) = ([], false) }
-                    shared.counts = relay.counts
-                    return (shared.orders, shared.isHealed, shared.isEnding)
+                let (orders, isHealed, isEnding) = shared.state.withLock { state in
+                    defer { (state.orders, state.isHealed) = ([], false) }
+                    state.counts = relay.counts
+                    return (state.orders, state.isHealed, state.isEnding)
                 }
                 if isEnding { break }
                 if isHealed { relay.heal() }
@@ -118,26 +123,28 @@ final class TroubledNetwork: Sendable {
                 relay.turn()
             }
             for device in devices { close(device) }
-            shared.withLock { $0.hasEnded = true }
+            shared.state.withLock { $0.hasEnded = true }
         }
     }
+
+    deinit { shared.state.withLock { $0.isEnding = true } }
 
     /// What starts a program in the namespace of the server, or of a peer, from 1 on.
     func within(_ place: Int) -> [String] { Self.within(holders[place].pid) }
 
-    var counts: Counts { shared.withLock { $0.counts } }
+    var counts: Counts { shared.state.withLock { $0.counts } }
 
     /// Troubles a peer, from 1 on.
     func trouble(_ peer: Int, _ fault: Fault, until: ContinuousClock.Instant) {
-        shared.withLock { $0.orders.append(Order(peer: peer, fault: fault, until: until)) }
+        shared.state.withLock { $0.orders.append(Order(peer: peer, fault: fault, until: until)) }
     }
 
-    func heal() { shared.withLock { ($0.orders, $0.isHealed) = ([], true) } }
+    func heal() { shared.state.withLock { ($0.orders, $0.isHealed) = ([], true) } }
 
     /// Ends all; a namespace that a process is still in lives on.
     func end() async throws {
-        shared.withLock { $0.isEnding = true }
-        try await eventually("the relay ends") { shared.withLock { $0.hasEnded } }
+        shared.state.withLock { $0.isEnding = true }
+        try await eventually("the relay ends") { shared.state.withLock { $0.hasEnded } }
         for input in inputs { try? input.fileHandleForWriting.close() }
         for holder in holders { _ = try await holder.status() }
     }
