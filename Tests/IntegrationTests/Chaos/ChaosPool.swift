@@ -113,7 +113,8 @@ final class ChaosPool {
         } else if index > 0 && process.ended == 69 && !process.errors.contains("joined the pool") {
             // An agent that does not find the pool when it starts says so and ends.
             notFound += 1
-        } else if index > 0 && process.errors.contains("drain") {
+        } else if index > 0 && process.ended == 0 && process.errors.contains("left the pool reason=\"the server asked for it\"") {
+            // Nobody drains nodes here but the server itself.
             drained += 1
         } else {
             let last = process.errors.split(separator: "\n").suffix(3).joined(separator: " | ")
