@@ -100,7 +100,7 @@ extension Simulation {
             node.cutUntil + .seconds(10) < now
         else { return }
         let attempt = history.attempts[index]
-        guard let newest = history.jobs[attempt.job].attempts[Int(attempt.task)].last, Int(newest) != index else { return }
+        guard let newest = history.jobs[attempt.job].attempts[Int(attempt.task)].last, !history.isLatestHere(index) else { return }
         let since = max(node.welcomed, history.attempts[Int(newest)].granted)
         // A batch is over before anybody could stop it.
         guard since + .seconds(10) < now, history.jobs[attempt.job].plan.spec.runtime != .digest else { return }
