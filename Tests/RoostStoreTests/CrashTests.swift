@@ -14,7 +14,7 @@ import Testing
     /// Jobs are not forgotten as often as the rest is done.
     private static func victim(_ directory: String, _ point: String, _ time: Int) -> Victim {
         let isRare = point == StorePoint.beforeUnlink.rawValue || point == StorePoint.beforeForgetCommit.rawValue
-        return Victim(path: directory, seed: UInt64(time), groups: isRare && time > 1 ? 150 : 25)
+        return Victim(path: directory, seed: UInt64(time), groups: isRare ? 150 : 25)
     }
 
     @Test(arguments: places) func killed(point: String, time: Int) async throws {
