@@ -19,12 +19,11 @@ status=0
 if [[ $# -gt 0 ]]; then
     run "$@" || status=$?
 else
-    # Tests that wait for real R, or for the disk, take threads from those that have deadlines of their own: not at the same time.
-    r='RSerializationTests|RoostBridgeTests'
-    disk='RoostStoreTests'
-    run --skip "$r|$disk" || status=$?
-    run --filter "$r" || status=$?
-    run --filter "$disk" || status=$?
+    # Tests that wait for real R or for the disk, and those that only reckon, take threads from those that have deadlines of
+    # their own: not at the same time.
+    apart=('SimulationTests' 'RSerializationTests|RoostBridgeTests' 'RoostStoreTests')
+    run --skip "$(IFS='|'; echo "${apart[*]}")" || status=$?
+    for tests in "${apart[@]}"; do run --filter "$tests" || status=$?; done
 fi
 if [[ $status -ne 0 ]]; then
     echo "test: failed with status $status; the whole log is in $log" >&2
