@@ -121,6 +121,10 @@ let package = Package(
             name: "RoostNodeTests", dependencies: ["RoostNode", "RoostModel", "RoostTesting", "roost", nioCore],
             swiftSettings: settings),
         .testTarget(
+            name: "RoostServerTests",
+            dependencies: ["RoostServer", "RoostScheduler", "RoostWire", "RoostModel", nioCore, nioEmbedded, logging],
+            swiftSettings: settings),
+        .testTarget(
             name: "RoostTests",
             dependencies: ["Roost", "RoostEmbedded", "RoostModel", "RoostTesting", "example-primes"],
             swiftSettings: settings),

@@ -35,7 +35,8 @@ package final class Engine {
             case node(any Link<ServerToNode>)
         }
         var peer: Peer
-        /// Letters to a client that has enough on its way: from the first one on whose payloads are on disk, in order.
+        /// Letters to a client that has enough on its way: from the first one on whose payloads are on disk, in order; but not
+        /// those that overtake on the link, too.
         var waiting: Deque<Effects.Letter<ServerToClient>> = []
         /// The token it showed: a revoked one ends the connection.
         var token: TokenID?
@@ -161,7 +162,8 @@ package final class Engine {
         for letter in toClients {
             guard let attached = links[letter.connection], case .client(let link) = attached.peer else { continue }
             // Nothing is read from the disk ahead of what the client takes.
-            guard attached.waiting.isEmpty, letter.stored == nil || link.isWritable else {
+            let mayLeave = attached.waiting.isEmpty && (letter.stored == nil || link.isWritable)
+            guard mayLeave || letter.message.lane == .urgent else {
                 links[letter.connection]?.waiting.append(letter)
                 continue
             }
