@@ -57,15 +57,10 @@ extension Scheduler {
         for index in 0..<Int(table.nextFresh) {
             let cell = table.cells[index]
             guard cell.isGranted, cell.node == Int32(node) else { continue }
-            let epoch = table.epoch(of: TaskIndex(index))
-            if let last = runs.last, last.tasks.end == TaskIndex(index), last.number == cell.attempt, last.epoch == epoch {
-                runs[runs.count - 1].tasks.count += 1
-            } else {
-                runs.append(
-                    AttemptRun(
-                        job: jobs[slot].spec.id, epoch: epoch, number: cell.attempt,
-                        tasks: TaskRange(first: TaskIndex(index), count: 1)))
-            }
+            let single = AttemptRun(
+                job: jobs[slot].spec.id, epoch: table.epoch(of: TaskIndex(index)), number: cell.attempt,
+                tasks: TaskRange(first: TaskIndex(index), count: 1))
+            append(TaskIndex(index), of: single, to: &runs)
         }
         return runs
     }

@@ -6,25 +6,21 @@ extension Scheduler {
     mutating func nodeConnected(
         _ connection: ConnectionID, _ hello: NodeHello, peer: String, at now: Instant, into effects: inout Effects
     ) {
-        if let slot = nodeSlots[hello.node] {
-            let known = nodes[slot].hello.incarnation
-            if hello.incarnation < known {
-                effects.close(
-                    connection,
-                    RoostError(
-                        .refused, "a newer agent of node \(hello.name) is in the pool",
-                        remedy: "Stop one of the two agents, or give each its own --state directory."))
-                return
-            }
-            noteReturn(of: hello.node, at: now, into: &effects)
-            if hello.incarnation == known {
-                nodeReturned(slot, connection, hello, peer: peer, at: now, into: &effects)
-                return
-            }
-            loseNode(slot, reason: "its agent was started again", at: now, into: &effects)
-        } else {
-            noteReturn(of: hello.node, at: now, into: &effects)
+        let known = nodeSlots[hello.node]
+        if let known, hello.incarnation < nodes[known].hello.incarnation {
+            effects.close(
+                connection,
+                RoostError(
+                    .refused, "a newer agent of node \(hello.name) is in the pool",
+                    remedy: "Stop one of the two agents, or give each its own --state directory."))
+            return
         }
+        noteReturn(of: hello.node, at: now, into: &effects)
+        if let known, hello.incarnation == nodes[known].hello.incarnation {
+            nodeReturned(known, connection, hello, peer: peer, at: now, into: &effects)
+            return
+        }
+        if let known { loseNode(known, reason: "its agent was started again", at: now, into: &effects) }
         let record = NodeRecord(hello: hello, peer: peer, life: nextLife, connection: connection, now: now)
         nextLife += 1
         let slot = nodes.insert(record)
