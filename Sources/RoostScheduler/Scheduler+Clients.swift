@@ -134,7 +134,7 @@ extension Scheduler {
         }
     }
 
-    /// The job's slot, if this session may change it; otherwise the client is told.
+    /// The job's slot, if this session may use it and the job is whole; otherwise the client is told.
     mutating func ownJob(
         _ job: JobID, _ session: SessionID, _ connection: ConnectionID, into effects: inout Effects
     ) -> Int? {
@@ -144,6 +144,10 @@ extension Scheduler {
         }
         guard mayUse(slot, session) else {
             effects.send(.refused(job: job, otherUsersJob(slot)), to: connection)
+            return nil
+        }
+        if let damage = jobs[slot].damage {
+            effects.send(.refused(job: job, damage), to: connection)
             return nil
         }
         return slot

@@ -6,19 +6,7 @@ extension Scheduler {
         _ request: ReadRequest, _ session: SessionID, _ connection: ConnectionID, at now: Instant,
         into effects: inout Effects
     ) {
-        guard let slot = jobSlots[request.job] else {
-            effects.send(
-                .refused(job: request.job, RoostError(.notFound, "the server knows no such job")), to: connection)
-            return
-        }
-        guard mayUse(slot, session) else {
-            effects.send(.refused(job: request.job, otherUsersJob(slot)), to: connection)
-            return
-        }
-        if let damage = jobs[slot].damage {
-            effects.send(.refused(job: request.job, damage), to: connection)
-            return
-        }
+        guard let slot = ownJob(request.job, session, connection, into: &effects) else { return }
         let isOwner = jobs[slot].session == session
         jobs[slot].readers.removeAll { $0.connection == connection }
         var after = request.after

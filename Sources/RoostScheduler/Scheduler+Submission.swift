@@ -14,10 +14,6 @@ extension Scheduler {
         spec.policy.crashLimit = min(max(spec.policy.crashLimit, 1), Limits.attemptsPerTask)
         if jobSlots[spec.id] != nil {
             guard let slot = ownJob(spec.id, session, connection, into: &effects) else { return }
-            if let damage = jobs[slot].damage {
-                effects.send(.refused(job: spec.id, damage), to: connection)
-                return
-            }
             spec.isSeatTaken = jobs[slot].spec.isSeatTaken
             guard jobs[slot].spec == spec else {
                 effects.send(
@@ -133,7 +129,6 @@ extension Scheduler {
         // Sent again after a cut, or overtaken by a cancel: the answer says how far the server is.
         jobs[slot].owesAppended = true
         noteNews(slot)
-        guard jobs[slot].damage == nil else { return }
         guard chunk.first <= have, UInt64(chunk.first) + UInt64(chunk.arguments.count) > UInt64(have) else { return }
         guard !jobs[slot].tasks.progress.isClosed else { return }
         guard UInt64(chunk.first) + UInt64(chunk.arguments.count) <= UInt64(Limits.tasksPerJob) else {
@@ -180,7 +175,7 @@ extension Scheduler {
         into effects: inout Effects
     ) {
         guard let slot = ownJob(job, session, connection, into: &effects) else { return }
-        guard !jobs[slot].tasks.progress.isClosed, jobs[slot].damage == nil else { return }
+        guard !jobs[slot].tasks.progress.isClosed else { return }
         guard jobs[slot].tasks.count == count else {
             let error = RoostError(
                 .conflict, "the job was closed with \(count) tasks, the server has \(jobs[slot].tasks.count)")
