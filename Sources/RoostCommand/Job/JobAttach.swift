@@ -71,7 +71,7 @@ struct JobAttach: AsyncParsableCommand {
         let leave = { @Sendable (signal: String) -> Void in
             let goesOn = job.retention == .durable ? "goes on; 'roost job attach \(job.number)' shows it again" : "goes on"
             Terminal.note("roost: job \(job.number) \(goesOn)")
-            _exit(128 + (signal == "SIGINT" ? SIGINT : SIGTERM))
+            Signals.end(by: signal)
         }
         return await Signals.watch(first: leave, second: leave)
     }

@@ -142,10 +142,10 @@ struct JobSubmit: AsyncParsableCommand {
                 // The process ends with it, or with the second signal.
                 Task {
                     try? await job.cancel(kill: true)
-                    _exit(128 + (signal == "SIGINT" ? SIGINT : SIGTERM))
+                    Signals.end(by: signal)
                 }
             },
-            second: { signal in _exit(128 + (signal == "SIGINT" ? SIGINT : SIGTERM)) })
+            second: { signal in Signals.end(by: signal) })
     }
 
     private func append(

@@ -3,6 +3,9 @@ import UnixSignals
 
 /// SIGTERM and SIGINT as a person means them: the first asks, the second insists.
 enum Signals {
+    /// Ends the process as shells expect of one that this signal ended.
+    static func end(by signal: String) -> Never { _exit(128 + (signal == "SIGINT" ? SIGINT : SIGTERM)) }
+
     /// Calls `first` at the first signal, `second` at the second and ends the process at the third, until the
     /// answer is cancelled.
     static func watch(
@@ -16,7 +19,7 @@ enum Signals {
                 switch count {
                 case 1: first("\(signal)")
                 case 2: second("\(signal)")
-                default: _exit(128 + (signal == .sigint ? SIGINT : SIGTERM))
+                default: end(by: "\(signal)")
                 }
             }
         }
