@@ -90,15 +90,21 @@ struct BridgeProcessTests {
         #expect(try wire.ask(4, reply: 3) { $0.set("op", "nodes") }.header.sequence == 4)
     }
 
-    @Test("who leaves submit before its answer leaves no job behind")
-    func stoppingSubmit() throws {
-        let bridge = try BridgeProcess()
-        let (wire, _) = try bridge.greeted()
+    /// Request 1: a job of one task, not closed.
+    /// - Returns: what the bridge calls it.
+    private func submitOpen(_ wire: Wire) throws -> String {
         let made = try wire.ask(1, parts: [try list([1]), RItem.toStream(RItem.null)]) {
             $0.set("op", "submit")
             $0.set("open", true)
         }
-        let id = try #require(made.control.text("job"))
+        return try #require(made.control.text("job"))
+    }
+
+    @Test("who leaves submit before its answer leaves no job behind")
+    func stoppingSubmit() throws {
+        let bridge = try BridgeProcess()
+        let (wire, _) = try bridge.greeted()
+        let id = try submitOpen(wire)
         // As if the answer had not been read.
         let stop = try wire.ask(2) {
             $0.set("op", "stop")
@@ -116,11 +122,7 @@ struct BridgeProcessTests {
     func twoHandles() throws {
         let bridge = try BridgeProcess()
         let (wire, _) = try bridge.greeted()
-        let made = try wire.ask(1, parts: [try list([1]), RItem.toStream(RItem.null)]) {
-            $0.set("op", "submit")
-            $0.set("open", true)
-        }
-        let id = try #require(made.control.text("job"))
+        let id = try submitOpen(wire)
         func ask(_ sequence: UInt64, _ op: String) throws -> Control {
             try wire.ask(sequence) {
                 $0.set("op", op)
