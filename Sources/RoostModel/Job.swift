@@ -92,9 +92,9 @@ public struct JobSpec: Equatable, Sendable {
     /// A seat is bound to a node at its first grant, and there to a worker at its first task. Numbers are the client's to
     /// give: a new number is a new seat.
     public var seat: UInt32 = 0
-    /// Whether the client has had an outcome of a task of the seat: what that task left there is expected to be found. Said
-    /// anew whenever the job is opened; no part of what the job is.
-    public var isSeatTaken = false
+    /// The epoch of the latest outcome that the client has had of a task of the seat: what that task left there is expected to be
+    /// found. 0: it has had none. Said anew whenever the job is opened; no part of what the job is.
+    public var seatEpoch: Epoch = 0
     /// What whoever attaches to the job has to know of it: names, say. At most ``Limits/annotationBytes``; opaque to the server,
     /// and never sent to nodes.
     public var annotation: [UInt8] = []

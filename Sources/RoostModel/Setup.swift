@@ -19,11 +19,19 @@ public struct SetupHeld: Hashable, Sendable {
     public init(session: SessionID, count: UInt32) { self.session = session; self.count = count }
 }
 
-/// A seat of a session for which somebody has, or had, a worker.
-public struct SeatHeld: Hashable, Sendable {
+/// A seat of a session.
+public struct SeatID: Hashable, Sendable {
     public var session: SessionID
-    public var seat: UInt32
-    public init(session: SessionID, seat: UInt32) { self.session = session; self.seat = seat }
+    public var number: UInt32
+    public init(session: SessionID, number: UInt32) { self.session = session; self.number = number }
+}
+
+/// A seat for which somebody has, or had, a worker.
+public struct SeatHeld: Hashable, Sendable {
+    public var seat: SeatID
+    /// In which epoch the latest of its tasks was granted: within one, a seat has one worker at most.
+    public var epoch: Epoch
+    public init(seat: SeatID, epoch: Epoch) { self.seat = seat; self.epoch = epoch }
 }
 
 /// Something a task signalled while it runs (progress, a condition that cannot wait for the outcome), in the form of

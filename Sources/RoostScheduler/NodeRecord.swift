@@ -41,7 +41,7 @@ package struct NodeRecord {
     /// How much of sessions' setup logs the node has, or has been sent.
     package var setups: [SessionID: UInt32] = [:]
     /// Seats it said it has, or had, when it connected: of sessions that this server may not have met.
-    package var seats: [SessionID: Set<UInt32>] = [:]
+    package var seats: [SessionID: [UInt32: Epoch]] = [:]
     /// How many tasks crashed here and succeeded elsewhere.
     package var crashedHere = 0
     /// Sessions its workers were last started for.

@@ -340,7 +340,7 @@ extension Scheduler {
             return ExplainedNode(
                 node: "", canRun: false, reason: "no task waits: \(job.tasks.progress.granted) are granted")
         }
-        if job.spec.isSeatTaken, seat(of: job.spec) == nil {
+        if job.spec.seatEpoch > 0, seat(of: job.spec) == nil {
             return ExplainedNode(
                 node: "", canRun: false,
                 reason: "the node that has the worker of seat \(job.spec.seat) has not come back since the server's restart")

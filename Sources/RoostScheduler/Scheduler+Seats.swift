@@ -62,7 +62,7 @@ extension Scheduler {
                 unseatedJobs.append(id)
                 continue
             }
-            if spec.isSeatTaken && holder(of: spec) == nil && configuration.sabotage != .rebindSeats {
+            if spec.seatEpoch > 0 && holder(of: spec) == nil && configuration.sabotage != .rebindSeats {
                 if waitForSeats(at: now) { unseatedJobs.append(id) } else { loseSeat(of: job, at: now) }
                 continue
             }
@@ -93,9 +93,16 @@ extension Scheduler {
         return best?.node
     }
 
-    /// The node that says it has the seat.
+    /// The node that says it has the seat. When several do, for the seat was bound anew while one was away: the one with the
+    /// worker that the client knows, else the latest.
     private func holder(of spec: JobSpec) -> Int? {
-        (0..<nodes.end).first { nodes.isUsed($0) && nodes[$0].seats[spec.session]?.contains(spec.seat) == true }
+        var best: (epoch: Epoch, node: Int)?
+        for node in nodes.slots {
+            guard let epoch = nodes[node].seats[spec.session]?[spec.seat], epoch >= spec.seatEpoch else { continue }
+            let isBetter = best.map { spec.seatEpoch > 0 ? epoch < $0.epoch : epoch > $0.epoch } ?? true
+            if isBetter { best = (epoch, node) }
+        }
+        return best?.node
     }
 
     /// Whether nodes may still come back with what they had before this server's start.

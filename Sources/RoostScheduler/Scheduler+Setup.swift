@@ -130,7 +130,7 @@ extension Scheduler {
         }
         nodes[node].seats.removeAll()
         for setup in hello.setups { nodes[node].setups[setup.session] = setup.count }
-        for seat in hello.seats { nodes[node].seats[seat.session, default: []].insert(seat.seat) }
+        for held in hello.seats { nodes[node].seats[held.seat.session, default: [:]][held.seat.number] = held.epoch }
         // After a restart, nodes may be back before their clients: what they keep for them is given time to be asked for.
         let patience = started + configuration.clientGrace
         guard configuration.epoch > 1, now < patience else { return forgetStrangers(on: node, into: &effects) }

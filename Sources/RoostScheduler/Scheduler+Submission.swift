@@ -14,7 +14,7 @@ extension Scheduler {
         spec.policy.crashLimit = min(max(spec.policy.crashLimit, 1), Limits.attemptsPerTask)
         if jobSlots[spec.id] != nil {
             guard let slot = ownJob(spec.id, session, connection, into: &effects) else { return }
-            spec.isSeatTaken = jobs[slot].spec.isSeatTaken
+            spec.seatEpoch = jobs[slot].spec.seatEpoch
             guard jobs[slot].spec == spec else {
                 effects.send(
                     .refused(job: spec.id, RoostError(.conflict, "another job has this id already")), to: connection)

@@ -386,9 +386,9 @@ import Testing
         var bench = Bench()
         let session = SessionID(rawValue: 5)
         bench.grant(0..<1) { ($0.runtime, $0.session, $0.seat) = (.r, session, 3) }
-        #expect(bench.machine.hello.seats == [SeatHeld(session: session, seat: 3)])
+        #expect(bench.machine.hello.seats == [SeatHeld(seat: SeatID(session: session, number: 3), epoch: 1)])
         bench.tell(.workerEnded(worker: 0, WorkerEnd(end: .crashed, payload: [])))
-        #expect(bench.machine.hello.seats == [SeatHeld(session: session, seat: 3)], "whether or not they live")
+        #expect(bench.machine.hello.seats == [SeatHeld(seat: SeatID(session: session, number: 3), epoch: 1)], "whether or not they live")
         bench.tell(.serverSaid(.forgetSession(session)))
         #expect(bench.machine.hello.seats.isEmpty)
     }

@@ -6,10 +6,14 @@ import Testing
 /// What the worker of a seat was left with is there for the seat's next task, or the task fails and says why.
 @Suite struct SeatTests {
     private static func submit(
-        _ pool: inout Scenario, _ client: Int, seat: UInt32, tasks: Int = 1, session: SessionID? = nil, isTaken: Bool = false
+        _ pool: inout Scenario, _ client: Int, seat: UInt32, tasks: Int = 1, session: SessionID? = nil, since epoch: Epoch = 0
     ) -> JobID {
         let session = session ?? pool.session(client)
-        return pool.submit(client, tasks: tasks) { ($0.runtime, $0.session, $0.seat, $0.isSeatTaken) = (.r, session, seat, isTaken) }
+        return pool.submit(client, tasks: tasks) { ($0.runtime, $0.session, $0.seat, $0.seatEpoch) = (.r, session, seat, epoch) }
+    }
+
+    private static func held(_ session: SessionID, _ seat: UInt32, since epoch: Epoch = 1) -> SeatHeld {
+        SeatHeld(seat: SeatID(session: session, number: seat), epoch: epoch)
     }
 
     /// The nodes that hold tasks of the job.
@@ -107,7 +111,7 @@ import Testing
         var pool = Scenario { $0.epoch = 2 }
         let session = SessionID(rawValue: 1)
         _ = pool.join("a", cpus: 4, runtimes: [.r])
-        let b = pool.join("b", runtimes: [.r], seats: [SeatHeld(session: session, seat: 7)])
+        let b = pool.join("b", runtimes: [.r], seats: [Self.held(session, 7)])
         #expect(!pool.told(node: b).contains(.forgetSession(session)), "its client may come back")
         let ann = pool.connect("ann")
         #expect(pool.session(ann) == session)
@@ -120,12 +124,12 @@ import Testing
         let session = SessionID(rawValue: 1)
         let a = pool.join("a", cpus: 4, runtimes: [.r])
         let ann = pool.connect("ann")
-        let job = Self.submit(&pool, ann, seat: 7, isTaken: true)
+        let job = Self.submit(&pool, ann, seat: 7, since: 1)
         let fresh = Self.submit(&pool, ann, seat: 8)
         #expect(pool.tasks(a, fresh) == [0], "nobody has left anything there")
         pool.pass(.seconds(29))
         #expect(pool.tasks(a, job).isEmpty)
-        let b = pool.join("b", runtimes: [.r], seats: [SeatHeld(session: session, seat: 7)])
+        let b = pool.join("b", runtimes: [.r], seats: [Self.held(session, 7)])
         #expect(pool.tasks(b, job) == [0])
     }
 
@@ -133,7 +137,7 @@ import Testing
         var pool = Scenario { $0.epoch = 2 }
         let a = pool.join("a", cpus: 4, runtimes: [.r])
         let ann = pool.connect("ann")
-        let job = Self.submit(&pool, ann, seat: 7, tasks: 2, isTaken: true)
+        let job = Self.submit(&pool, ann, seat: 7, tasks: 2, since: 1)
         pool.pass(.seconds(31))
         let outcomes = pool.outcomes(ann, job)
         #expect(outcomes.map(\.code) == [OutcomeCode(.failed, .nodeLost), OutcomeCode(.failed, .nodeLost)])
@@ -142,12 +146,37 @@ import Testing
         #expect(pool.tasks(a, next) == [0])
     }
 
+    @Test func ofTwoNodesThatHadASeatTheOneThatItsClientKnowsHasIt() {
+        for known in [Epoch(2), 4] {
+            var pool = Scenario { $0.epoch = 5 }
+            let session = SessionID(rawValue: 1)
+            // It was bound anew while its first node was out of contact.
+            let a = pool.join("a", cpus: 4, runtimes: [.r], seats: [Self.held(session, 7, since: 2)])
+            let b = pool.join("b", cpus: 4, runtimes: [.r], seats: [Self.held(session, 7, since: 4)])
+            let ann = pool.connect("ann")
+            let job = Self.submit(&pool, ann, seat: 7, since: known)
+            #expect(Self.places(pool, job, [a, b]) == [known == 2 ? a : b])
+        }
+    }
+
+    @Test func aWorkerThatASeatHadBeforeIsNotTheOneThatItsClientKnows() {
+        var pool = Scenario { $0.epoch = 5 }
+        let session = SessionID(rawValue: 1)
+        let a = pool.join("a", cpus: 4, runtimes: [.r], seats: [Self.held(session, 7, since: 2)])
+        let ann = pool.connect("ann")
+        let job = Self.submit(&pool, ann, seat: 7, since: 4)
+        pool.pass(.seconds(29))
+        #expect(pool.tasks(a, job).isEmpty)
+        pool.pass(.seconds(2))
+        #expect(pool.outcomes(ann, job).map(\.code) == [OutcomeCode(.failed, .nodeLost)])
+    }
+
     @Test func whatAJobHasStillToBringForALostSeatFailsToo() {
         var pool = Scenario { $0.epoch = 2 }
         let a = pool.join("a", cpus: 4, runtimes: [.r])
         let ann = pool.connect("ann")
         var spec = JobSpec(id: pool.newJob(), runtime: .r)
-        (spec.session, spec.seat, spec.isSeatTaken) = (pool.session(ann), 7, true)
+        (spec.session, spec.seat, spec.seatEpoch) = (pool.session(ann), 7, 1)
         pool.say(
             client: ann,
             [
@@ -185,7 +214,7 @@ import Testing
     @Test func whatNobodyComesBackForIsForgotten() {
         var pool = Scenario { ($0.epoch, $0.clientGrace) = (2, .seconds(60)) }
         let session = SessionID(rawValue: 99)
-        let a = pool.join("a", runtimes: [.r], seats: [SeatHeld(session: session, seat: 7)])
+        let a = pool.join("a", runtimes: [.r], seats: [Self.held(session, 7)])
         pool.pass(.seconds(59))
         #expect(!pool.told(node: a).contains(.forgetSession(session)))
         pool.pass(.seconds(2))

@@ -51,7 +51,7 @@ extension Dice {
         spec.setup = UInt32(roll(0...300))
         spec.seat = flag() ? 0 : number()
         spec.firstEpoch = number()
-        spec.isSeatTaken = flag()
+        spec.seatEpoch = number()
         spec.annotation = bytes(20)
         return spec
     }
@@ -258,7 +258,9 @@ extension Dice {
                     inventory: many(5) {
                         InventoryRun(attempts: $0.attempts(), state: InventoryRun.State.allCases[$0.roll(0...2)])
                     }, setups: many(3) { $0.held() },
-                    seats: many(3) { SeatHeld(session: SessionID(rawValue: $0.next()), seat: $0.number()) })),
+                    seats: many(3) {
+                        SeatHeld(seat: SeatID(session: SessionID(rawValue: $0.next()), number: $0.number()), epoch: $0.number())
+                    })),
             .guardReport(GuardReport(node: NodeID(rawValue: next()), incarnation: Incarnation(rawValue: next()))),
         ]
     }

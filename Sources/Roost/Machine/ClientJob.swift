@@ -92,7 +92,7 @@ struct ClientJob {
     }
 
     /// Opens the job on a new connection; the server may be another one than before, which knows only what is on its disk.
-    mutating func reopen(isNewServer: Bool, seatsTaken: Set<UInt32>, into actions: inout [ClientAction]) {
+    mutating func reopen(isNewServer: Bool, seatEpochs: [UInt32: Epoch], into actions: inout [ClientAction]) {
         let serverForgot = isNewServer && spec?.retention != .durable
         guard !isOver else {
             // All is here; the last acknowledgement may have been lost.
@@ -111,7 +111,7 @@ struct ClientJob {
             actions.append(.send(.read(ReadRequest(job: id, order: order, after: cursor, window: window))))
             return
         }
-        spec.isSeatTaken = seatsTaken.contains(spec.seat)
+        spec.seatEpoch = seatEpochs[spec.seat] ?? 0
         actions.append(.send(.submit(spec)))
     }
 

@@ -76,8 +76,8 @@ package struct ClientMachine {
     /// Whose output is wanted: a new connection has to be told again.
     private var watches: [Watch] = []
     private var setup: SetupLog
-    /// Seats of the session with a worker that has ended a task for us.
-    private var seatsTaken: Set<UInt32> = []
+    /// Seats of the session with a worker that has ended a task for us, and the epoch of the latest.
+    private var seatEpochs: [UInt32: Epoch] = [:]
     private var openQueries: [(id: UInt64, query: Query)] = []
     /// Own jobs that are over, whose last acknowledgement the server may not have yet: were it lost with the
     /// connection, the job would stay there for ever.
@@ -136,7 +136,7 @@ package struct ClientMachine {
             epoch = welcome.epoch
             setup.connected(into: &actions)
             if sabotage == .deliverTwice { for id in order { jobs[id]?.rewindForSabotage() } }
-            for id in order { jobs[id]?.reopen(isNewServer: isNewServer, seatsTaken: seatsTaken, into: &actions) }
+            for id in order { jobs[id]?.reopen(isNewServer: isNewServer, seatEpochs: seatEpochs, into: &actions) }
             settleAgain(isNewServer: isNewServer, into: &actions)
             for query in openQueries { actions.append(.send(.query(id: query.id, query.query))) }
             for watch in watches { actions.append(.send(.watch(job: watch.job, task: watch.task, on: true))) }
@@ -204,7 +204,7 @@ package struct ClientMachine {
         precondition(jobs[id] == nil, "a client opens a job once")
         jobs[id] = job
         order.append(id)
-        if isConnected { jobs[id]?.reopen(isNewServer: false, seatsTaken: seatsTaken, into: &actions) }
+        if isConnected { jobs[id]?.reopen(isNewServer: false, seatEpochs: seatEpochs, into: &actions) }
     }
 
     private mutating func pump(_ job: JobID, into actions: inout [ClientAction]) {
@@ -325,8 +325,8 @@ package struct ClientMachine {
         guard seat != 0 else { return }
         for position in 0..<batch.count {
             switch batch.code(at: position).end {
-            case .succeeded, .failed: seatsTaken.insert(seat)
-            case .nodeLost: seatsTaken.remove(seat)
+            case .succeeded, .failed: seatEpochs[seat] = max(seatEpochs[seat] ?? 0, batch.epoch)
+            case .nodeLost: seatEpochs[seat] = nil
             case .crashed, .timedOut, .memoryExceeded, .couldNotStart, .cancelled, .reclaimed, .neverRan: break
             }
         }

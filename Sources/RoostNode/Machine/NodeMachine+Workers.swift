@@ -56,7 +56,7 @@ extension NodeMachine {
         (worker.seat, worker.session) = (spec.seat, spec.session)
         free.subtract(spec.request)
         running += 1
-        if spec.seat != 0 { seats[spec.session, default: []].insert(spec.seat) }
+        if spec.seat != 0 { seats[spec.session, default: [:]][spec.seat] = attempts.epoch }
         let slot = workers.firstIndex { $0 == nil } ?? workers.count
         if slot == workers.count { workers.append(worker) } else { workers[slot] = worker }
         let isWatched =

@@ -34,8 +34,8 @@ package struct NodeMachine {
     var provenAt = Instant.zero
     /// How much of sessions' setup logs is here.
     var setups: [SessionID: UInt32] = [:]
-    /// Seats that were given a worker here.
-    var seats: [SessionID: Set<UInt32>] = [:]
+    /// Seats that were given a worker here, and the epoch of the latest of their tasks.
+    var seats: [SessionID: [UInt32: Epoch]] = [:]
     /// Mean run time of the tasks of jobs that run in batches, in nanoseconds.
     var meanNanoseconds: [JobID: Double] = [:]
     var watches: Set<TaskID> = []
@@ -192,7 +192,8 @@ package struct NodeMachine {
         hello.inventory = inventory
         hello.setups = setups.sorted { $0.key.rawValue < $1.key.rawValue }.map { SetupHeld(session: $0.key, count: $0.value) }
         for (session, numbers) in seats.sorted(by: { $0.key.rawValue < $1.key.rawValue }) {
-            hello.seats += numbers.sorted().map { SeatHeld(session: session, seat: $0) }
+            hello.seats += numbers.sorted { $0.key < $1.key }
+                .map { SeatHeld(seat: SeatID(session: session, number: $0.key), epoch: $0.value) }
         }
         return hello
     }

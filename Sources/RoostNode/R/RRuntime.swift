@@ -82,7 +82,7 @@ final class RRuntime {
             if start.job.seat == 0 {
                 token = try worker(shelf.choose(for: start.job.session))
             } else {
-                let seat = SeatHeld(session: start.job.session, seat: start.job.seat)
+                let seat = SeatID(session: start.job.session, number: start.job.seat)
                 switch seats[seat] {
                 case .taken(let owner): token = owner
                 case .ended(let reason): return failure(of: run, reason)
@@ -131,10 +131,10 @@ final class RRuntime {
 
     // MARK: Seats
 
-    private func bind(_ token: UInt64, to seat: SeatHeld) {
+    private func bind(_ token: UInt64, to seat: SeatID) {
         seats[seat] = .taken(by: token)
-        shelf.bind(token, to: seat.seat)
-        workers[token]?.seat = seat.seat
+        shelf.bind(token, to: seat.number)
+        workers[token]?.seat = seat.number
         haveWorkersChanged = true
     }
 
@@ -143,7 +143,7 @@ final class RRuntime {
         guard worker.seat != 0, let session = worker.session else { return }
         let words =
             "the worker of seat \(worker.seat) (pid \(worker.processID) on node \(node)) has ended: \(reason); cloneNode() gives the seat another"
-        let seat = SeatHeld(session: session, seat: worker.seat)
+        let seat = SeatID(session: session, number: worker.seat)
         // A process that never was a worker leaves nothing behind: the seat may have another.
         if seats[seat] == .taken(by: token) { seats[seat] = worker.isReady ? .ended(words) : nil }
         for run in worker.waiting { ended(run.slot, token, failure(of: run, words)) }

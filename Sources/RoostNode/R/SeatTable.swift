@@ -2,7 +2,7 @@ import RoostModel
 
 /// Which worker each seat has, or how the one it had has ended. Pure.
 struct SeatTable {
-    private var seats: [SeatHeld: State] = [:]
+    private var seats: [SeatID: State] = [:]
 
     enum State: Equatable {
         /// A worker, by its token; moves to `ended` when the process ends.
@@ -11,7 +11,7 @@ struct SeatTable {
         case ended(String)
     }
 
-    subscript(seat: SeatHeld) -> State? {
+    subscript(seat: SeatID) -> State? {
         get { seats[seat] }
         set { seats[seat] = newValue }
     }

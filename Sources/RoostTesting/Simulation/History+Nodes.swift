@@ -68,7 +68,7 @@ extension History {
         let spec = job.plan.spec
         guard spec.seat != 0 else { return }
         let attempt = attempts[index]
-        let seat = SeatHeld(session: spec.session, seat: spec.seat)
+        let seat = SeatID(session: spec.session, number: spec.seat)
         if let place = seats[seat], place != SeatPlace(node: attempt.node, life: attempt.life) {
             fail(.seat, "\(show(attempt)) starts; the worker of its seat \(spec.seat) is on node-\(place.node), life \(place.life)")
         }

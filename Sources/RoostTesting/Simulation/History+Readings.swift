@@ -97,7 +97,7 @@ extension History {
     /// What the client now knows of the seat's worker.
     private func noteSeat(_ job: Job, _ task: TaskIndex, _ batch: OutcomeBatch, _ position: Int) {
         guard job.plan.spec.seat != 0 else { return }
-        let seat = SeatHeld(session: job.plan.spec.session, seat: job.plan.spec.seat)
+        let seat = SeatID(session: job.plan.spec.session, number: job.plan.spec.seat)
         switch batch.code(at: position).end {
         case .succeeded, .failed:
             guard let index = find(job, task, batch.epoch, batch.attempt(at: position), node: nil) else { return }

@@ -134,7 +134,7 @@ final class History {
     var sentBatches: [[UInt64: OutcomeBatch]]
     private(set) var readings: [Reading] = []
     /// Where the worker of a seat is, as the outcomes that its client had say.
-    var seats: [SeatHeld: SeatPlace] = [:]
+    var seats: [SeatID: SeatPlace] = [:]
 
     /// A node, in one life of its agent.
     struct SeatPlace: Hashable {

@@ -14,7 +14,7 @@ extension JobSpec {
         writer.fixed64(10, session.rawValue)
         writer.varint(11, setup)
         writer.varint(12, seat)
-        writer.bool(13, isSeatTaken)
+        writer.varint(13, seatEpoch)
         writer.varint(14, firstEpoch)
         writer.bytes(15, annotation)
     }
@@ -38,7 +38,7 @@ extension JobSpec {
             case 10: session = SessionID(rawValue: try reader.fixed64(field))
             case 11: setup = try reader.unsigned(field)
             case 12: seat = try reader.unsigned(field)
-            case 13: isSeatTaken = try reader.bool(field)
+            case 13: seatEpoch = try reader.unsigned(field)
             case 14: firstEpoch = try reader.unsigned(field)
             case 15: annotation = try reader.bytes(field, most: Limits.annotationBytes)
             default: try reader.skip(field)

@@ -57,16 +57,18 @@ extension SetupHeld {
 
 extension SeatHeld {
     func encode(into writer: inout ProtobufWriter) {
-        writer.fixed64(1, session.rawValue)
-        writer.varint(2, seat)
+        writer.fixed64(1, seat.session.rawValue)
+        writer.varint(2, seat.number)
+        writer.varint(3, epoch)
     }
 
     init(_ reader: inout ProtobufReader) throws(WireFault) {
-        self.init(session: SessionID(rawValue: 0), seat: 0)
+        self.init(seat: SeatID(session: SessionID(rawValue: 0), number: 0), epoch: 0)
         while let field = try reader.next() {
             switch field.number {
-            case 1: session = SessionID(rawValue: try reader.fixed64(field))
-            case 2: seat = try reader.unsigned(field)
+            case 1: seat.session = SessionID(rawValue: try reader.fixed64(field))
+            case 2: seat.number = try reader.unsigned(field)
+            case 3: epoch = try reader.unsigned(field)
             default: try reader.skip(field)
             }
         }
