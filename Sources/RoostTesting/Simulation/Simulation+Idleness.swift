@@ -25,9 +25,16 @@ extension Simulation {
         guard let machine = node.machine, !machine.hasWork, node.lastBusy + pause < now, node.isWelcome,
             node.welcomed + pause < now, node.cutUntil + pause < now, let connection = node.connection, !connection.isDead,
             connection.isOpenAtServer, connection.isKnown, history.isCurrent(connection.id, ofNode: node.ordinal),
-            history.drainedLife[node.ordinal] < node.life
+            history.drainedLife[node.ordinal] < node.life, !isPromisedWork(node)
         else { return false }
         return history.openOfNode[node.ordinal].allSatisfy { history.attempts[$0].isOver }
+    }
+
+    /// Whether a grant for the node waits for the disk.
+    private func isPromisedWork(_ node: SimulatedNode) -> Bool {
+        let id = node.identity().node
+        let writes = (disk.inFlight?.writes ?? []) + disk.waiting.writes
+        return writes.contains { if case .task(_, .granted(_, id)) = $0 { true } else { false } }
     }
 
     private func canRun(_ spec: JobSpec, _ node: SimulatedNode) -> Bool {
