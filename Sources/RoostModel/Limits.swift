@@ -48,6 +48,8 @@ public enum Limits {
     public static let prefillTasksPerSlot = 4096
     /// Retries, crashes and node losses a policy can ask for.
     public static let attemptsPerTask: UInt32 = 200
+    /// Servers of its pool with which a node remembers to have been in contact.
+    public static let contactsPerNode = 1024
     /// Outcome bytes a node holds, unacknowledged, before it starts nothing new (1 GiB).
     public static let unacknowledgedBytes = 1 << 30
     /// Outcomes (tasks) sent to a reader ahead of its acknowledgement.

@@ -66,12 +66,14 @@ public struct NodeHello: Equatable, Sendable {
     public var setups: [SetupHeld]
     /// Seats that were given a worker there, whether or not it lives.
     public var seats: [SeatHeld]
+    /// With which of the pool's servers it has been in contact, ascending by epoch; the latest ``Limits/contactsPerNode``.
+    public var contacts: [Contact]
 
     public init(
         node: NodeID, incarnation: Incarnation, name: String, processID: Int32 = 0, offer: Resources,
         labels: [Label] = [], runtimes: [RuntimeName] = [.command, .digest], platform: String = "",
         version: String = "", inventory: [InventoryRun] = [], setups: [SetupHeld] = [],
-        seats: [SeatHeld] = []
+        seats: [SeatHeld] = [], contacts: [Contact] = []
     ) {
         self.node = node
         self.incarnation = incarnation
@@ -85,7 +87,20 @@ public struct NodeHello: Equatable, Sendable {
         self.inventory = inventory
         self.setups = setups
         self.seats = seats
+        self.contacts = contacts
     }
+
+    /// How long it was in contact with servers of later epochs.
+    public func contactTime(after epoch: Epoch) -> Duration {
+        contacts.reduce(.zero) { $1.epoch > epoch ? $0 + $1.time : $0 }
+    }
+}
+
+/// For how long, all in all, a node was in contact with the server of one epoch.
+public struct Contact: Hashable, Sendable {
+    public var epoch: Epoch
+    public var time: Duration
+    public init(epoch: Epoch, time: Duration) { self.epoch = epoch; self.time = time }
 }
 
 /// Attempts of consecutive tasks with the same number.

@@ -16,7 +16,13 @@ public struct SetupEntry: Equatable, Sendable {
 public struct SetupHeld: Hashable, Sendable {
     public var session: SessionID
     public var count: UInt32
-    public init(session: SessionID, count: UInt32) { self.session = session; self.count = count }
+    /// In which epoch a node last used it; 0: nobody says.
+    public var epoch: Epoch
+    public init(session: SessionID, count: UInt32, epoch: Epoch = 0) {
+        self.session = session
+        self.count = count
+        self.epoch = epoch
+    }
 }
 
 /// A seat of a session.

@@ -8,7 +8,9 @@ extension Scheduler {
     /// Keeps what a node has of a job of an earlier epoch whose tasks are not here, if its client may still bring them.
     mutating func claim(_ run: InventoryRun, of node: Int, at now: Instant) -> Bool {
         let attempts = run.attempts
-        guard attempts.epoch < configuration.epoch, now < claimsEnd, configuration.sabotage != .dropClaims else { return false }
+        guard attempts.epoch < configuration.epoch, now < claimsEnd, configuration.sabotage != .dropClaims,
+            mayBeAwaited(attempts.epoch, of: node)
+        else { return false }
         if let job = jobSlots[attempts.job] {
             guard !jobs[job].isDurable else { return false }
             inherit(run, job: job, from: 0, node: node, at: now)
@@ -17,6 +19,12 @@ extension Scheduler {
                 ? keep(run, of: node) : false
         }
         return keep(run, of: node)
+    }
+
+    /// Whether clients have not had their time to come for what the node has of this epoch: under this server and, when servers
+    /// start often, under earlier ones.
+    func mayBeAwaited(_ epoch: Epoch, of node: Int) -> Bool {
+        nodes[node].hello.contactTime(after: epoch) < configuration.clientGrace
     }
 
     private mutating func keep(_ run: InventoryRun, of node: Int) -> Bool {

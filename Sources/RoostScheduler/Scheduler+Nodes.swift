@@ -47,6 +47,7 @@ extension Scheduler {
         }
         owners[connection] = .node(slot)
         nodes[slot].connection = connection
+        nodes[slot].hello.contacts = hello.contacts
         nodes[slot].peer = peer
         nodes[slot].lastHeard = now
         nodes[slot].suspectSince = nil

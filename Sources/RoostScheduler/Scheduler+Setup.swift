@@ -130,11 +130,14 @@ extension Scheduler {
         }
         nodes[node].seats.removeAll()
         for setup in hello.setups { nodes[node].setups[setup.session] = setup.count }
+        let overdue = hello.setups.filter { !mayBeAwaited($0.epoch, of: node) }.map(\.session)
         for held in hello.seats { nodes[node].seats[held.seat.session, default: [:]][held.seat.number] = held.epoch }
         // After a restart, nodes may be back before their clients: what they keep for them is given time to be asked for.
         let patience = started + configuration.clientGrace
         guard configuration.epoch > 1, now < patience else { return forgetStrangers(on: node, into: &effects) }
-        if !areStrangersWatched && !strangers(on: node).isEmpty {
+        let strangers = strangers(on: node)
+        for session in strangers where overdue.contains(session) { forgetSession(session, on: node, into: &effects) }
+        if !areStrangersWatched && !strangers.isEmpty {
             areStrangersWatched = true
             schedule(.strangers, at: patience)
         }

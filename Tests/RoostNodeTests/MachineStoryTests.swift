@@ -402,6 +402,21 @@ import Testing
         #expect(bench.signals == [.terminate, .kill])
     }
 
+    @Test func aNodeRemembersHowLongItWasInContactWithWhichServer() {
+        var bench = Bench()
+        bench.pass(.seconds(30))
+        bench.tell(.disconnected)
+        bench.pass(.seconds(500))
+        bench.tell(.connected(Welcome(pool: 1, epoch: 2)))
+        bench.pass(.seconds(5))
+        bench.tell(.disconnected)
+        bench.tell(.connected(Welcome(pool: 1, epoch: 2)))
+        bench.pass(.seconds(6))
+        bench.tell(.disconnected)
+        #expect(bench.machine.hello.contacts == [Contact(epoch: 1, time: .seconds(30)), Contact(epoch: 2, time: .seconds(11))])
+        #expect(bench.machine.hello.contactTime(after: 1) == .seconds(11))
+    }
+
     @Test func aTaskWaitsForItsSessionsSetup() {
         var bench = Bench()
         bench.grant(0..<1) { ($0.runtime, $0.session, $0.setup) = (.r, SessionID(rawValue: 5), 2) }
@@ -409,7 +424,7 @@ import Testing
         #expect(bench.batches.isEmpty)
         bench.tell(.serverSaid(.setup(SetupEntry(session: SessionID(rawValue: 5), number: 2, payload: []))))
         #expect(bench.batches == [0..<1])
-        #expect(bench.machine.hello.setups == [SetupHeld(session: SessionID(rawValue: 5), count: 2)])
+        #expect(bench.machine.hello.setups == [SetupHeld(session: SessionID(rawValue: 5), count: 2, epoch: 1)])
         bench.tell(.serverSaid(.forgetSession(SessionID(rawValue: 5))))
         #expect(bench.machine.hello.setups.isEmpty)
     }

@@ -101,6 +101,24 @@ import Testing
         #expect(other.attempt(c, second, 0) == 2)
     }
 
+    @Test func whatNobodyAskedForUnderSeveralServersIsNotKeptAnyLonger() {
+        var pool = Scenario { $0.clientGrace = .seconds(100) }
+        let a = pool.join("a", cpus: 2, runtimes: [.r])
+        let ann = pool.connect("ann")
+        _ = pool.submit(ann, tasks: 2) { $0.runtime = .r }
+        func isToldToDrop() -> Bool { pool.told(node: a).contains { if case .drop = $0 { true } else { false } } }
+        pool.restartServer()
+        pool.comeBack(a, contacts: [Contact(epoch: 1, time: .seconds(1000))])
+        #expect(!isToldToDrop())
+        pool.restartServer()
+        pool.comeBack(a, contacts: [Contact(epoch: 1, time: .seconds(1000)), Contact(epoch: 2, time: .seconds(60))])
+        #expect(!isToldToDrop())
+        pool.restartServer()
+        let contacts = [Contact(epoch: 2, time: .seconds(60)), Contact(epoch: 3, time: .seconds(41))]
+        pool.comeBack(a, contacts: contacts)
+        #expect(isToldToDrop())
+    }
+
     @Test func aClientThatIsAwayForLongMayStillFinishItsDurableSubmission() {
         var pool = Scenario { $0.clientGrace = .seconds(100) }
         let a = pool.join("a", cpus: 2)

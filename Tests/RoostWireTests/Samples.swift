@@ -245,7 +245,7 @@ extension Dice {
         TaskCondition(job: job(), task: number(), attempt: number(), bytes: bytes(60))
     }
 
-    mutating func held() -> SetupHeld { SetupHeld(session: SessionID(rawValue: next()), count: number()) }
+    mutating func held() -> SetupHeld { SetupHeld(session: SessionID(rawValue: next()), count: number(), epoch: number()) }
 
     mutating func hellos() -> [Hello] {
         [
@@ -260,7 +260,7 @@ extension Dice {
                     }, setups: many(3) { $0.held() },
                     seats: many(3) {
                         SeatHeld(seat: SeatID(session: SessionID(rawValue: $0.next()), number: $0.number()), epoch: $0.number())
-                    })),
+                    }, contacts: many(3) { Contact(epoch: $0.number(), time: .nanoseconds($0.number(UInt32.self))) })),
             .guardReport(GuardReport(node: NodeID(rawValue: next()), incarnation: Incarnation(rawValue: next()))),
         ]
     }

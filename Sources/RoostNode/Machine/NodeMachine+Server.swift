@@ -25,7 +25,7 @@ extension NodeMachine {
             guard sabotage != .ignoreDrop else { return }
             for run in runs { drop(run, at: now, into: &actions) }
         case .setup(let entry):
-            setups[entry.session] = max(setups[entry.session] ?? 0, entry.number)
+            setups[entry.session] = (max(setups[entry.session]?.count ?? 0, entry.number), contacts.epoch)
         case .forgetSession(let session):
             setups[session] = nil
             seats[session] = nil

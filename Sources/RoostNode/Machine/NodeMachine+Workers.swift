@@ -15,7 +15,7 @@ extension NodeMachine {
             }
             // Its setup may still be on its way: large, and in pieces.
             let fits =
-                spec.setup > setups[spec.session] ?? 0 || isSeatBusy(spec)
+                spec.setup > setups[spec.session]?.count ?? 0 || isSeatBusy(spec)
                 ? false
                 : sabotage == .overCommit ? running < 2 * workers.count + 2 : free.fits(spec.request, atMost: 1) > 0
             guard fits, mayBegin(spec, at: now) else {
@@ -57,6 +57,7 @@ extension NodeMachine {
         free.subtract(spec.request)
         running += 1
         if spec.seat != 0 { seats[spec.session, default: [:]][spec.seat] = attempts.epoch }
+        setups[spec.session]?.epoch = attempts.epoch
         let slot = workers.firstIndex { $0 == nil } ?? workers.count
         if slot == workers.count { workers.append(worker) } else { workers[slot] = worker }
         let isWatched =

@@ -32,12 +32,13 @@ package struct NodeMachine {
     var heartbeatsSent: Deque<Instant> = []
     /// When the last heartbeat was sent that was answered: from then on the server counts this node's leases, or from later.
     var provenAt = Instant.zero
-    /// How much of sessions' setup logs is here.
-    var setups: [SessionID: UInt32] = [:]
+    /// How much of sessions' setup logs is here, and in which epoch it was used last.
+    var setups: [SessionID: (count: UInt32, epoch: Epoch)] = [:]
     /// Seats that were given a worker here, and the epoch of the latest of their tasks.
     var seats: [SessionID: [UInt32: Epoch]] = [:]
     /// Mean run time of the tasks of jobs that run in batches, in nanoseconds.
     var meanNanoseconds: [JobID: Double] = [:]
+    var contacts = ContactLog()
     var watches: Set<TaskID> = []
     var watchedJobs: Set<JobID> = []
     let sabotage: NodeSabotage?
@@ -101,6 +102,7 @@ package struct NodeMachine {
         switch event {
         case .connected(let welcome):
             isConnected = true
+            contacts.connected(to: welcome.epoch, at: now)
             heartbeatInterval = welcome.heartbeat
             lastHeard = now
             nextHeartbeat = now + heartbeatInterval
@@ -117,6 +119,7 @@ package struct NodeMachine {
             workersChanged(report.workers, seen: report.seen, at: now, into: &actions)
         case .disconnected:
             isConnected = false
+            contacts.disconnected(at: now)
             nextHeartbeat = .never
             report.dueAt = .never
         case .serverSaid(let message):
@@ -190,7 +193,9 @@ package struct NodeMachine {
             }
         }
         hello.inventory = inventory
-        hello.setups = setups.sorted { $0.key.rawValue < $1.key.rawValue }.map { SetupHeld(session: $0.key, count: $0.value) }
+        hello.setups = setups.sorted { $0.key.rawValue < $1.key.rawValue }
+            .map { SetupHeld(session: $0.key, count: $0.value.count, epoch: $0.value.epoch) }
+        hello.contacts = contacts.contacts
         for (session, numbers) in seats.sorted(by: { $0.key.rawValue < $1.key.rawValue }) {
             hello.seats += numbers.sorted { $0.key < $1.key }
                 .map { SeatHeld(seat: SeatID(session: session, number: $0.key), epoch: $0.value) }

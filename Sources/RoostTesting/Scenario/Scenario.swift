@@ -169,8 +169,10 @@ package struct Scenario {
     /// A node comes back, with what it holds as running; `finished` is kept by it and will be sent. Of consecutive tasks with the
     /// same attempt number, `asOneRun`, it says so in one.
     package mutating func comeBack(
-        _ node: Int, finished: [TaskIndex] = [], of job: JobID? = nil, asOneRun: Bool = false
+        _ node: Int, finished: [TaskIndex] = [], of job: JobID? = nil, asOneRun: Bool = false,
+        setups: [SetupHeld]? = nil, contacts: [Contact] = []
     ) {
+        nodes[node].hello.contacts = contacts
         var inventory = nodes[node].held.map { held in
             let isFinished = held.job == job && finished.contains(held.task)
             return InventoryRun(
@@ -184,7 +186,7 @@ package struct Scenario {
             run.attempts.tasks.count = UInt32(inventory.count)
             inventory = [run]
         }
-        connect(node: node, inventory: inventory)
+        connect(node: node, inventory: inventory, setups: setups)
     }
 
     /// The agent was started again: it has nothing.
@@ -195,14 +197,16 @@ package struct Scenario {
         connect(node: node, inventory: [])
     }
 
-    private mutating func connect(node: Int, inventory: [InventoryRun]) {
+    private mutating func connect(node: Int, inventory: [InventoryRun], setups: [SetupHeld]? = nil) {
         let connection = connection()
         nodes[node].connection = connection
         nodes[node].isSilent = false
         nodes[node].messages = []
         var hello = nodes[node].hello
         hello.inventory = inventory
-        hello.setups = nodes[node].setups.sorted { $0.key.rawValue < $1.key.rawValue }
+        hello.setups =
+            setups
+            ?? nodes[node].setups.sorted { $0.key.rawValue < $1.key.rawValue }
             .map { SetupHeld(session: $0.key, count: $0.value) }
         turn([.nodeConnected(connection, hello, peer: "test")])
     }

@@ -264,7 +264,7 @@ extension ServerToClient: WireMessage {
         case .condition(let condition): condition.encode(into: &writer)
         case .setupHeld(let held, let error):
             held.encode(into: &writer)
-            if let error { writer.nested(3) { error.encode(into: &$0) } }
+            if let error { writer.nested(4) { error.encode(into: &$0) } }
         case .heartbeat: break
         }
     }

@@ -84,6 +84,7 @@ extension NodeHello {
         for run in inventory { writer.nested(10) { run.encode(into: &$0) } }
         for held in setups { writer.nested(11) { held.encode(into: &$0) } }
         for held in seats { writer.nested(12) { held.encode(into: &$0) } }
+        for contact in contacts { writer.nested(13) { contact.encode(into: &$0) } }
     }
 
     init(_ reader: inout ProtobufReader) throws(WireFault) {
@@ -108,6 +109,27 @@ extension NodeHello {
             case 10: inventory.append(try reader.nested(field, InventoryRun.init))
             case 11: setups.append(try reader.nested(field, SetupHeld.init))
             case 12: seats.append(try reader.nested(field, SeatHeld.init))
+            case 13:
+                guard contacts.count < Limits.contactsPerNode else { throw .tooLong(field: 13) }
+                contacts.append(try reader.nested(field, Contact.init))
+            default: try reader.skip(field)
+            }
+        }
+    }
+}
+
+extension Contact {
+    func encode(into writer: inout ProtobufWriter) {
+        writer.varint(1, epoch)
+        writer.duration(2, time)
+    }
+
+    init(_ reader: inout ProtobufReader) throws(WireFault) {
+        self.init(epoch: 0, time: .zero)
+        while let field = try reader.next() {
+            switch field.number {
+            case 1: epoch = try reader.unsigned(field)
+            case 2: time = try reader.duration(field)
             default: try reader.skip(field)
             }
         }

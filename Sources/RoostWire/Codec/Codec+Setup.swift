@@ -24,6 +24,7 @@ extension SetupHeld {
     func encode(into writer: inout ProtobufWriter) {
         writer.fixed64(1, session.rawValue)
         writer.varint(2, count)
+        writer.varint(3, epoch)
     }
 
     init(_ reader: inout ProtobufReader) throws(WireFault) {
@@ -33,23 +34,24 @@ extension SetupHeld {
         }
     }
 
-    /// Reads one of the fields 1 and 2; false for others.
+    /// Reads one of the fields 1 to 3; false for others.
     mutating func take(_ field: ProtobufReader.Field, from reader: inout ProtobufReader) throws(WireFault) -> Bool {
         switch field.number {
         case 1: session = SessionID(rawValue: try reader.fixed64(field))
         case 2: count = try reader.unsigned(field)
+        case 3: epoch = try reader.unsigned(field)
         default: return false
         }
         return true
     }
 
-    /// With the reason why there will be no more (3).
+    /// With the reason why there will be no more (4).
     static func decodeWithError(_ reader: inout ProtobufReader) throws(WireFault) -> (SetupHeld, RoostError?) {
         var held = SetupHeld(session: SessionID(rawValue: 0), count: 0)
         var error: RoostError?
         while let field = try reader.next() {
             if try held.take(field, from: &reader) { continue }
-            if field.number == 3 { error = try reader.nested(field, RoostError.init) } else { try reader.skip(field) }
+            if field.number == 4 { error = try reader.nested(field, RoostError.init) } else { try reader.skip(field) }
         }
         return (held, error)
     }
