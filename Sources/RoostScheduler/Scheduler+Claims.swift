@@ -9,7 +9,7 @@ extension Scheduler {
     mutating func claim(_ run: InventoryRun, of node: Int, at now: Instant) -> Bool {
         let attempts = run.attempts
         guard attempts.epoch < configuration.epoch, now < claimsEnd, configuration.sabotage != .dropClaims,
-            mayBeAwaited(attempts.epoch, of: node)
+            mayBeAwaited(attempts.epoch, of: node), !endedJobs.contains(attempts.job)
         else { return false }
         if let job = jobSlots[attempts.job] {
             guard !jobs[job].isDurable else { return false }
@@ -71,6 +71,7 @@ extension Scheduler {
     }
 
     private mutating func inherit(_ run: InventoryRun, job: Int, from first: TaskIndex, node: Int, at now: Instant) {
+        guard mayGoOnWithSeat(of: job, run.attempts.epoch, on: node) else { return }
         var count = 0
         for task in run.attempts.tasks.clamped(to: jobs[job].tasks.count) where task >= first {
             guard
@@ -81,6 +82,7 @@ extension Scheduler {
             count += 1
         }
         guard count > 0 else { return }
+        keepSeat(of: job, on: node)
         counters.granted += UInt64(count)
         if let share = nodes[node].share(of: job) {
             nodes[node].shares[share].granted += count

@@ -1,3 +1,4 @@
+import DequeModule
 import RoostModel
 
 extension Scheduler {
@@ -70,6 +71,7 @@ extension Scheduler {
     /// Attached jobs of the session are cancelled and forgotten; durable ones go on without it.
     mutating func endSession(_ id: SessionID, at now: Instant, into effects: inout Effects) {
         guard let session = sessions.removeValue(forKey: id) else { return }
+        for end in session.ends { endedJobs.remove(end.job) }
         if let connection = session.connection {
             owners[connection] = nil
             dropReaders(of: connection)

@@ -85,6 +85,7 @@ extension Scheduler {
                     } ?? false
                 if isCurrent, let job {
                     kept[job, default: []].insert(task)
+                    keepSeat(of: job, on: slot)
                 } else if run.state != .finished && !mayBeBrought {
                     append(task, of: run.attempts, to: &strangers)
                 }

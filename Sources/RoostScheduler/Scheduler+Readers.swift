@@ -1,3 +1,4 @@
+import DequeModule
 import RoostModel
 
 extension Scheduler {
@@ -259,11 +260,12 @@ extension Scheduler {
     /// News of the end may be lost with the connection, although all outcomes arrived. Were the job opened anew when
     /// its client asks again, one that was cancelled would run what has been appended since.
     private mutating func rememberEnd(_ slot: Int) {
-        let session = jobs[slot].session
-        sessions[session]?.ends.append(jobs[slot].tasks.progress)
-        if let count = sessions[session]?.ends.count, count > Limits.endsPerSession {
-            sessions[session]?.ends.removeFirst()
-        }
+        guard var ends = sessions[jobs[slot].session]?.ends else { return }
+        sessions[jobs[slot].session]?.ends = []
+        ends.append(jobs[slot].tasks.progress)
+        endedJobs.insert(jobs[slot].spec.id)
+        if ends.count > Limits.endsPerSession { endedJobs.remove(ends.removeFirst().job) }
+        sessions[jobs[slot].session]?.ends = ends
     }
 
     // MARK: Progress

@@ -70,11 +70,30 @@ extension Scheduler {
                 unseatedJobs.append(id)
                 continue
             }
-            setups[spec.session]?.seats[spec.seat] = Seat(
-                node: nodes[node].hello.node, life: nodes[node].life, name: nodes[node].hello.name)
-            setups[spec.session]?.seatsOnNodes[nodes[node].life, default: 0] += 1
+            bindSeat(of: job, to: node)
             noteHungry(node)
         }
+    }
+
+    private mutating func bindSeat(of job: Int, to node: Int) {
+        let spec = jobs[job].spec
+        setups[spec.session]?.seats[spec.seat] = Seat(
+            node: nodes[node].hello.node, life: nodes[node].life, name: nodes[node].hello.name)
+        setups[spec.session]?.seatsOnNodes[nodes[node].life, default: 0] += 1
+    }
+
+    /// Whether the node may go on with tasks of the job that it was granted in an earlier epoch: not when the client knows the
+    /// seat's worker as one of another node.
+    func mayGoOnWithSeat(of job: Int, _ epoch: Epoch, on node: Int) -> Bool {
+        let spec = jobs[job].spec
+        guard spec.seat != 0 else { return true }
+        return seat(of: spec).map { $0.life == nodes[node].life } ?? (epoch >= spec.seatEpoch)
+    }
+
+    /// The node goes on with such tasks: what comes of them, the client will expect there.
+    mutating func keepSeat(of job: Int, on node: Int) {
+        guard jobs[job].spec.seat != 0, seat(of: jobs[job].spec) == nil else { return }
+        bindSeat(of: job, to: node)
     }
 
     /// The node that says it has the seat; else one with a slot that no seat of this session has, and room for a task; else

@@ -62,6 +62,8 @@ package struct Scheduler {
     /// Jobs whose seat is bound to no node yet, the oldest first.
     var unseatedJobs: [JobID] = []
     var areStrangersWatched = false
+    /// Attached jobs that have ended and whose sessions remember it.
+    var endedJobs: Set<JobID> = []
     /// Whether the end of the time in which nodes may come back with seats is scheduled.
     var isSeatRecoveryWatched = false
     var owners: [ConnectionID: Owner] = [:]

@@ -418,6 +418,19 @@ import Testing
         #expect(pool.notices.contains { if case .recovered(_, nodesMissing: 0) = $0 { true } else { false } })
     }
 
+    @Test func whatANodeStillRunsOfAJobThatHasEndedMeanwhileIsDropped() {
+        var (pool, a, ann, spec) = attached()
+        pool.restartServer()
+        bringAgain(&pool, ann, spec)
+        let b = pool.join("b", cpus: 4)
+        pool.pass(.seconds(61))
+        pool.end(b, spec.id, [0, 1, 2])
+        #expect(pool.outcomes(ann, spec.id, acknowledging: true).count == 3)
+        #expect(pool.progress(spec.id) == nil)
+        pool.comeBack(a)
+        #expect(pool.told(node: a).contains { if case .drop = $0 { true } else { false } })
+    }
+
     @Test func whatNobodyBringsAgainIsDroppedAfterTheGraceTime() {
         var (pool, a, _, spec) = attached()
         pool.restartServer()

@@ -159,6 +159,31 @@ import Testing
         }
     }
 
+    @Test func aNodeThatGoesOnWithASeatsTaskHasTheSeat() {
+        var pool = Scenario()
+        let a = pool.join("a", cpus: 4, runtimes: [.r])
+        let ann = pool.connect("ann")
+        let job = Self.submit(&pool, ann, seat: 7, tasks: 2)
+        #expect(pool.tasks(a, job).contains(0))
+        let spec = pool.scheduler.jobs[pool.scheduler.jobs.slots[0]].spec
+        pool.restartServer()
+        pool.reconnect(ann)
+        pool.say(
+            client: ann,
+            [
+                .submit(spec), .append(Scenario.chunk(job, first: 0, count: 2)), .close(job: job, count: 2),
+                .read(ReadRequest(job: job, order: .asCompleted)),
+            ])
+        pool.comeBack(a)
+        let b = pool.join("b", cpus: 4, runtimes: [.r])
+        pool.end(a, job, [0])
+        #expect(pool.outcomes(ann, job).map(\.code.kind) == [.succeeded])
+        // What it left there is gone: its client expects it, and hears so.
+        pool.reportDead(a)
+        #expect(pool.tasks(b, job).isEmpty)
+        #expect(pool.outcomes(ann, job).map(\.code) == [OutcomeCode(.failed, .nodeLost)])
+    }
+
     @Test func aWorkerThatASeatHadBeforeIsNotTheOneThatItsClientKnows() {
         var pool = Scenario { $0.epoch = 5 }
         let session = SessionID(rawValue: 1)

@@ -116,10 +116,11 @@ extension History {
     }
 
     /// A program was told that it has all outcomes.
-    func ended(_ reading: Int, _ progress: JobProgress) {
+    func ended(_ reading: Int, _ progress: JobProgress, at now: Instant) {
         let job = jobs[readings[reading].job]
         let isWhole = Int(progress.tasks) == job.plan.arguments.count
-        if !isWhole && !job.mayBeCancelled(0) && !job.mayBeGivenUp {
+        let mayBeGivenUp = job.mayBeGivenUp || (job.isDurable && job.plan.spec.setup > 0 && isAway(job.owner, at: now))
+        if !isWhole && !job.mayBeCancelled(0) && !mayBeGivenUp {
             fail(.complete, "job \(job.ordinal) ended with \(progress.tasks) of \(job.plan.arguments.count) tasks")
         }
         let mayMiss = !readings[reading].isOwner && job.instance > 0

@@ -53,6 +53,13 @@ struct SimulatedDisk {
         }
     }
 
+    /// The latest attempt of the task of which it is written that a node was granted it, or will be.
+    func latestGrant(of job: JobID, _ task: TaskIndex) -> AttemptRun? {
+        let writes = committed.map(\.write) + (inFlight?.writes ?? []) + waiting.writes
+        for case .task(job, .granted(let run, _)) in writes.reversed() where run.tasks.contains(task) { return run }
+        return nil
+    }
+
     func payloads(_ stored: Effects.StoredPayloads) -> PayloadArray? {
         guard let all = outcomes[stored.job]?[stored.sequence] else { return nil }
         var some = PayloadArray()

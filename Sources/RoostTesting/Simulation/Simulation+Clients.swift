@@ -149,7 +149,7 @@ extension Simulation {
         }
         guard !work.hasEnded else { return }
         note(33, client.ordinal, work.job, "client-\(client.ordinal): job \(work.job) has ended")
-        history.ended(reading, progress)
+        history.ended(reading, progress, at: now)
         work.hasEnded = true
         goOnIfUsed(client, index, work)
     }

@@ -15,6 +15,13 @@ extension Simulation {
             guard let node = idle.first(where: { canRun(job.plan.spec, $0) }), let task = waitingTask(of: job) else {
                 continue
             }
+            // Granted to a node that was lost before the grant was on disk: that one's lease has to end first.
+            let latest = job.attempts[Int(task)].last.map { history.attempts[Int($0)] }
+            if let grant = disk.latestGrant(of: job.plan.spec.id, task),
+                latest.map({ ($0.epoch, $0.number) != (grant.epoch, grant.number) }) ?? true
+            {
+                continue
+            }
             history.fail(.idleness, "job \(job.ordinal) task \(task) waits, and \(node.name) has nothing to do")
         }
     }
