@@ -118,7 +118,8 @@ let package = Package(
             swiftSettings: settings),
         .testTarget(name: "RSerializationTests", dependencies: ["RSerialization"], swiftSettings: settings),
         .testTarget(
-            name: "RoostNodeTests", dependencies: ["RoostNode", "RoostModel", "RoostTesting", "roost", nioCore],
+            name: "RoostNodeTests",
+            dependencies: ["RoostNode", "RoostModel", "RoostWire", "RoostTesting", "roost", nioCore, logging],
             swiftSettings: settings),
         .testTarget(
             name: "RoostServerTests",

@@ -50,8 +50,19 @@ public enum Limits {
     public static let attemptsPerTask: UInt32 = 200
     /// Servers of its pool with which a node remembers to have been in contact.
     public static let contactsPerNode = 1024
-    /// Outcome bytes a node holds, unacknowledged, before it starts nothing new (1 GiB).
+    /// Outcome bytes a node holds, unacknowledged, in memory and on disk, before it starts nothing new (1 GiB). A server
+    /// keeps as much for a node whose jobs it does not know yet.
     public static let unacknowledgedBytes = 1 << 30
+    /// Of those, the bytes that a node with a state directory keeps in memory; what comes beyond waits in files there (64 MiB).
+    public static let resultsInMemory = 64 << 20
+    /// A file of such outcomes is closed when it has so many bytes (64 MiB): its room is free when all in it are acknowledged.
+    public static let resultFileBytes = 64 << 20
+    /// The most bytes of all these files together, with what is acknowledged already (2 GiB).
+    public static let resultFilesBytes = 2 * unacknowledgedBytes
+    /// Room that a node's results leave to others on its disk, in bytes (1 GiB); of a small disk, a twentieth.
+    public static let diskReserveBytes = 1 << 30
+    /// So long after a file could not be written, or read back, a node keeps its results in memory.
+    public static let storesAgainAfter: Duration = .seconds(60)
     /// Outcomes (tasks) sent to a reader ahead of its acknowledgement.
     public static let readerWindowTasks: UInt32 = 65_536
     /// Undelivered outcome bytes of one attached job before its grants pause (256 MiB).

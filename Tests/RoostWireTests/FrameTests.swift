@@ -239,6 +239,25 @@ import Testing
         #expect(try written(node.channel).count == 1)
     }
 
+    /// Whoever reads results from a disk while the peer keeps up read all of them at once: pieces of the first waited for their
+    /// turn, and the socket had room.
+    @Test func aLinkIsFullWhilePiecesOfALargeMessageWait() throws {
+        let node = try makeEnd(NodeLink.self)
+        var batch = OutcomeBatch(job: JobID(rawValue: 1), epoch: 1)
+        batch.append(task: 0, attempt: 1, code: .succeeded, payload: [UInt8](repeating: 7, count: 6 << 20)[...])
+        node.link.send(.outcomes(sequence: 1, batch))
+        #expect(node.link.isWritable)
+        node.link.flush()
+        #expect(!node.link.isWritable)
+        node.channel.embeddedEventLoop.run()
+        #expect(node.link.isWritable)
+        #expect(node.recorder.writability == [true], "who asked meanwhile has waited for this")
+        node.link.send(.heartbeat(NodeStatus()))
+        node.link.flush()
+        node.channel.embeddedEventLoop.run()
+        #expect(node.recorder.writability == [true])
+    }
+
     @Test func theEndIsToldOnceAndLast() throws {
         let server = try makeEnd(ServerLink.self)
         let node = try makeEnd(NodeLink.self)

@@ -55,6 +55,8 @@ struct NodeCrew {
         configuration.labels = offer.labels
         configuration.runtimes = offer.runtimes
         configuration.r = offer.r
+        configuration.resultDirectory = home?.path
+        configuration.resultsInMemory = offer.resultsInMemory
         configuration.version = RoostVersion.text
         configuration.platform = facts.platform
         if offer.runtimes.contains(.command) {
@@ -141,6 +143,7 @@ final class NodeHome: Sendable {
     let suffix: String
 
     var node: NodeID { NodeID(rawValue: directory.nodeID) }
+    var path: String { directory.path }
 
     private static let mostOnOneMachine = 64
 

@@ -53,6 +53,12 @@ struct NodeStart: AsyncParsableCommand {
     var state: String?
 
     @Option(
+        help: ArgumentHelp(
+            "Memory for results that the server has not taken yet, such as 1G; the rest waits in files of the state directory. Default: 64M.",
+            valueName: "size"))
+    var resultMemory: String?
+
+    @Option(
         parsing: .upToNextOption,
         help: ArgumentHelp("What it runs: command, r, digest. Default: all, r where R is installed.", valueName: "name"))
     var runtimes: [String] = []
@@ -94,6 +100,8 @@ struct NodeOffer {
     var runtimes: [RuntimeName]
     /// How R workers run; nil: none do.
     var r: RConfiguration?
+    /// Bytes of results that stay in memory until the server has them.
+    var resultsInMemory = Limits.resultsInMemory
 
     init(_ flags: NodeStart) throws(RoostError) {
         let slots = flags.slots ?? AvailableCPUs.slots()
@@ -106,6 +114,12 @@ struct NodeOffer {
             resources.memoryBytes = bytes
         } else {
             resources.memoryBytes = Int64(clamping: AvailableCPUs.memoryBytes())
+        }
+        if let text = flags.resultMemory {
+            guard let bytes = SizeText.parse(text), bytes > 0 else {
+                throw RoostError(.usage, "--result-memory takes a size such as 1G, not '\(text)'")
+            }
+            resultsInMemory = Int(clamping: bytes)
         }
         guard (0...10_000).contains(flags.gpus) else { throw RoostError(.usage, "--gpus takes a number from 0 on") }
         resources.milliGPUs = Int64((flags.gpus * 1000).rounded())

@@ -16,6 +16,10 @@ package struct AgentConfiguration: Sendable {
     package var r: RConfiguration?
     /// Where commands run that name no directory: the caller's (embedded), or a fresh one each under this path.
     package var spool: Spool
+    /// Where results wait that the server has not acknowledged, beyond ``resultsInMemory``; nil: all stay in memory.
+    package var resultDirectory: String?
+    /// Bytes of such results that stay in memory.
+    package var resultsInMemory = Limits.resultsInMemory
     /// Environment of commands whose job inherits it.
     package var environment: [String]
     /// The `roost` binary, to start the guard with; nil: no guard.

@@ -16,6 +16,9 @@ package final class AgentCore {
     private var commands: CommandRuntime?
     /// nil: a node without R.
     private var r: RRuntime?
+    /// nil: a node that keeps all results in memory.
+    private var results: StoredResults?
+    private var isSendDue = false
     private var isSettleDue = false
     private var isFlushDue = false
     private var timer: Scheduled<Void>?
@@ -50,6 +53,14 @@ package final class AgentCore {
         }
     }
 
+    /// Gives the agent a place for results beyond so many bytes of memory: before the first connection.
+    package func keepResults(in store: ResultStore, beyond bytes: Int) {
+        machine.resultsInMemory = bytes
+        results = StoredResults(store: store, log: log) { [unowned self] event in
+            machine.apply(event, at: RoostModel::Clock.now(), into: &actions)
+        }
+    }
+
     package var hello: NodeHello { machine.hello }
 
     // MARK: The connection
@@ -57,6 +68,7 @@ package final class AgentCore {
     package func connected(_ welcome: Welcome, _ link: any Link<NodeToServer>) -> any LinkDelegate<ServerToNode> {
         self.link?.close(nil)
         self.link = link
+        results?.disconnected()
         generation += 1
         apply(.connected(welcome))
         return Ear(core: self, generation: generation)
@@ -95,14 +107,23 @@ package final class AgentCore {
     fileprivate func closed(_ reason: RoostError, _ generation: Int) {
         guard generation == self.generation else { return }
         link = nil
+        results?.disconnected()
+        // A link that was full says no more that it has room again.
+        pauseOutput(isLinkFull: false)
         apply(.disconnected)
         if !hasLeft { onDisconnect(reason) }
     }
 
-    fileprivate func writabilityChanged(_ isWritable: Bool) {
+    fileprivate func writabilityChanged(_ isWritable: Bool, _ generation: Int) {
+        guard generation == self.generation else { return }
         // A server that does not keep up slows the commands that print too much, not our memory.
-        commands?.pauseOutput(isLinkFull: !isWritable)
-        r?.pauseOutput(isLinkFull: !isWritable)
+        pauseOutput(isLinkFull: !isWritable)
+        if isWritable { sendStoredSoon() }
+    }
+
+    private func pauseOutput(isLinkFull: Bool) {
+        commands?.pauseOutput(isLinkFull: isLinkFull)
+        r?.pauseOutput(isLinkFull: isLinkFull)
     }
 
     func pauseOutput(_ isPaused: Bool) { commands?.pauseOutput(isReaderBehind: isPaused) }
@@ -166,6 +187,13 @@ package final class AgentCore {
         case .send(let message):
             link?.send(message)
             flushSoon()
+        case .store(let sequence, let batch, let sends):
+            results?.store(sequence, batch, sendingOver: sends ? link : nil)
+        case .sendStored(let sequence):
+            results?.send(sequence)
+            sendStoredSoon()
+        case .discardStored(let sequence):
+            results?.discard(sequence)
         case .start(let worker, let start):
             self.start(worker, start)
         case .signal(let worker, let signal):
@@ -228,6 +256,17 @@ package final class AgentCore {
         }
     }
 
+    private func sendStoredSoon() {
+        guard results != nil, !isSendDue else { return }
+        isSendDue = true
+        loop.assumeIsolated().execute {
+            self.isSendDue = false
+            guard let link = self.link, let results = self.results else { return }
+            if results.sendWaiting(over: link) { self.sendStoredSoon() }
+            self.carryOut()
+        }
+    }
+
     private func armTimer() {
         guard !hasLeft, let due = machine.nextDeadline, due < timerAt else { return }
         timer?.cancel()
@@ -260,23 +299,6 @@ private final class Ear: LinkDelegate {
     }
 
     func linkReceived(_ messages: [ServerToNode]) { core.received(messages, generation) }
-    func linkWritabilityChanged(_ isWritable: Bool) { core.writabilityChanged(isWritable) }
+    func linkWritabilityChanged(_ isWritable: Bool) { core.writabilityChanged(isWritable, generation) }
     func linkClosed(_ reason: RoostError) { core.closed(reason, generation) }
-}
-
-/// Runs digest tasks where they stand: inside the agent, a batch at a time.
-enum DigestRuntime {
-    static func run(_ start: WorkerStart) -> OutcomeBatch {
-        let began = RoostModel::Clock.now()
-        var batch = OutcomeBatch(job: start.job.id, epoch: start.epoch)
-        let slice = start.arguments
-        batch.payloads.reserve(payloads: slice.count, bytes: 8 * slice.count)
-        var task = start.tasks.first
-        for offset in 0..<slice.count {
-            batch.append(task: task, attempt: start.attempt, littleEndian: Digest.of(slice[offset]))
-            task += 1
-        }
-        batch.runNanoseconds = UInt64(max(0, (RoostModel::Clock.now() - began).wholeNanoseconds))
-        return batch
-    }
 }

@@ -27,6 +27,8 @@ package struct CommandRuntime {
         /// A fresh directory, to be removed.
         var scratch: String?
         var memoryLimit: Int64
+        /// What it prints goes to the server while it runs.
+        var streams: Bool
     }
 
     package init(reactor: ProcessReactor, spool: AgentConfiguration.Spool, environment: [String]) {
@@ -71,10 +73,10 @@ package struct CommandRuntime {
             request.tailBytes = common.common.outputTailBytes
             request.streamsLargeOutput = start.job.streamsOutput
             request.streamsOutput = start.isWatched || (start.job.streamsOutput && !common.common.streamsLargeOnly)
-            running[token] = Running(worker: worker, scratch: scratch, memoryLimit: start.job.request.memoryBytes)
+            running[token] = Running(worker: worker, scratch: scratch, memoryLimit: start.job.request.memoryBytes, streams: start.streams)
             tokens[worker] = token
             reactor.start(token: token, request)
-            if isLinkFull || isReaderBehind { reactor.pauseOutput(token: token) }
+            if mustPause(start.streams) { reactor.pauseOutput(token: token) }
             return nil
         } catch {
             return WorkerEnd(
@@ -118,8 +120,11 @@ package struct CommandRuntime {
         }
     }
 
-    func stream(_ worker: Int, on: Bool) {
-        if let token = tokens[worker] { reactor.setStreaming(token: token, on) }
+    mutating func stream(_ worker: Int, on: Bool) {
+        guard let token = tokens[worker] else { return }
+        reactor.setStreaming(token: token, on)
+        running[token]?.streams = on
+        if isLinkFull { pauseOrResumeOutput() }
     }
 
     mutating func pauseOutput(isLinkFull: Bool) {
@@ -133,11 +138,13 @@ package struct CommandRuntime {
     }
 
     private func pauseOrResumeOutput() {
-        let isPaused = isLinkFull || isReaderBehind
-        for token in running.keys {
-            if isPaused { reactor.pauseOutput(token: token) } else { reactor.resumeOutput(token: token) }
+        for (token, command) in running {
+            if mustPause(command.streams) { reactor.pauseOutput(token: token) } else { reactor.resumeOutput(token: token) }
         }
     }
+
+    /// A full link concerns those whose output goes over it while they run: the others' is a result, and waits as such.
+    private func mustPause(_ streams: Bool) -> Bool { isReaderBehind || (isLinkFull && streams) }
 
     mutating func forget(_ job: JobID) { commons[job] = nil }
 

@@ -60,6 +60,9 @@ package final class NodeAgent: Sendable {
                             environment: configuration.environment, tell: $0)
                     }
                 }
+                if let directory = configuration.resultDirectory {
+                    core.keepResults(in: ResultStore(directory: directory), beyond: configuration.resultsInMemory)
+                }
                 let bound = NIOLoopBound(core, eventLoop: loop)
                 relay.open(bound)
                 return bound

@@ -17,6 +17,12 @@ package enum NodeEvent: Sendable {
     /// A task of a worker's batch, the one at `position`, signalled something while it runs.
     case workerSignalled(worker: Int, position: Int, bytes: [UInt8])
     case workerPrinted(worker: Int, OutputChunk.Stream, offset: UInt64, bytes: [UInt8])
+    /// A batch could not be stored: there is no room, or the disk fails. Here it is back.
+    case storingFailed(sequence: UInt64, OutcomeBatch)
+    /// A stored batch has left for the server.
+    case storedSent(sequence: UInt64)
+    /// A stored batch cannot be read back: what its tasks returned is lost.
+    case storedUnreadable(sequence: UInt64)
     /// SIGTERM, or a reclaim notice: finish what runs, take no more.
     case drainRequested(reason: String)
     /// A second SIGTERM: stop at once.
@@ -45,6 +51,12 @@ package struct WorkerEnd: Sendable {
 /// Something the node's shell has to do.
 package enum NodeAction: Sendable {
     case send(NodeToServer)
+    /// Keep this batch on disk; if `sends`, send it, too, once the link takes it, and answer with ``NodeEvent/storedSent(sequence:)``.
+    case store(sequence: UInt64, OutcomeBatch, sends: Bool)
+    /// Read a stored batch back and send it once the link takes it; the answer is the same.
+    case sendStored(sequence: UInt64)
+    /// Forget a stored batch.
+    case discardStored(sequence: UInt64)
     /// Run these tasks, one after the other, on this worker.
     case start(worker: Int, WorkerStart)
     case signal(worker: Int, WorkerSignal)
@@ -86,4 +98,6 @@ package enum NodeSabotage: String, Sendable, CaseIterable {
     case overCommit
     /// A strict task goes on when its lease is over.
     case ignoreLease
+    /// Stored results are not sent again on a new connection.
+    case forgetStored
 }

@@ -15,7 +15,7 @@ extension NodeMachine {
             }
         }
         guard running == 0 else { return }
-        if leaveBy == nil { leaveBy = now + .seconds(10) }
+        if leaveBy == nil { leaveBy = now + Self.handOverTime }
         // Out of contact, it waits a little for a chance to hand over what it has and to say goodbye.
         let isHandedOver = isConnected && unacknowledged.isEmpty && queue.isEmpty
         guard isHandedOver || leaveBy.map({ $0 <= now }) == true else { return }

@@ -16,11 +16,7 @@ extension NodeMachine {
         case .cancel(let attempts, let kill):
             for run in attempts { cancel(run, kill: kill, at: now, into: &actions) }
         case .acknowledge(let sequences):
-            for sequence in sequences {
-                if let batch = unacknowledged.removeValue(forKey: sequence) {
-                    unacknowledgedBytes -= batch.payloads.bytes.count
-                }
-            }
+            for sequence in sequences { acknowledged(sequence, into: &actions) }
         case .drop(let runs):
             guard sabotage != .ignoreDrop else { return }
             for run in runs { drop(run, at: now, into: &actions) }

@@ -7,7 +7,7 @@ extension NodeMachine {
         guard drainReason == nil else { return }
         var position = 0
         var looked = 0
-        while position < queue.count, looked < 64, unacknowledgedBytes < Limits.unacknowledgedBytes {
+        while position < queue.count, looked < 64, unacknowledgedBytes < mostUnacknowledgedBytes {
             guard let spec = jobs[queue[position].job] else {
                 // The server forgot the job; nobody waits for these tasks.
                 queue.discard(at: position)
@@ -167,18 +167,5 @@ extension NodeMachine {
         building[position].append(
             task: task, attempt: run.number, code: code, payload: payload, postMortem: evidence)
         building[position].runNanoseconds += nanoseconds
-    }
-
-    mutating func sendOutcomes(into actions: inout [NodeAction]) {
-        for batch in building {
-            let sequence = nextSequence
-            nextSequence += 1
-            if sabotage != .forgetWhenSent || !isConnected {
-                unacknowledged[sequence] = batch
-                unacknowledgedBytes += batch.payloads.bytes.count
-            }
-            if isConnected { actions.append(.send(.outcomes(sequence: sequence, batch))) }
-        }
-        building.removeAll(keepingCapacity: true)
     }
 }

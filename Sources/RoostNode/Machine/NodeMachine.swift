@@ -4,7 +4,7 @@ package import RoostModel
 /// Every decision of a node's agent: what runs when, what is kept, what is given back. Pure.
 ///
 ///     grant ─▶ queue ─▶ worker ─▶ batch being built ─▶ unacknowledged ─▶ forgotten
-///                │                                        (sent, kept, sent again after a cut)
+///                │                                        (sent, kept in memory or on disk, sent again after a cut)
 ///                └▶ given back (retract, drain)
 package struct NodeMachine {
     package let identity: NodeHello
@@ -16,8 +16,18 @@ package struct NodeMachine {
     var free: Resources
     /// Ends of attempts of this turn, by job, in order of their jobs' first end.
     var building: [OutcomeBatch] = []
-    var unacknowledged: [UInt64: OutcomeBatch] = [:]
+    var unacknowledged: [UInt64: KeptBatch] = [:]
+    /// Of all of them, and of those in memory.
     var unacknowledgedBytes = 0
+    var bytesInMemory = 0
+    /// What may be kept in memory, in bytes; batches beyond are stored. `.max`: there is no place to store any.
+    package var resultsInMemory = Int.max
+    /// With so many bytes of all of them, nothing new starts.
+    package var mostUnacknowledgedBytes = Limits.unacknowledgedBytes
+    /// Stored batches that have not left on this connection.
+    var unsentStored = 0
+    /// Nothing is stored before.
+    var storesAgainAt = Instant.zero
     var nextSequence: UInt64 = 1
     var drainReason: String?
     var hasSaidDraining = false
@@ -109,9 +119,7 @@ package struct NodeMachine {
             heartbeatsSent.removeAll()
             // Whether what must not run twice may go on, the answer shows.
             if hasStrictWork { sendHeartbeat(at: now, into: &actions) }
-            for sequence in unacknowledged.keys.sorted() {
-                if let batch = unacknowledged[sequence] { actions.append(.send(.outcomes(sequence: sequence, batch))) }
-            }
+            sendAgain(into: &actions)
             for worker in workers.indices { workers[worker]?.isReported = false }
             hasSaidDraining = false
             forgetUnusedJobs()
@@ -142,6 +150,10 @@ package struct NodeMachine {
                 job: record.job, task: record.attempts.tasks.first, attempt: record.attempts.number, stream: stream,
                 offset: offset, bytes: bytes)
             actions.append(.send(.output(chunk)))
+        case .storingFailed(let sequence, let batch):
+            storingFailed(sequence, batch, at: now, into: &actions)
+        case .storedSent(let sequence): storedSent(sequence, at: now)
+        case .storedUnreadable(let sequence): storedUnreadable(sequence, at: now, into: &actions)
         case .drainRequested(let reason):
             if drainReason == nil { drainReason = reason }
         case .stopRequested(let reason):
@@ -159,7 +171,7 @@ package struct NodeMachine {
     package mutating func settle(at now: Instant, into actions: inout [NodeAction]) {
         guard !hasLeft else { return }
         startWorkers(at: now, into: &actions)
-        sendOutcomes(into: &actions)
+        sendOutcomes(at: now, into: &actions)
         if drainReason != nil { drain(at: now, into: &actions) }
     }
 
@@ -171,27 +183,7 @@ package struct NodeMachine {
         for case let worker? in workers where !worker.isDropped {
             inventory.append(InventoryRun(attempts: worker.attempts, state: .running))
         }
-        for sequence in unacknowledged.keys.sorted() {
-            guard let batch = unacknowledged[sequence] else { continue }
-            var position = 0
-            for tasks in batch.tasks {
-                // A run of one batch may have several attempt numbers.
-                for task in tasks.first..<tasks.end {
-                    let attempts = AttemptRun(
-                        job: batch.job, epoch: batch.epoch, number: batch.attempt(at: position),
-                        tasks: TaskRange(first: task, count: 1))
-                    if let last = inventory.last, last.state == .finished, last.attempts.job == attempts.job,
-                        last.attempts.number == attempts.number, last.attempts.epoch == attempts.epoch,
-                        last.attempts.tasks.end == task
-                    {
-                        inventory[inventory.count - 1].attempts.tasks.count += 1
-                    } else {
-                        inventory.append(InventoryRun(attempts: attempts, state: .finished))
-                    }
-                    position += 1
-                }
-            }
-        }
+        appendFinished(to: &inventory)
         hello.inventory = inventory
         hello.setups = setups.sorted { $0.key.rawValue < $1.key.rawValue }
             .map { SetupHeld(session: $0.key, count: $0.value.count, epoch: $0.value.epoch) }

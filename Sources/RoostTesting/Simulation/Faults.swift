@@ -44,7 +44,7 @@ package enum Fault: Int, CaseIterable, Sendable {
     case nodeLosses
     /// Commits that take seconds.
     case diskDelays
-    /// A commit that fails, and the server with it.
+    /// A commit that fails, and the server with it. A node that cannot store results, or not read them back.
     case diskFailures
     /// Connections that end with something on its way that matters: a grant, an outcome, an acknowledgement.
     case untimelyDrops

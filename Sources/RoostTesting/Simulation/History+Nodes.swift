@@ -6,6 +6,15 @@ extension History {
 
     func nodeSent(_ node: Int, sequence: UInt64, _ batch: OutcomeBatch) { sentBatches[node][sequence] = batch }
 
+    /// The node's disk does not give back what it stored.
+    func nodeLostResults(_ node: Int, _ batch: OutcomeBatch) {
+        guard let job = job(batch.job) else { return }
+        for position in 0..<batch.count {
+            let task = batch.task(at: position)
+            if let index = find(job, task, batch.epoch, batch.attempt(at: position), node: node) { attempts[index].isLost = true }
+        }
+    }
+
     func nodeGaveBack(_ node: Int, _ runs: [AttemptRun]) {
         for run in runs {
             guard let job = job(run.job) else { continue }

@@ -71,7 +71,7 @@ extension History {
                 fail(.twoAttempts, "\(show(before)) is not over, and the task is granted again")
             }
         }
-        if before.end == .succeeded && !attempts[last].isExcused {
+        if before.end == .succeeded && !attempts[last].isExcused && !before.isLost {
             fail(.runsAgain, "\(show(before)) succeeded, and the task is granted again")
         }
     }

@@ -20,6 +20,12 @@ final class SimulatedNode {
     let ordinal: Int
     let offer: Resources
     let labels: [Label]
+    /// Bytes of results that it keeps in memory; `.max`: it has no disk.
+    let resultsInMemory: Int
+    /// Its disk: gone with the agent.
+    var stored: [UInt64: OutcomeBatch] = [:]
+    /// Stored batches that the link has not taken yet.
+    var waitingStored: Deque<UInt64> = []
     var name: String { "node-\(ordinal)" }
     var machine: NodeMachine?
     /// How many entries of each session's setup have arrived in this life, in their order.
@@ -46,10 +52,11 @@ final class SimulatedNode {
     /// Its machine is lost: it never starts again.
     var isGone = false
 
-    init(ordinal: Int, offer: Resources, labels: [Label]) {
+    init(ordinal: Int, offer: Resources, labels: [Label], resultsInMemory: Int) {
         self.ordinal = ordinal
         self.offer = offer
         self.labels = labels
+        self.resultsInMemory = resultsInMemory
     }
 
     var incarnation: Incarnation { Incarnation(rawValue: UInt64(life)) }

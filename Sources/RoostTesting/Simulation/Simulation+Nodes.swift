@@ -3,6 +3,7 @@ import RoostNode
 
 extension Simulation {
     func makeNodes(_ count: Int) {
+        let haveDisks = nodeDisks.chance(0.4)
         for ordinal in 0..<count {
             // The first node can run whatever is asked for, so that every job can end.
             var offer = Resources.cpus(ordinal == 0 ? 4 : random.int(1...4))
@@ -10,7 +11,8 @@ extension Simulation {
                 offer.add(Resources(memoryBytes: 4 << 30, named: [.init(name: "licence", milliAmount: 2000)]))
             }
             let labels = ordinal == 0 || random.chance(0.5) ? [Label(key: "zone", value: "a")] : []
-            nodes.append(SimulatedNode(ordinal: ordinal, offer: offer, labels: labels))
+            let resultsInMemory = haveDisks && nodeDisks.chance(0.7) ? nodeDisks.int(0...200) : .max
+            nodes.append(SimulatedNode(ordinal: ordinal, offer: offer, labels: labels, resultsInMemory: resultsInMemory))
             history.offers.append(offer)
             let isLate = ordinal > 0 && faults.isOn(.lateNodes) && random.chance(0.5)
             queue.schedule(.nodeStart(ordinal), at: isLate ? now + random.even(.zero, faults.duration) : now)
@@ -23,6 +25,7 @@ extension Simulation {
         node.life += 1
         note(20, node.ordinal, node.life, "\(node.name) starts, life \(node.life)")
         node.machine = NodeMachine(identity: node.identity(), sabotage: options.nodeSabotage)
+        node.machine?.resultsInMemory = node.resultsInMemory
         node.setups = [:]
         node.backoff = Limits.reconnectFirst
         node.isDialling = false
@@ -42,6 +45,8 @@ extension Simulation {
             if let work = node.works[worker] { history.ended(work.attempts, nil) }
         }
         node.works.removeAll()
+        node.stored.removeAll()
+        node.waitingStored.removeAll()
         node.inUse = Resources()
     }
 
@@ -83,6 +88,7 @@ extension Simulation {
     func lostConnection(_ node: SimulatedNode) {
         node.connection = nil
         node.isWelcome = false
+        node.waitingStored.removeAll()
         tell(node, .disconnected)
         redial(.node(node.ordinal))
     }
@@ -110,11 +116,14 @@ extension Simulation {
         carryOut(actions, node)
     }
 
-    private func carryOut(_ actions: [NodeAction], _ node: SimulatedNode) {
+    func carryOut(_ actions: [NodeAction], _ node: SimulatedNode) {
         if let machine = node.machine, machine.hasWork { node.lastBusy = now }
         for action in actions {
             switch action {
             case .send(let message): say(message, node)
+            case .store(let sequence, let batch, let sends): store(sequence, batch, sends: sends, node)
+            case .sendStored(let sequence): sendStored(sequence, node)
+            case .discardStored(let sequence): node.stored[sequence] = nil
             case .start(let worker, let start): startWorker(worker, start, node)
             case .signal(let worker, let signal): self.signal(worker, signal, node)
             case .stream, .signalWorker: break
@@ -134,7 +143,7 @@ extension Simulation {
         queue.schedule(.nodeTimer(node.ordinal, token: node.timerToken), at: max(deadline, now))
     }
 
-    private func say(_ message: NodeToServer, _ node: SimulatedNode) {
+    func say(_ message: NodeToServer, _ node: SimulatedNode) {
         switch message {
         case .outcomes(let sequence, let batch): history.nodeSent(node.ordinal, sequence: sequence, batch)
         case .retracted(_, let runs): history.nodeGaveBack(node.ordinal, runs)

@@ -50,6 +50,7 @@ package final class Simulation {
         case nodeTurn(Int)
         case nodeTimer(Int, token: Int)
         case nodeStart(Int)
+        case storedLeaves(node: Int, ConnectionID)
         case workerEnds(node: Int, worker: Int, number: Int)
         case nodeStopsAgain(Int, life: Int)
         case guardReport(GuardReport, tries: Int)
@@ -74,6 +75,8 @@ package final class Simulation {
     let options: SimulationOptions
     var random: SeededGenerator
     var netRandom: SeededGenerator
+    /// What nodes' disks do.
+    var nodeDisks: SeededGenerator
     let faults: FaultPlan
     var trace: Trace
     var queue = EventQueue<Occurrence>()
@@ -101,6 +104,10 @@ package final class Simulation {
     var connections: [ConnectionID: SimulatedConnection] = [:]
     var openConnections: [ConnectionID] = []
     var nextConnection = 1
+    /// Batches that nodes stored, could not store, and could not read back.
+    var stored = 0
+    var unstorable = 0
+    var unreadable = 0
     var faultCounts = [Int](repeating: 0, count: Fault.allCases.count)
 
     package init(_ options: SimulationOptions) {
@@ -109,6 +116,7 @@ package final class Simulation {
         faults = FaultPlan(from: &random)
         quietAt = .zero + faults.duration
         netRandom = random.fork()
+        nodeDisks = SeededGenerator(seed: ~options.seed)
         trace = Trace(keepsLines: options.traces)
         configuration = SchedulerConfiguration()
         configuration.sabotage = options.sabotage
@@ -148,7 +156,10 @@ package final class Simulation {
     }
 
     private var counts: [(name: String, count: Int)] {
-        [("grants", history.grants), ("outcomes", history.outcomes), ("late", history.lateOutcomes)]
+        [
+            ("grants", history.grants), ("outcomes", history.outcomes), ("late", history.lateOutcomes), ("stored", stored),
+            ("unstorable", unstorable), ("unreadable", unreadable),
+        ]
             + Fault.allCases.map { ("\($0)", faultCounts[$0.rawValue]) }
     }
 
@@ -171,6 +182,7 @@ package final class Simulation {
         case .nodeTurn(let node): nodeTurn(nodes[node])
         case .nodeTimer(let node, let token): nodeTimer(nodes[node], token)
         case .nodeStart(let node): startNode(nodes[node])
+        case .storedLeaves(let node, let connection): storedLeaves(nodes[node], over: connection)
         case .workerEnds(let node, let worker, let number): workerEnds(nodes[node], worker, number)
         case .nodeStopsAgain(let node, let life):
             if nodes[node].isAlive && nodes[node].life == life {

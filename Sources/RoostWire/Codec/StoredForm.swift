@@ -70,6 +70,31 @@ package enum StoredForm {
         return (sequence, batch)
     }
 
+    /// A whole batch, in pieces that belong one after the other; a large piece is what the batch holds, not a copy.
+    package static func pieces(of batch: OutcomeBatch) -> [ArraySlice<UInt8>] {
+        var writer = ProtobufWriter()
+        writer.sharesFrom = sharedBytes
+        batch.encode(into: &writer)
+        var pieces: [ArraySlice<UInt8>] = []
+        var index = writer.buffer.readerIndex
+        for blob in writer.shared {
+            pieces.append(writer.buffer.getBytes(at: index, length: blob.index - index).map { $0[...] } ?? [])
+            pieces.append(blob.bytes)
+            index = blob.index
+        }
+        pieces.append(writer.buffer.getBytes(at: index, length: writer.buffer.writerIndex - index).map { $0[...] } ?? [])
+        return pieces
+    }
+
+    /// What ``pieces(of:)`` made of a batch, one after the other.
+    package static func batch(_ bytes: ByteBuffer) throws(WireFault) -> OutcomeBatch {
+        var reader = ProtobufReader(bytes)
+        return try OutcomeBatch.decode(&reader, numberField: 16).batch
+    }
+
+    /// Payloads of at least so many bytes are not copied to be kept.
+    private static let sharedBytes = 64 << 10
+
     /// Attempts that a node was granted.
     package static func encode(_ attempts: AttemptRun, node: NodeID) -> ByteBuffer {
         bytes {

@@ -43,6 +43,9 @@ package final class FrameHandler: ChannelInboundHandler {
     private var isFinishing = false
     /// What the owner was told last.
     private var wasWritable = true
+    /// The last flush has left pieces of large messages behind; and the owner is to hear when they have gone.
+    private var isBehind = false
+    private var owesWord = false
     private var idleFlushes = 0
     private let waitsForTLS: Bool
 
@@ -66,7 +69,8 @@ package final class FrameHandler: ChannelInboundHandler {
     /// The peer's address, for people.
     var peer: String { context?.remoteAddress.map(SocketAddress.words) ?? "a closed connection" }
 
-    var isWritable: Bool { context?.channel.isWritable ?? false }
+    /// Whether the socket takes more, and no pieces of large messages wait for it: what is added now does not pile up.
+    var isWritable: Bool { context?.channel.isWritable == true && !isBehind }
 
     /// Adds a frame.
     func append(_ kind: FrameKind, _ body: (inout ProtobufWriter) -> Void) {
@@ -118,13 +122,25 @@ package final class FrameHandler: ChannelInboundHandler {
             flushFrames(context)
         }
         if streams.isEmpty, closing != nil, !isFinishing { return finish() }
-        if !streams.isEmpty, context.channel.isWritable {
+        isBehind = !streams.isEmpty
+        if isBehind { owesWord = true }
+        if isBehind, context.channel.isWritable {
             isContinuing = true
             context.eventLoop.assumeIsolated().execute { [self] in
                 isContinuing = false
                 flush()
+                noteWritability()
             }
         }
+    }
+
+    /// Tells the owner that the socket is full, or that it may add more, if that is news: it may have asked while pieces waited.
+    private func noteWritability() {
+        let isFull = context?.channel.isWritable != true
+        guard isFull ? wasWritable : isWritable && (!wasWritable || owesWord) else { return }
+        wasWritable = !isFull
+        if !isFull { owesWord = false }
+        sink?.writabilityChanged(!isFull)
     }
 
     private func flushFrames(_ context: ChannelHandlerContext) {
@@ -282,12 +298,8 @@ package final class FrameHandler: ChannelInboundHandler {
 
     package func channelWritabilityChanged(context: ChannelHandlerContext) {
         if context.channel.isWritable { flush() }
-        // Sending may have filled the socket again: what counts is how it is now, and only if that is news.
-        let isWritable = context.channel.isWritable
-        if isWritable != wasWritable {
-            wasWritable = isWritable
-            sink?.writabilityChanged(isWritable)
-        }
+        // Sending may have filled the socket again: what counts is how it is now.
+        noteWritability()
         context.fireChannelWritabilityChanged()
     }
 
