@@ -29,10 +29,20 @@ struct InputReaderTests {
         #expect(try read([InputSource(.file(bytes(file)))], rules) == [[longText], ["b"], [longText], [""], ["c"]])
     }
 
+    /// A pipe's two ends. No process that another test starts meanwhile has them, as it could those of `pipe(2)`.
+    private func pipe(in directory: TemporaryDirectory) throws -> [Int32] {
+        let path = "\(directory.path)/pipe"
+        try #require(mkfifo(path, 0o600) == 0)
+        let input = open(path, O_RDWR | O_CLOEXEC)
+        let output = open(path, O_RDONLY | O_CLOEXEC)
+        try #require(input >= 0 && output >= 0)
+        return [output, input]
+    }
+
     @Test("A line starts its task when it arrives, before the pipe says more")
     func lazy() throws {
-        var ends: [Int32] = [0, 0]
-        #expect(pipe(&ends) == 0)
+        let directory = try TemporaryDirectory()
+        let ends = try pipe(in: directory)
         let reader = try MapInputReader(
             sources: [InputSource(.file(bytes("/dev/fd/\(ends[0])")))], rules: InputRules())
         close(ends[0])
@@ -46,8 +56,8 @@ struct InputReaderTests {
 
     @Test("The second source of a combination is read lazily too, the first time round")
     func lazySecondSource() throws {
-        var ends: [Int32] = [0, 0]
-        #expect(pipe(&ends) == 0)
+        let directory = try TemporaryDirectory()
+        let ends = try pipe(in: directory)
         let reader = try MapInputReader(
             sources: [
                 InputSource(.arguments([bytes("x"), bytes("y")])), InputSource(.file(bytes("/dev/fd/\(ends[0])"))),

@@ -39,7 +39,7 @@ struct ProcessEventLoopTests {
         let loop = try ProcessEventLoop()
         let reactor = try ProcessReactor(guardLine: nil, eventLoop: loop) { _ in }
         var ends: [Int32] = [-1, -1]
-        #expect(socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, &ends) == 0)
+        #expect(socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0, &ends) == 0)
         defer { close(ends[1]) }
         let ours = ends[0]
         let (told, tell) = AsyncStream<DescriptorWatch.Readiness>.makeStream()

@@ -49,7 +49,10 @@ extension ReactorLoop {
     }
 
     func unwatch(_ id: UInt64) {
-        if let watched = watches.removeValue(forKey: id) { close(watched.descriptor) }
+        guard let watched = watches.removeValue(forKey: id) else { return }
+        // As long as a process that was just forked has it too, the watch would go on.
+        epoll_ctl(epoll, EPOLL_CTL_DEL, watched.descriptor, nil)
+        close(watched.descriptor)
     }
 
     func watchReady(_ id: UInt64, _ events: UInt32) {
