@@ -122,7 +122,13 @@ public struct InventoryRun: Hashable, Sendable {
     public enum State: UInt8, Sendable, CaseIterable { case queued = 0, running = 1, finished = 2 }
     public var attempts: AttemptRun
     public var state: State
-    public init(attempts: AttemptRun, state: State) { self.attempts = attempts; self.state = state }
+    /// In which epoch a server last showed that it knows the job; 0: in none that the node remembers.
+    public var confirmed: Epoch
+    public init(attempts: AttemptRun, state: State, confirmed: Epoch = 0) {
+        self.attempts = attempts
+        self.state = state
+        self.confirmed = confirmed
+    }
 }
 
 /// The server's answer to a hello.

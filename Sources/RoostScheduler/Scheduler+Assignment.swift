@@ -172,15 +172,7 @@ extension Scheduler {
         while left > 0,
             let run = jobs[job].tasks.take(atMost: left, node: node, epoch: configuration.epoch, avoiding: avoided)
         {
-            if taken == 0 && nodes[node].jobsKnown.insert(job).inserted {
-                sendSetup(of: job, to: node, over: connection, into: &effects)
-                var spec = jobs[job].spec
-                spec.annotation = []
-                effects.send(.job(spec), to: connection)
-                for watcher in jobs[job].watchers {
-                    effects.send(.watch(job: jobs[job].spec.id, task: watcher.task, on: true), to: connection)
-                }
-            }
+            if taken == 0 { introduce(job, to: node, over: connection, into: &effects) }
             left -= Int(run.attempts.tasks.count)
             taken += Int(run.attempts.tasks.count)
             write(job, .granted(run.attempts, nodes[node].hello.node))
@@ -193,6 +185,19 @@ extension Scheduler {
             noteStay(job, on: node, at: now)
         }
         return true
+    }
+
+    /// Tells the node of the job, once: before the first grant, or when the node goes on with what it was granted in an earlier
+    /// epoch.
+    mutating func introduce(_ job: Int, to node: Int, over connection: ConnectionID, into effects: inout Effects) {
+        guard nodes[node].jobsKnown.insert(job).inserted else { return }
+        sendSetup(of: job, to: node, over: connection, into: &effects)
+        var spec = jobs[job].spec
+        spec.annotation = []
+        effects.send(.job(spec), to: connection)
+        for watcher in jobs[job].watchers {
+            effects.send(.watch(job: jobs[job].spec.id, task: watcher.task, on: true), to: connection)
+        }
     }
 
     private mutating func account(_ job: Int, node: Int, taken: Int, newLane: Bool) {

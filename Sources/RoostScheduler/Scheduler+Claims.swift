@@ -9,7 +9,7 @@ extension Scheduler {
     mutating func claim(_ run: InventoryRun, of node: Int, at now: Instant) -> Bool {
         let attempts = run.attempts
         guard attempts.epoch < configuration.epoch, now < claimsEnd, configuration.sabotage != .dropClaims,
-            mayBeAwaited(attempts.epoch, of: node), !endedJobs.contains(attempts.job)
+            mayBeAwaited(max(attempts.epoch, run.confirmed), of: node), !endedJobs.contains(attempts.job)
         else { return false }
         if let job = jobSlots[attempts.job] {
             guard !jobs[job].isDurable else { return false }
@@ -21,8 +21,8 @@ extension Scheduler {
         return keep(run, of: node)
     }
 
-    /// Whether clients have not had their time to come for what the node has of this epoch: under this server and, when servers
-    /// start often, under earlier ones.
+    /// Whether clients have not had their time to come for what the node has of this epoch and no later one knew of: under this
+    /// server and, when servers start often, under earlier ones.
     func mayBeAwaited(_ epoch: Epoch, of node: Int) -> Bool {
         nodes[node].hello.contactTime(after: epoch) < configuration.clientGrace
     }
@@ -59,6 +59,9 @@ extension Scheduler {
             guard let claim = nodes[node].claims[id] else { continue }
             for run in claim.runs { inherit(run, job: job, from: first, node: node, at: now) }
             inheritLanes(node, claim.runs)
+            if let connection = nodes[node].connection, nodes[node].share(of: job) != nil {
+                introduce(job, to: node, over: connection, into: &effects)
+            }
             let count = jobs[job].tasks.count
             let ripe = claim.batches.filter { $0.batch.tasks.allSatisfy { $0.end <= count } }
             nodes[node].claims[id]?.batches.removeAll { batch in ripe.contains { $0.sequence == batch.sequence } }

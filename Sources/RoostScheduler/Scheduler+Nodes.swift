@@ -86,6 +86,7 @@ extension Scheduler {
                 if isCurrent, let job {
                     kept[job, default: []].insert(task)
                     keepSeat(of: job, on: slot)
+                    if run.attempts.epoch < configuration.epoch { introduce(job, to: slot, over: connection, into: &effects) }
                 } else if run.state != .finished && !mayBeBrought {
                     append(task, of: run.attempts, to: &strangers)
                 }

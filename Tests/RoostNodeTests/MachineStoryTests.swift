@@ -417,6 +417,23 @@ import Testing
         #expect(bench.machine.hello.contactTime(after: 1) == .seconds(11))
     }
 
+    @Test func aNodeSaysWhichServerLastKnewOfWhatItHas() {
+        var bench = Bench()
+        bench.grant(0..<1)
+        func confirmed() -> [Epoch] { bench.machine.hello.inventory.map(\.confirmed) }
+        #expect(confirmed() == [1])
+        for epoch in [Epoch(2), 3] {
+            bench.tell(.disconnected)
+            bench.tell(.connected(Welcome(pool: 1, epoch: epoch)))
+            if epoch == 2 { bench.tell(.serverSaid(.job(JobSpec(id: Self.job, runtime: .command)))) }
+        }
+        #expect(confirmed() == [2])
+        bench.tell(.workerEnded(worker: 0, WorkerEnd(end: .succeeded, payload: [])))
+        bench.tell(.disconnected)
+        bench.tell(.connected(Welcome(pool: 1, epoch: 4)))
+        #expect(confirmed() == [2], "until it is acknowledged")
+    }
+
     @Test func aTaskWaitsForItsSessionsSetup() {
         var bench = Bench()
         bench.grant(0..<1) { ($0.runtime, $0.session, $0.setup) = (.r, SessionID(rawValue: 5), 2) }

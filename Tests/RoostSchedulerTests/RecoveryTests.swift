@@ -418,6 +418,15 @@ import Testing
         #expect(pool.notices.contains { if case .recovered(_, nodesMissing: 0) = $0 { true } else { false } })
     }
 
+    @Test(arguments: [true, false]) func aNodeThatGoesOnHearsThatItsJobIsKnown(isNodeFirst: Bool) {
+        var (pool, a, ann, spec) = attached()
+        pool.restartServer()
+        if isNodeFirst { pool.comeBack(a) }
+        bringAgain(&pool, ann, spec)
+        if !isNodeFirst { pool.comeBack(a) }
+        #expect(pool.told(node: a).contains { if case .job(let told) = $0 { told.id == spec.id } else { false } })
+    }
+
     @Test func whatANodeStillRunsOfAJobThatHasEndedMeanwhileIsDropped() {
         var (pool, a, ann, spec) = attached()
         pool.restartServer()

@@ -256,7 +256,8 @@ extension Dice {
                     processID: number(), offer: resources(), labels: many(3) { $0.label() },
                     runtimes: many(3) { RuntimeName(rawValue: $0.text()) }, platform: text(), version: text(),
                     inventory: many(5) {
-                        InventoryRun(attempts: $0.attempts(), state: InventoryRun.State.allCases[$0.roll(0...2)])
+                        InventoryRun(
+                            attempts: $0.attempts(), state: InventoryRun.State.allCases[$0.roll(0...2)], confirmed: $0.number())
                     }, setups: many(3) { $0.held() },
                     seats: many(3) {
                         SeatHeld(seat: SeatID(session: SessionID(rawValue: $0.next()), number: $0.number()), epoch: $0.number())

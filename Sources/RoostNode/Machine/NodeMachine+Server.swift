@@ -7,6 +7,8 @@ extension NodeMachine {
         switch message {
         case .job(let spec):
             jobs[spec.id] = spec
+            confirmed[spec.id] = contacts.epoch
+            setups[spec.session]?.epoch = contacts.epoch
             // Its tasks may begin when the server has answered.
             if spec.policy.isStrict { sendHeartbeat(at: now, into: &actions) }
         case .grant(let run):
@@ -27,6 +29,7 @@ extension NodeMachine {
             seats[session] = nil
         case .forget(let job):
             jobs[job] = nil
+            confirmed[job] = nil
             meanNanoseconds[job] = nil
             watchedJobs.remove(job)
         case .watch(let job, let task, let on):
@@ -51,6 +54,8 @@ extension NodeMachine {
         // What a worker leaves undone of a batch goes back into the queue.
         for case let worker? in workers { used[worker.job] = jobs[worker.job] }
         jobs = used
+        let finished = Set(unacknowledged.values.map(\.batch.job))
+        confirmed = confirmed.filter { used[$0.key] != nil || finished.contains($0.key) }
     }
 
     /// Takes up to `count` tasks of a job off the end of the queue, and says which.

@@ -10,6 +10,8 @@ package struct NodeMachine {
     package let identity: NodeHello
     package internal(set) var isConnected = false
     var jobs: [JobID: JobSpec] = [:]
+    /// In which epoch a server last said something of a job.
+    var confirmed: [JobID: Epoch] = [:]
     var queue = GrantQueue()
     var workers: [Worker?] = []
     var running = 0
@@ -184,6 +186,7 @@ package struct NodeMachine {
             inventory.append(InventoryRun(attempts: worker.attempts, state: .running))
         }
         appendFinished(to: &inventory)
+        for index in inventory.indices { inventory[index].confirmed = confirmed[inventory[index].attempts.job] ?? 0 }
         hello.inventory = inventory
         hello.setups = setups.sorted { $0.key.rawValue < $1.key.rawValue }
             .map { SetupHeld(session: $0.key, count: $0.value.count, epoch: $0.value.epoch) }

@@ -140,6 +140,7 @@ extension InventoryRun {
     func encode(into writer: inout ProtobufWriter) {
         writer.nested(1) { attempts.encode(into: &$0) }
         writer.varint(2, state.rawValue)
+        writer.varint(3, confirmed)
     }
 
     init(_ reader: inout ProtobufReader) throws(WireFault) {
@@ -148,6 +149,7 @@ extension InventoryRun {
             switch field.number {
             case 1: attempts = try reader.nested(field, AttemptRun.init)
             case 2: state = try reader.choice(field)
+            case 3: confirmed = try reader.unsigned(field)
             default: try reader.skip(field)
             }
         }
