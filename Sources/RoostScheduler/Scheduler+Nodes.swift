@@ -75,6 +75,7 @@ extension Scheduler {
             let mayBeBrought = claim(run, of: slot, at: now)
             let job = jobSlots[run.attempts.job]
             if let job, jobs[job].damage != nil { continue }
+            var goesOn = false
             for task in run.attempts.tasks.first..<run.attempts.tasks.end {
                 let isCurrent =
                     job.map {
@@ -85,11 +86,14 @@ extension Scheduler {
                     } ?? false
                 if isCurrent, let job {
                     kept[job, default: []].insert(task)
-                    keepSeat(of: job, on: slot)
-                    if run.attempts.epoch < configuration.epoch { introduce(job, to: slot, over: connection, into: &effects) }
+                    goesOn = true
                 } else if run.state != .finished && !mayBeBrought {
                     append(task, of: run.attempts, to: &strangers)
                 }
+            }
+            if let job, goesOn, run.attempts.epoch < configuration.epoch {
+                keepSeat(of: job, on: slot)
+                introduce(job, to: slot, over: connection, into: &effects)
             }
         }
         // What others have since it was granted, as the disk knows: what the node may not go on with it hears first of all.
