@@ -130,12 +130,12 @@ extension Scheduler {
         }
         nodes[node].seats.removeAll()
         for setup in hello.setups { nodes[node].setups[setup.session] = setup.count }
-        // Of seats' workers no server says in every epoch that they are still wanted.
-        let overdue = hello.setups.filter { !mayBeAwaited($0.epoch, of: node) && nodes[node].seats[$0.session] == nil }.map(\.session)
         for held in hello.seats { nodes[node].seats[held.seat.session, default: [:]][held.seat.number] = held.epoch }
         // After a restart, nodes may be back before their clients: what they keep for them is given time to be asked for.
         let patience = started + configuration.clientGrace
         guard configuration.epoch > 1, now < patience else { return forgetStrangers(on: node, into: &effects) }
+        // Of seats' workers no server says in every epoch that they are still wanted.
+        let overdue = hello.setups.filter { !mayBeAwaited($0.epoch, of: node) && nodes[node].seats[$0.session] == nil }.map(\.session)
         let strangers = strangers(on: node)
         for session in strangers where overdue.contains(session) { forgetSession(session, on: node, into: &effects) }
         if !areStrangersWatched && !strangers.isEmpty {

@@ -248,11 +248,13 @@ import Testing
 
     @Test func setupThatNobodyAskedForUnderSeveralServersIsForgotten() {
         var pool = Scenario { ($0.epoch, $0.clientGrace) = (4, .seconds(60)) }
-        let setups = [1, 2, 3].map { SetupHeld(session: SessionID(rawValue: 90 + UInt64($0)), count: 1, epoch: $0) }
-        let a = pool.join("a", runtimes: [.r])
+        var setups = [1, 2, 3].map { SetupHeld(session: SessionID(rawValue: 90 + UInt64($0)), count: 1, epoch: $0) }
+        let seated = SessionID(rawValue: 80)
+        setups.append(SetupHeld(session: seated, count: 1, epoch: 1))
+        let a = pool.join("a", runtimes: [.r], seats: [Self.held(seated, 7)])
         pool.comeBack(a, setups: setups, contacts: [Contact(epoch: 2, time: .seconds(30)), Contact(epoch: 3, time: .seconds(31))])
         let forgotten = pool.told(node: a).compactMap { if case .forgetSession(let session) = $0 { session.rawValue } else { nil } }
-        #expect(forgotten == [91], "the others may be asked for")
+        #expect(forgotten == [91], "the others may be asked for, and a seat's worker has what cannot be had again")
     }
 
     @Test func onlyRuntimesThatKeepWorkersHaveSeats() {
