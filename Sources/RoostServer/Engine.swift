@@ -42,6 +42,16 @@ package final class Engine {
         var token: TokenID?
     }
 
+    /// The links to flush: first those that got something their peer may wait for, then those that got acknowledgements.
+    private struct Touched {
+        var awaited: [ConnectionID] = []
+        var unhurried: [ConnectionID] = []
+
+        mutating func add(_ connection: ConnectionID, to links: WritableKeyPath<Touched, [ConnectionID]>) {
+            if self[keyPath: links].last != connection { self[keyPath: links].append(connection) }
+        }
+    }
+
     /// - Parameters:
     ///   - store: Where durable jobs are kept, and what it held when it was opened; nil: this pool has no durable jobs.
     ///   - onStoreFailure: Told when the store has failed: nothing that depends on it is said any more, and the
@@ -143,7 +153,7 @@ package final class Engine {
             case nil: break
             }
         }
-        var touched: [ConnectionID] = []
+        var touched = Touched()
         send(carried.toNodes, carried.toClients, &touched)
         journal?.add(carried.writes, carried.afterWrites)
         carried.removeAll()
@@ -152,12 +162,16 @@ package final class Engine {
 
     private func send(
         _ toNodes: [Effects.Letter<ServerToNode>], _ toClients: [Effects.Letter<ServerToClient>],
-        _ touched: inout [ConnectionID]
+        _ touched: inout Touched
     ) {
         for letter in toNodes {
             guard case .node(let link) = links[letter.connection]?.peer else { continue }
             link.send(letter.message)
-            if touched.last != letter.connection { touched.append(letter.connection) }
+            if case .acknowledge = letter.message {
+                touched.add(letter.connection, to: \.unhurried)
+            } else {
+                touched.add(letter.connection, to: \.awaited)
+            }
         }
         for letter in toClients {
             guard let attached = links[letter.connection], case .client(let link) = attached.peer else { continue }
@@ -169,7 +183,7 @@ package final class Engine {
             }
             link.send(letter.stored.map { whole(letter.message, $0) } ?? letter.message)
             if letter.stored != nil { link.flush() }
-            if touched.last != letter.connection { touched.append(letter.connection) }
+            touched.add(letter.connection, to: \.awaited)
         }
     }
 
@@ -182,8 +196,8 @@ package final class Engine {
         }
     }
 
-    private func flush(_ touched: [ConnectionID]) {
-        for connection in touched {
+    private func flush(_ touched: Touched) {
+        for connection in touched.awaited + touched.unhurried {
             switch links[connection]?.peer {
             case .client(let link): link.flush()
             case .node(let link): link.flush()
@@ -196,7 +210,7 @@ package final class Engine {
 
     /// A group of writes is on disk: what depended on it leaves.
     private func written(_ group: Journal.Group) {
-        var touched: [ConnectionID] = []
+        var touched = Touched()
         send(group.letters.toNodes, group.letters.toClients, &touched)
         flush(touched)
         apply(.committed(group.lastWrite))

@@ -15,7 +15,7 @@ import Testing
         let store = StoredResults(count: 3)
         let engine = Engine(
             pool: 1, epoch: 2, version: "test", loop: loop, log: Logger(label: "test"), store: (store, store.pool))
-        let link = RecordedLink()
+        let link = RecordedLink<ServerToClient>()
         link.isWritable = false
         let (_, client) = engine.accept(
             client: ClientHello(session: SessionID(rawValue: 7)), as: Principal(role: .client, user: "ann"), token: nil,
@@ -41,6 +41,39 @@ import Testing
         #expect(store.reads == 3)
     }
 
+    @Test("what a peer waits for leaves before acknowledgements do")
+    func outcomesFirst() throws {
+        let loop = EmbeddedEventLoop()
+        let store = StoredResults(count: 1)
+        let engine = Engine(
+            pool: 1, epoch: 2, version: "test", loop: loop, log: Logger(label: "test"), store: (store, store.pool))
+        let (toClient, toNode) = (RecordedLink<ServerToClient>(), RecordedLink<ServerToNode>())
+        let (_, client) = engine.accept(
+            client: ClientHello(session: SessionID(rawValue: 7)), as: Principal(role: .client, user: "ann"), token: nil,
+            peer: "test", over: toClient)
+        let (_, node) = engine.accept(
+            node: NodeHello(node: NodeID(rawValue: 1), incarnation: Incarnation(rawValue: 1), name: "a", offer: .cpus(1)),
+            token: nil, peer: "test", over: toNode)
+        let job = JobID(rawValue: 10)
+        client.linkReceived([
+            .submit(JobSpec(id: job, runtime: .command, retention: .durable)), .read(ReadRequest(job: job, order: .asCompleted)),
+            .append(AppendTasks(job: job, first: 0, arguments: PayloadSlice(PayloadArray([[1], [2]])))),
+        ])
+        loop.run()
+        let granted = toNode.flushed.compactMap { if case .grant(let run) = $0 { run.attempts } else { nil } }
+        #expect(granted.map(\.tasks) == [TaskRange(first: 0, count: 1)])
+
+        var left: [MessageNumber] = []
+        toClient.onFlush = { left += $0.map(\.number) }
+        toNode.onFlush = { left += $0.map(\.number) }
+        // It takes no other task: all that it hears is that the outcome came.
+        var batch = OutcomeBatch(job: job, epoch: 2, node: "a")
+        batch.append(task: 0, attempt: 1, code: .succeeded, payload: [7])
+        node.linkReceived([.draining(reason: "test"), .outcomes(sequence: 1, batch)])
+        loop.run()
+        #expect(left == [.delivery, .acknowledgeOutcomes])
+    }
+
     private static func payloads(_ message: ServerToClient) -> [[UInt8]]? {
         guard case .outcomes(let delivery) = message else { return nil }
         return (0..<delivery.batch.count).map { Array(delivery.batch.payloads[$0]) }
@@ -48,16 +81,19 @@ import Testing
 }
 
 /// A link to nobody that keeps what it was given.
-private final class RecordedLink: Link {
-    private(set) var flushed: [ServerToClient] = []
-    private var added: [ServerToClient] = []
+private final class RecordedLink<Outgoing: WireMessage>: Link {
+    private(set) var flushed: [Outgoing] = []
+    private var added: [Outgoing] = []
     private var room = 0
     var isWritable = true
+    /// Told what leaves.
+    var onFlush: ([Outgoing]) -> Void = { _ in }
     let peer = "test"
 
-    func send(_ message: ServerToClient) { added.append(message) }
+    func send(_ message: Outgoing) { added.append(message) }
 
     func flush() {
+        onFlush(added)
         flushed += added
         added = []
         room -= 1
