@@ -139,6 +139,16 @@ def measure_durable():
     return {"command": shown(base + ["--durable"]), "runs": runs}
 
 
+def measure_restart():
+    """A killed server's next start, until it listens, with a million finished durable tasks and a million queued ones."""
+    command = [ROOST, "bench", "--restart", "--tasks", "1000000", "--payload", "100", "--output", "json"]
+    runs = []
+    for number in range(ROUNDS):
+        runs.append(json.loads(output_of(command)))
+        say(f"restart {number + 1}/{ROUNDS}: {runs[-1]}")
+    return {"command": shown(command), "runs": runs}
+
+
 def sync_microseconds(count=300):
     """The median time of an appended page and its fdatasync, where `roost bench` has its data directory."""
     times = []
@@ -241,8 +251,8 @@ def measure_cold(runs=40):
 
 
 ROWS = {
-    "tasks": measure_tasks, "durable": measure_durable, "embedded": measure_embedded, "map": measure_map, "idle": measure_idle,
-    "cold": measure_cold, **bench_r.ROWS,
+    "tasks": measure_tasks, "durable": measure_durable, "restart": measure_restart, "embedded": measure_embedded, "map": measure_map,
+    "idle": measure_idle, "cold": measure_cold, **bench_r.ROWS,
 }
 
 
@@ -330,6 +340,12 @@ def render(rows):
                           (lambda run: run["attached"]["p50_us"], lambda run: run["sync_us"]))
         report.add("one durable task alone, p50 µs", spread(p50, small),
                    f"≤ {attached:.0f} attached + 3 × {sync:.0f} a sync", median(p50) <= attached + 3 * sync)
+    if "restart" in rows:
+        runs = rows["restart"]["runs"]
+        seconds, mebibytes = ([run["seconds"] for run in runs], [run["most_bytes"] / (1 << 20) for run in runs])
+        report.add("server's start after kill -9 with 1,000,000 finished and 1,000,000 queued durable tasks, s",
+                   spread(seconds, small), "≤ 5", median(seconds) <= 5)
+        report.add("… and its most memory, MiB", spread(mebibytes, small), "≤ 381", median(mebibytes) * (1 << 20) <= 400e6)
     if "embedded" in rows:
         runs = rows["embedded"]["runs"]
         p50 = [run["p50_us"] for run in runs]

@@ -17,6 +17,7 @@ struct Bench: AsyncParsableCommand {
               roost bench                              a million tasks of 100 bytes, one node
               roost bench --tasks 100000 --payload 10000 --nodes 2
               roost bench --durable                    what it costs to lose nothing
+              roost bench --restart                    how long the server takes to be back after a kill -9
               roost bench --embedded                   client, server and node in one process
               roost bench --store /srv                 the server's database alone, on the disk of that directory
               roost bench --output json                for scripts
@@ -43,6 +44,9 @@ struct Bench: AsyncParsableCommand {
     @Flag(help: "Measure durable jobs: every task and every outcome reaches the server's disk.")
     var durable = false
 
+    @Flag(help: "Measure a killed server's next start, with as many finished durable tasks, and as many queued ones, as --tasks says.")
+    var restart = false
+
     @Option(
         help: ArgumentHelp("Measure only the server's database, in a new directory in this one.", valueName: "dir"),
         completion: .directory)
@@ -61,6 +65,9 @@ struct Bench: AsyncParsableCommand {
         guard (1...64).contains(nodes), (1...1024).contains(slots) else {
             throw ValidationError("--nodes takes 1 to 64, --slots 1 to 1024")
         }
+        guard [embedded, restart, store != nil].filter({ $0 }).count <= 1 else {
+            throw ValidationError("--embedded, --restart and --store are three benchmarks: ask for one")
+        }
         guard !(durable && embedded) else {
             throw ValidationError("--durable needs a server: an embedded pool has no disk")
         }
@@ -72,16 +79,20 @@ struct Bench: AsyncParsableCommand {
             let figures = try await StoreBench(directory: store, tasks: tasks, payload: payload).measure()
             return print(output == .json ? figures.json : figures.text)
         }
+        if restart {
+            let figures = try await RestartBench(self).measure()
+            return print(output == .json ? figures.json : figures.text)
+        }
         let figures: BenchFigures
         if embedded {
             let pool = try await Pool.embedded(slots: slots)
-            figures = try await BenchRun(self).measure(pool, server: nil)
+            figures = try await BenchRun(self, retention: durable ? .durable : .attached).measure(pool, server: nil)
             await pool.close()
         } else {
             let processes = try await BenchProcesses.start(nodes: nodes, slots: slots)
             do {
                 let pool = try await Pool.connect(processes.url, token: processes.clientToken, description: "roost bench")
-                figures = try await BenchRun(self).measure(pool, server: processes.serverProcess)
+                figures = try await BenchRun(self, retention: durable ? .durable : .attached).measure(pool, server: processes.serverProcess)
                 await pool.close()
                 processes.stop()
             } catch {

@@ -1,4 +1,5 @@
 import FoundationEssentials
+import Glibc
 import Roost
 import RoostModel
 import RoostNode
@@ -9,8 +10,10 @@ import RoostWire
 struct BenchProcesses {
     let url: String
     let clientToken: String
-    let serverProcess: ProcessFigures
+    private(set) var serverProcess: ProcessFigures
     private let directory: String
+    private let address: String
+    private let events: AsyncStream<[ProcessEvent]>
     private let reactor: ProcessReactor
     private let guardLine: GuardLine
 
@@ -27,12 +30,7 @@ struct BenchProcesses {
             throw RoostError(.io, "cannot start processes", cause: "\(error)")
         }
         do throws(RoostError) {
-            let ready = "\(directory)/ready"
-            run(
-                reactor, token: 1,
-                ["server", "start", "--listen", "127.0.0.1:0", "--data", "\(directory)/data", "--ready-file", ready], [])
-            let serverPID = try await firstPID(events)
-            let address = try await contents(of: ready)
+            let (serverPID, address) = try await startServer(reactor, events, directory, listen: "127.0.0.1:0")
             let now = WallTime.now()
             let tokens = try TokenStore(directory: "\(directory)/data")
             let authority = try CertificateAuthority.open(directory: "\(directory)/data", at: now)
@@ -53,13 +51,25 @@ struct BenchProcesses {
             }
             return BenchProcesses(
                 url: url, clientToken: try token(.client), serverProcess: ProcessFigures(pid: serverPID),
-                directory: directory, reactor: reactor, guardLine: guardLine)
+                directory: directory, address: address, events: events, reactor: reactor, guardLine: guardLine)
         } catch {
             reactor.shutDown()
             guardLine.bye()
             DirectoryTree.remove(directory)
             throw error
         }
+    }
+
+    /// Kills the server, and starts it again with what it has left on its disk.
+    /// - Returns: Seconds from the new one's start until it listens.
+    mutating func restartServer() async throws(RoostError) -> Double {
+        reactor.signal(token: Self.serverToken, SIGKILL)
+        _ = try await Self.first(events) { if case .ended(Self.serverToken, _) = $0 { true } else { nil } }
+        unlink(Self.readyFile(directory))
+        let began = Clock.now()
+        let (pid, _) = try await Self.startServer(reactor, events, directory, listen: address)
+        serverProcess = ProcessFigures(pid: pid)
+        return (Clock.now() - began).inSeconds
     }
 
     func stop() {
@@ -85,17 +95,35 @@ struct BenchProcesses {
                 environment: CStringBlock(inherited + environment), headBytes: 4096, tailBytes: 4096))
     }
 
-    private static func firstPID(_ events: AsyncStream<[ProcessEvent]>) async throws(RoostError) -> Int32 {
+    private static let serverToken: UInt64 = 1
+
+    private static func readyFile(_ directory: String) -> String { "\(directory)/ready" }
+
+    /// - Returns: The server's process and the address at which it listens.
+    private static func startServer(
+        _ reactor: ProcessReactor, _ events: AsyncStream<[ProcessEvent]>, _ directory: String, listen: String
+    ) async throws(RoostError) -> (Int32, String) {
+        let ready = readyFile(directory)
+        run(
+            reactor, token: serverToken,
+            ["server", "start", "--listen", listen, "--data", "\(directory)/data", "--ready-file", ready], [])
+        let pid = try await first(events) { event in
+            if case .started(serverToken, let pid) = event { pid } else { nil }
+        }
+        return (pid, try await contents(of: ready))
+    }
+
+    /// What `found` makes of the first event of which it makes something.
+    private static func first<Found>(
+        _ events: AsyncStream<[ProcessEvent]>, _ found: (ProcessEvent) -> Found?
+    ) async throws(RoostError) -> Found {
         for await batch in events {
             for event in batch {
-                switch event {
-                case .started(_, let pid): return pid
-                case .couldNotStart(_, _, let message): throw RoostError(.io, message)
-                case .output, .frame, .framesBroken, .framesClosed, .ended: continue
-                }
+                if case .couldNotStart(_, _, let message) = event { throw RoostError(.io, message) }
+                if let found = found(event) { return found }
             }
         }
-        throw RoostError(.io, "the server was not started")
+        throw RoostError(.io, "the benchmark's processes are gone")
     }
 
     /// Waits for the file that a server writes when it listens.
@@ -107,7 +135,7 @@ struct BenchProcesses {
                 while text.last?.isWhitespace == true { text.removeLast() }
                 return text
             }
-            do { try await Task.sleep(for: .milliseconds(20)) } catch { throw RoostError(.cancelled, "stopped") }
+            do { try await Task.sleep(for: .milliseconds(2)) } catch { throw RoostError(.cancelled, "stopped") }
         }
         throw RoostError(.unreachable, "the benchmark's server did not listen within 30 s")
     }
@@ -131,9 +159,14 @@ struct ProcessFigures: Sendable {
     }
 
     /// Resident memory in bytes.
-    var residentBytes: Int? {
+    var residentBytes: Int? { bytes("VmRSS:") }
+
+    /// The most resident memory it ever had, in bytes.
+    var mostResidentBytes: Int? { bytes("VmHWM:") }
+
+    private func bytes(_ name: String) -> Int? {
         guard let data = FileManager.default.contents(atPath: "/proc/\(pid)/status") else { return nil }
-        for line in String(decoding: data, as: UTF8.self).split(separator: "\n") where line.hasPrefix("VmRSS:") {
+        for line in String(decoding: data, as: UTF8.self).split(separator: "\n") where line.hasPrefix(name) {
             return line.split(whereSeparator: \.isWhitespace).dropFirst().first.flatMap { Int($0) }.map { $0 * 1024 }
         }
         return nil

@@ -8,11 +8,11 @@ struct BenchRun {
     private let singles: Int
     private let retention: Retention
 
-    init(_ bench: Bench) {
+    init(_ bench: Bench, retention: Retention) {
         tasks = bench.tasks
         payload = bench.payload
         singles = bench.singles
-        retention = bench.durable ? .durable : .attached
+        self.retention = retention
     }
 
     func measure(_ pool: Pool, server: ProcessFigures?) async throws(RoostError) -> BenchFigures {
@@ -33,7 +33,7 @@ struct BenchRun {
     // MARK: Many tasks
 
     /// Seconds from the first task sent to the last outcome checked.
-    private func throughput(_ pool: Pool, tasks: Int) async throws(RoostError) -> Double {
+    func throughput(_ pool: Pool, tasks: Int) async throws(RoostError) -> Double {
         var options = JobOptions()
         options.name = "bench"
         options.retention = retention
@@ -53,7 +53,7 @@ struct BenchRun {
         return (Clock.now() - began).inSeconds
     }
 
-    private func send(_ job: JobHandle, tasks: Int) async throws(RoostError) {
+    func send(_ job: JobHandle, tasks: Int) async throws(RoostError) {
         var first = 0
         while first < tasks {
             let count = min(Limits.chunkTasks, tasks - first, max(1, Limits.chunkBytes / payload))
