@@ -32,11 +32,13 @@ extension Integration {
 
         /// At which occurrences of the point: some in `make test`, many in `make chaos`.
         private static func occurrences(_ point: String) -> [Int] {
-            if ChaosPlan.asked != nil { return Array(1...6) }
+            let isLong = ChaosPlan.asked != nil
             return switch point {
-            case "beforeTransaction", "beforeCommit", "afterCommit": [2, 4, 6]
-            case "beforePayloadWrite", "beforePayloadSync", "beforePayloadRename", "beforeDirectorySync": [1, 2]
-            default: [1]
+            // Each is another step of what a client does.
+            case "beforeTransaction", "beforeCommit", "afterCommit": isLong ? Array(1...6) : [2, 4, 6]
+            case "beforePayloadWrite", "beforePayloadSync", "beforePayloadRename", "beforeDirectorySync":
+                isLong ? [1, 2, 3] : [1, 2]
+            default: isLong ? [1, 2] : [1]
             }
         }
 
