@@ -10,9 +10,17 @@ import Testing
         let seeds = Setting.seeds ?? Setting.usualSeeds
         let clock = ContinuousClock()
         let start = clock.now
-        let reports = await simulate(seeds)
+        var reports: [SimulationReport] = []
+        // A long run says how far it is, and at once what it finds.
+        for first in stride(from: seeds.lowerBound, to: seeds.upperBound, by: 1000) {
+            reports += await simulate(first..<min(first + 1000, seeds.upperBound))
+            for report in reports.suffix(1000) where report.seed >= first && report.broken != nil {
+                Issue.record("\(Comment(rawValue: replay(report)))")
+            }
+            let broken = reports.count { $0.broken != nil }
+            if seeds.count > 1000 { print("\(reports.count) of \(seeds.count) seeds played, \(broken) broken") }
+        }
         let seconds = (clock.now - start).inSeconds
-        for report in reports where report.broken != nil { Issue.record("\(Comment(rawValue: replay(report)))") }
         let virtual = reports.reduce(0) { $0 + $1.end.nanoseconds / 1_000_000_000 }
         let rate = Double(seeds.count) / max(seconds, 0.001)
         print(
