@@ -151,7 +151,9 @@ final class Stage {
         return made.output.trimmingCharacters(in: .newlines)
     }
 
-    func startNode(_ name: String, slots: Int = 2, _ more: String..., token: String? = nil) async throws -> RoostProcess {
+    func startNode(
+        _ name: String, slots: Int = 2, _ more: String..., token: String? = nil, environment: [String: String] = [:]
+    ) async throws -> RoostProcess {
         let ready = "\(directory)/node-ready-\(name)-\(count)"
         let secret: String
         if let token { secret = token } else { secret = try await self.token("node") }
@@ -159,7 +161,7 @@ final class Stage {
             [
                 "node", "start", "--name", name, "--slots", "\(slots)", "--state", "\(directory)/node-\(name)",
                 "--ready-file", ready,
-            ] + more, environment: ["ROOST_TOKEN": secret])
+            ] + more, environment: environment.merging(["ROOST_TOKEN": secret]) { $1 })
         try await eventually("node \(name) joins") {
             if !node.isRunning { throw Trouble(description: "node \(name) ended: \(node.errors)") }
             return FileManager.default.fileExists(atPath: ready)

@@ -43,6 +43,14 @@ enum RBatch {
         }
     }
 
+    /// What the worker that says that it is ready calls its `tempdir()`.
+    static func temporaryDirectory(_ frame: WorkerFrame) -> String? {
+        guard case .list(let facts) = try? RValue(stream: frame.first), facts.elements.count >= 4,
+            case .string(let directory) = facts.elements[3]
+        else { return nil }
+        return directory.elements.first?.text
+    }
+
     /// Outcomes of all tasks of a batch, from what the worker answered.
     /// - Parameter printed: what a task that ran alone printed.
     static func outcomes(

@@ -17,6 +17,7 @@ extension RRuntime {
         guard let worker = workers.removeValue(forKey: token) else { return nil }
         haveWorkersChanged = true
         if let scratch = worker.scratch { DirectoryTree.remove(scratch) }
+        worker.temporary?.remove()
         return worker
     }
 

@@ -87,6 +87,9 @@ extension RRuntime {
             isBroken = false
             haveWorkersChanged = true
             workers[token]?.isReady = true
+            let temporary = RBatch.temporaryDirectory(frame)
+            let scratch = workers[token]?.scratch
+            workers[token]?.temporary = temporary.flatMap { TemporaryDirectory($0, besides: scratch) }
             workers[token]?.memory = nil
             workers[token]?.since = RoostModel::Clock.now()
             advance(token)

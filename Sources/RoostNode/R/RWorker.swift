@@ -32,6 +32,8 @@ struct RWorker {
     var memory: (bytes: UInt64, at: Instant)?
     /// A directory of its own, to be removed after it.
     let scratch: String?
+    /// R's own, which a killed R leaves behind.
+    var temporary: TemporaryDirectory?
 
     enum Awaited { case setup(UInt32), job }
 

@@ -601,7 +601,7 @@ live <- seeded <- return_seed <- warm <- FALSE
 expected <- plain <- variables <- kinds <- kind <- directory <- connections <- opened <- left_open <- namespaces <- NULL
 look()
 plain <- expected
-send(1, stream(list(paste(R.version$major, R.version$minor, sep = "."), pid, R.version$platform)))
+send(1, stream(list(paste(R.version$major, R.version$minor, sep = "."), pid, R.version$platform, tempdir())))
 repeat {
   .Internal(interruptsSuspended(TRUE))
   if (!warm) .Internal(enableJIT(0L))
