@@ -47,8 +47,8 @@ package final class Engine {
         var awaited: [ConnectionID] = []
         var unhurried: [ConnectionID] = []
 
-        mutating func add(_ connection: ConnectionID, to links: WritableKeyPath<Touched, [ConnectionID]>) {
-            if self[keyPath: links].last != connection { self[keyPath: links].append(connection) }
+        static func add(_ connection: ConnectionID, to links: inout [ConnectionID]) {
+            if links.last != connection { links.append(connection) }
         }
     }
 
@@ -168,9 +168,9 @@ package final class Engine {
             guard case .node(let link) = links[letter.connection]?.peer else { continue }
             link.send(letter.message)
             if case .acknowledge = letter.message {
-                touched.add(letter.connection, to: \.unhurried)
+                Touched.add(letter.connection, to: &touched.unhurried)
             } else {
-                touched.add(letter.connection, to: \.awaited)
+                Touched.add(letter.connection, to: &touched.awaited)
             }
         }
         for letter in toClients {
@@ -183,7 +183,7 @@ package final class Engine {
             }
             link.send(letter.stored.map { whole(letter.message, $0) } ?? letter.message)
             if letter.stored != nil { link.flush() }
-            touched.add(letter.connection, to: \.awaited)
+            Touched.add(letter.connection, to: &touched.awaited)
         }
     }
 

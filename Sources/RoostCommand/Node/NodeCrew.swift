@@ -156,7 +156,7 @@ final class NodeHome: Sendable {
         }
         // The directory is ours alone: what a killed agent left is nobody's.
         scratch = "\(directory.path)/scratch"
-        TemporaryDirectory.removeAll(notedIn: scratch)
+        RTemporaryDirectory.removeAll(notedIn: scratch)
         DirectoryTree.remove(scratch)
         guard mkdir(scratch, 0o700) == 0 else {
             throw RoostError(.io, "cannot make \(scratch)", cause: String(cString: strerror(errno)))

@@ -240,7 +240,7 @@ package enum DirectoryTree {
     }
 
     /// What is in a directory, in no order; nil when it is none, or cannot be read.
-    static func entries(of path: String) -> [(name: String, isDirectory: Bool)]? {
+    package static func entries(of path: String) -> [(name: String, isDirectory: Bool)]? {
         guard let directory = opendir(path) else { return nil }
         defer { closedir(directory) }
         var entries: [(name: String, isDirectory: Bool)] = []

@@ -89,7 +89,7 @@ extension RRuntime {
             workers[token]?.isReady = true
             let temporary = RBatch.temporaryDirectory(frame)
             let scratch = workers[token]?.scratch
-            workers[token]?.temporary = temporary.flatMap { TemporaryDirectory($0, besides: scratch) }
+            workers[token]?.temporary = temporary.flatMap { RTemporaryDirectory($0, besides: scratch) }
             workers[token]?.memory = nil
             workers[token]?.since = RoostModel::Clock.now()
             advance(token)

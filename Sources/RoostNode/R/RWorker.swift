@@ -33,7 +33,7 @@ struct RWorker {
     /// A directory of its own, to be removed after it.
     let scratch: String?
     /// R's own, which a killed R leaves behind.
-    var temporary: TemporaryDirectory?
+    var temporary: RTemporaryDirectory?
 
     enum Awaited { case setup(UInt32), job }
 

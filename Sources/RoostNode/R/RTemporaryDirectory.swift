@@ -4,7 +4,7 @@ import Glibc
 ///
 ///     <scratch>/r-12-0.temporary-<inode> → /tmp/RtmpAbCdEf     while the worker lives: an agent that is killed
 ///                                                              leaves it to the node's next start
-package struct TemporaryDirectory {
+package struct RTemporaryDirectory {
     private let path: String
     /// So that no later directory of the same name is taken for it.
     private let inode: UInt64
@@ -15,7 +15,7 @@ package struct TemporaryDirectory {
     /// - Parameters:
     ///   - path: As the worker says it; nothing but R's own kind of directory, of this user, is ever removed.
     ///   - scratch: The worker's directory, beside which it is noted; nil: nowhere.
-    init?(_ path: String, besides scratch: String?) {
+    package init?(_ path: String, besides scratch: String?) {
         guard let inode = Self.inode(of: path) else { return nil }
         self.path = path
         self.inode = inode
@@ -25,7 +25,7 @@ package struct TemporaryDirectory {
     }
 
     /// Removes what the worker has left.
-    func remove() {
+    package func remove() {
         if Self.inode(of: path) == inode { DirectoryTree.remove(path) }
         if let note { unlink(note) }
     }
