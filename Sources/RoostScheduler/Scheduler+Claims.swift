@@ -63,6 +63,8 @@ extension Scheduler {
                 introduce(job, to: node, over: connection, into: &effects)
             }
             let count = jobs[job].tasks.count
+            // Another node came first with these tasks, or nobody wants them any more.
+            drop(unwanted(claim.runs, on: node, of: first..<count), by: node, into: &effects)
             let ripe = claim.batches.filter { $0.batch.tasks.allSatisfy { $0.end <= count } }
             nodes[node].claims[id]?.batches.removeAll { batch in ripe.contains { $0.sequence == batch.sequence } }
             for (sequence, batch) in ripe {
@@ -107,20 +109,28 @@ extension Scheduler {
                 counters.late += UInt64(batch.batch.count)
                 owe(OutcomeLog.Origin(nodeSlot: node, life: nodes[node].life, sequence: batch.sequence))
             }
-            var unwanted: [AttemptRun] = []
-            for run in claim.runs where run.state != .finished {
-                for task in run.attempts.tasks.first..<run.attempts.tasks.end {
-                    let isWanted =
-                        jobSlots[id].map {
-                            jobs[$0].tasks.isCurrent(
-                                task, attempt: run.attempts.number, epoch: run.attempts.epoch, node: node)
-                        } ?? false
-                    if !isWanted { append(task, of: run.attempts, to: &unwanted) }
-                }
-            }
-            if !unwanted.isEmpty, let connection = nodes[node].connection {
-                effects.send(.drop(unwanted), to: connection)
+            drop(unwanted(claim.runs, on: node, of: 0..<TaskIndex.max), by: node, into: &effects)
+        }
+    }
+
+    /// What the node still has of these tasks, and should not.
+    private func unwanted(_ runs: [InventoryRun], on node: Int, of tasks: Range<TaskIndex>) -> [AttemptRun] {
+        var unwanted: [AttemptRun] = []
+        for run in runs where run.state != .finished {
+            let attempts = run.attempts
+            for task in (attempts.tasks.first..<attempts.tasks.end).clamped(to: tasks) {
+                let isWanted =
+                    jobSlots[attempts.job].map {
+                        jobs[$0].tasks.isCurrent(task, attempt: attempts.number, epoch: attempts.epoch, node: node)
+                    } ?? false
+                if !isWanted { append(task, of: attempts, to: &unwanted) }
             }
         }
+        return unwanted
+    }
+
+    private func drop(_ unwanted: [AttemptRun], by node: Int, into effects: inout Effects) {
+        guard !unwanted.isEmpty, let connection = nodes[node].connection else { return }
+        effects.send(.drop(unwanted), to: connection)
     }
 }

@@ -136,7 +136,8 @@ extension Scheduler {
             effects.send(.refused(job: chunk.job, error), to: connection)
             return
         }
-        let wasIdle = !isRunnable(slot)
+        // What waits because it crashed may be left to others by a node that has nothing to do.
+        let wasIdle = !isRunnable(slot) || jobs[slot].tasks.readyCount <= jobs[slot].crashes.count
         let skipped = Int(have - chunk.first)
         var payloads = PayloadArray()
         if skipped == 0 && chunk.arguments.positions == 0..<chunk.arguments.base.count {

@@ -40,6 +40,22 @@ import Testing
         #expect(pool.tasks(b, job) == [first])
     }
 
+    /// Simulator, seed 47411.
+    @Test func aNodeThatLeavesWhatItCrashedToAnotherTakesTasksThatComeLater() {
+        var pool = Scenario()
+        let (a, b) = (pool.join("a"), pool.join("b"))
+        let ann = pool.connect("ann")
+        let job = pool.newJob()
+        pool.say(
+            client: ann, [.submit(JobSpec(id: job, runtime: .command)), .append(Scenario.chunk(job, first: 0, count: 2))])
+        let (crashed, busy) = (pool.tasks(a, job), pool.tasks(b, job))
+        pool.end(a, job, crashed, .crashed)
+        #expect(pool.tasks(a, job).isEmpty, "another node is to try")
+        pool.say(client: ann, [.append(Scenario.chunk(job, first: 2, count: 1))])
+        #expect(pool.tasks(a, job) == [2])
+        #expect(pool.tasks(b, job) == busy)
+    }
+
     @Test func tasksThatCrashNowAndThenEverywhereDrainNobody() {
         var pool = Scenario()
         let nodes = (0..<3).map { pool.join("n\($0)", cpus: 1) }

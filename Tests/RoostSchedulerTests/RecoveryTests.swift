@@ -440,6 +440,30 @@ import Testing
         #expect(pool.told(node: a).contains { if case .drop = $0 { true } else { false } })
     }
 
+    /// Simulator, seed 44789.
+    @Test func ofTwoNodesThatRunABroughtTaskOneIsToldToStop() {
+        var (pool, a, ann, spec) = attached()
+        pool.restartServer()
+        bringAgain(&pool, ann, spec)
+        let b = pool.join("b", cpus: 4)
+        pool.pass(.seconds(61))
+        #expect(pool.tasks(a, spec.id) == [0, 1])
+        #expect(pool.tasks(b, spec.id) == [0, 1, 2])
+        pool.restartServer()
+        pool.comeBack(b)
+        pool.comeBack(a)
+        bringAgain(&pool, ann, spec)
+        #expect((pool.tasks(a, spec.id) + pool.tasks(b, spec.id)).sorted() == [0, 1, 2])
+    }
+
+    @Test func aNodeIsToldAtOnceWhatTheClientHasAlready() {
+        var (pool, a, ann, spec) = attached()
+        pool.restartServer()
+        pool.comeBack(a)
+        bringAgain(&pool, ann, spec, finished: [TaskRange(first: 0, count: 1)])
+        #expect(pool.tasks(a, spec.id) == [1, 2])
+    }
+
     @Test func whatNobodyBringsAgainIsDroppedAfterTheGraceTime() {
         var (pool, a, _, spec) = attached()
         pool.restartServer()
