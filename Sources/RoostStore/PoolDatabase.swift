@@ -24,6 +24,9 @@ package final class PoolDatabase: PoolStore {
     let writer: DatabaseQueue
     private let reader: DatabaseQueue
     private let inbox = Mutex(Inbox())
+    /// Held by whoever calls the writer, so that ``close()`` knows when nobody does any more. The writer never waits for it: one
+    /// that wakes up to wait for its caller costs every commit two switches of threads.
+    private let calling = Mutex(())
     /// The writer's own: nobody else ever asks for it, so holding it while writing keeps nobody waiting.
     private let ledger: Mutex<Ledger>
     private let numbers: Mutex<[JobID: UInt32]>
@@ -55,15 +58,12 @@ package final class PoolDatabase: PoolStore {
         log = opened.log
         let isForgetting = !opened.ledger.doomed.isEmpty
         ledger = Mutex(opened.ledger)
-        if isForgetting { wake() }
+        if isForgetting { _ = call { _ in } }
     }
 
     package func commit(_ writes: [StoreWrite], done: @escaping @Sendable (RoostError?) -> Void) {
-        let failure = inbox.withLock { inbox -> RoostError? in
-            if inbox.failure == nil { inbox.groups.append(Group(writes: writes, done: done)) }
-            return inbox.failure
-        }
-        if let failure { done(failure) } else { wake() }
+        let failure = call { inbox in inbox.groups.append(Group(writes: writes, done: done)) }
+        if let failure { done(failure) }
     }
 
     package func outcomePayloads(of job: JobID, sequence: UInt64) throws(RoostError) -> PayloadArray {
@@ -104,6 +104,8 @@ package final class PoolDatabase: PoolStore {
             repeat { drain(db) } while !isFinal(&isWhole)
             if isWhole { _ = try? db.checkpoint(.truncate) }
         }
+        // Whoever has called the writer has done so: its last turn comes before its end.
+        calling.withLock { _ in }
         // Failing to close loses nothing: everything acknowledged is on the disk.
         try? reader.close()
         try? writer.close()
@@ -125,12 +127,20 @@ package final class PoolDatabase: PoolStore {
 
     // MARK: The writer
 
-    private func wake() {
-        inbox.withLock { inbox in
-            // Under the lock: what is handed to the writer before the store is closed comes before its connection is.
-            guard inbox.failure == nil, !inbox.isWriting else { return }
-            inbox.isWriting = true
-            writer.asyncWriteWithoutTransaction { db in self.drain(db) }
+    /// Adds work to the inbox, and sees to it that the writer is at it. Nothing happens when the store has failed, or is closed.
+    /// - Returns: why not.
+    private func call(_ add: (inout Inbox) -> Void) -> RoostError? {
+        calling.withLock { _ in
+            var isNew = false
+            let failure = inbox.withLock { inbox -> RoostError? in
+                guard inbox.failure == nil else { return inbox.failure }
+                add(&inbox)
+                isNew = !inbox.isWriting
+                inbox.isWriting = true
+                return nil
+            }
+            if isNew { writer.asyncWriteWithoutTransaction { db in self.drain(db) } }
+            return failure
         }
     }
 
@@ -201,10 +211,9 @@ package final class PoolDatabase: PoolStore {
             writer.uncounted = uncounted
             // Two holders of one table would make every change a copy of it.
             ledger = Ledger()
-            try db.inTransaction(.immediate) {
+            try db.transaction {
                 try writer.write(prepared.writes)
                 try options.reached(.beforeCommit)
-                return .commit
             }
             ledger = writer.ledger
             return writer.unused

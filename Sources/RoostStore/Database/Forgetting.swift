@@ -16,10 +16,9 @@ struct Forgetting {
             var isGone = false
             // The counts that a group's writer needs are not touched here.
             var writer = GroupWriter(db, pool: 0, Ledger())
-            try db.inTransaction(.immediate) {
+            try db.transaction {
                 isGone = try deleteSome(of: number, &writer)
                 try options.reached(.beforeForgetCommit)
-                return .commit
             }
             if isGone { ledger.doomed.removeLast() }
             return (!ledger.doomed.isEmpty, writer.unused)

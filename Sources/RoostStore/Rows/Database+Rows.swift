@@ -50,6 +50,19 @@ extension Database {
         }
     }
 
+    /// Runs `body` in a transaction that is committed, or rolled back when anything throws.
+    func transaction(_ body: () throws -> Void) throws {
+        try run("BEGIN IMMEDIATE")
+        do {
+            try body()
+            try run("COMMIT")
+        } catch {
+            // What a failed commit has rolled back by itself cannot be once more.
+            try? run("ROLLBACK")
+            throw error
+        }
+    }
+
     /// A statement that stands still holds no lock and no blob.
     private func rest(_ statement: OpaquePointer) {
         sqlite3_reset(statement)
