@@ -66,15 +66,17 @@ extension Scheduler {
     }
 
     /// Remembers how far the attempts were numbered of a job that its client does not have all outcomes of: it
-    /// may bring the job again, and a node out of contact an outcome of long ago.
+    /// may bring the job again, and a node out of contact an outcome of long ago. A durable one nobody brings.
     private mutating func rememberNumbers(_ slot: Int) {
         let job = jobs[slot].spec.id
         let highest = jobs[slot].tasks.highestNumber
         let isDelivered = jobs[slot].isEnded && jobs[slot].tasks.log.base == jobs[slot].tasks.log.end
-        guard highest > 0, !isDelivered else { return }
+        guard highest > 0, !isDelivered || jobs[slot].isDurable else { return }
         if forgottenNumbers.updateValue(highest, forKey: job) == nil { forgottenJobs.append(job) }
+        if jobs[slot].isDurable { endedJobs.insert(job) }
         if forgottenJobs.count > Limits.forgottenJobs, let oldest = forgottenJobs.popFirst() {
             forgottenNumbers[oldest] = nil
+            endedJobs.remove(oldest)
         }
     }
 

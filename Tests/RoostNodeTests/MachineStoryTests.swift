@@ -402,6 +402,20 @@ import Testing
         #expect(bench.signals == [.terminate, .kill])
     }
 
+    /// Simulator, seed 76794.
+    @Test func aTaskThatIsDroppedAndThenOverrunsItsTimeIsNotGivenMore() {
+        var bench = Bench()
+        bench.grant(0..<1) {
+            $0.runtime = .r
+            $0.policy.timeout = .seconds(8)
+        }
+        bench.pass(.seconds(5))
+        bench.tell(.serverSaid(.drop([Self.attempts(0..<1)])))
+        #expect(bench.signals == [.interrupt])
+        bench.pass(.seconds(11))
+        #expect(bench.signals == [.terminate, .kill])
+    }
+
     @Test func aNodeRemembersHowLongItWasInContactWithWhichServer() {
         var bench = Bench()
         bench.pass(.seconds(30))

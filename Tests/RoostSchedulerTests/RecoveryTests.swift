@@ -395,6 +395,21 @@ import Testing
         #expect(pool.outcomes(ann, spec.id).map(\.attempt) == [1, 1, 1])
     }
 
+    /// Simulator, seed 77261: the node went on with its queue until claims ended.
+    @Test func whatANodeHasOfADurableJobThatWasForgottenIsDroppedWhenItIsBack() {
+        var (pool, a, ann, job) = pool()
+        pool.restartServer()
+        let b = pool.join("b", cpus: 4)
+        pool.pass(.seconds(61))
+        pool.end(b, job, pool.tasks(b, job))
+        pool.end(b, job, pool.tasks(b, job))
+        pool.reconnect(ann)
+        _ = pool.ask(ann, .forget(.id(job)))
+        #expect(pool.progress(job) == nil)
+        pool.comeBack(a)
+        #expect(pool.tasks(a, job) == [])
+    }
+
     @Test func tasksBroughtAgainWaitForNodesThatMayHaveThem() {
         var (pool, _, ann, spec) = attached()
         pool.restartServer()

@@ -175,6 +175,25 @@ import Testing
         #expect(!client.machine.knows(Self.job))
     }
 
+    /// Simulator, seeds 76362 and 80818: the seat had another worker, and nobody heard of it.
+    @Test func aLossOfASeatThatTheProgramIsNotHandedIsNoneThatItKnowsOf() {
+        var client = Bench()
+        var spec = JobSpec(id: Self.job, runtime: .command)
+        spec.seat = 2
+        client.tell(.submit(spec, order: .asCompleted), .append(spec.id, PayloadArray([[0], [1]])), .close(spec.id))
+        client.hear(.submitted(job: spec.id, number: 1, tasks: 0))
+        client.deliver(0..<1, cursor: 1)
+        client.tell(.abandon(spec.id))
+        var lost = OutcomeBatch(job: spec.id, epoch: 1, node: "a")
+        lost.append(task: 1, attempt: 1, code: OutcomeCode(.failed, .nodeLost), payload: [])
+        client.hear(.outcomes(OutcomeDelivery(cursor: 2, batch: lost)), Self.ended(2))
+        client.reconnect(epoch: 2)
+        spec.id = JobID(rawValue: 8)
+        client.tell(.submit(spec, order: .asCompleted))
+        let epochs = client.said.compactMap { if case .submit(let sent) = $0, sent.id == spec.id { sent.seatEpoch } else { nil } }
+        #expect(epochs == [1])
+    }
+
     @Test func aRefusalAfterTheEndIsNoNews() {
         var client = Bench()
         client.submit(1)

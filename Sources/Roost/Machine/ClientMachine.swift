@@ -309,10 +309,10 @@ package struct ClientMachine {
         guard jobs[id] != nil else { return }
         let isNew = jobs[id]?.receive(delivery, keepsDuplicates: sabotage == .deliverTwice)
         if let batch = isNew ?? nil, batch.count > 0 {
-            noteSeat(jobs[id]?.seat ?? 0, batch)
             if jobs[id]?.isAbandoned == true {
                 jobs[id]?.consumed(batch.count)
             } else {
+                noteSeat(jobs[id]?.seat ?? 0, batch)
                 actions.append(.deliver(id, batch))
             }
         }
@@ -320,7 +320,8 @@ package struct ClientMachine {
         jobs[id]?.acknowledge(ahead: sabotage == .acknowledgeAhead, into: &actions)
     }
 
-    /// What a task left with the worker of its seat is the program's to rely on, until it hears of the loss.
+    /// What a task left with the worker of its seat is the program's to rely on, until it hears of the loss: that is, of outcomes
+    /// that it is handed.
     private mutating func noteSeat(_ seat: UInt32, _ batch: OutcomeBatch) {
         guard seat != 0 else { return }
         for position in 0..<batch.count {

@@ -32,7 +32,8 @@ extension NodeMachine {
                 beginStop(worker, with: record.nextSignal, at: now, into: &actions)
             }
             if record.timeoutAt <= now {
-                if record.stopping == .no {
+                // One that is to be dropped is being stopped: to begin anew would give it twice the time.
+                if record.stopping == .no && !record.isDropped {
                     workers[worker]?.stopping = .timedOut
                     beginStop(worker, with: stopSignal(record), at: now, into: &actions)
                 }

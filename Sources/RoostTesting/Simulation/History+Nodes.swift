@@ -28,11 +28,13 @@ extension History {
         }
     }
 
-    func nodeWasToldToDrop(_ node: Int, _ runs: [AttemptRun]) {
+    func nodeWasToldToDrop(_ node: Int, _ runs: [AttemptRun], at now: Instant) {
         for run in runs {
             guard let job = job(run.job) else { continue }
             for task in run.tasks.first..<run.tasks.end {
-                if let index = find(job, task, run.epoch, run.number, node: node) { attempts[index].isDropped = true }
+                guard let index = find(job, task, run.epoch, run.number, node: node), !attempts[index].isDropped else { continue }
+                attempts[index].isDropped = true
+                attempts[index].droppedAt = now
             }
         }
     }

@@ -30,6 +30,8 @@ final class History {
         /// The server knows that nothing has come of it: given back, or not in the inventory of its node.
         var isReturned = false
         var isDropped = false
+        /// When its node was told to drop it.
+        var droppedAt = Instant.zero
         /// Its outcome was on its node's disk, which did not give it back: the task may run again.
         var isLost = false
         var started: Instant?

@@ -102,8 +102,9 @@ extension Simulation {
         let attempt = history.attempts[index]
         guard let newest = history.jobs[attempt.job].attempts[Int(attempt.task)].last, !history.isLatestHere(index) else { return }
         let since = max(node.welcomed, history.attempts[Int(newest)].granted)
-        // A batch is over before anybody could stop it.
-        guard since + .seconds(10) < now, history.jobs[attempt.job].plan.spec.runtime != .digest else { return }
+        // One that does not hear is killed after ten seconds. A batch is over before anybody could stop it.
+        let end = attempt.isDropped ? attempt.droppedAt + .seconds(11) : since + .seconds(10)
+        guard end < now, history.jobs[attempt.job].plan.spec.runtime != .digest else { return }
         history.fail(.superseded, "\(history.show(attempt)) goes on")
     }
 }

@@ -100,7 +100,7 @@ extension Simulation {
         node.inbox.removeAll(keepingCapacity: true)
         var actions: [NodeAction] = []
         for event in inbox {
-            if case .serverSaid(.drop(let runs)) = event { history.nodeWasToldToDrop(node.ordinal, runs) }
+            if case .serverSaid(.drop(let runs)) = event { history.nodeWasToldToDrop(node.ordinal, runs, at: now) }
             node.machine?.apply(event, at: now, into: &actions)
         }
         node.machine?.settle(at: now, into: &actions)
