@@ -24,7 +24,7 @@ package struct AgentConfiguration: Sendable {
     package var environment: [String]
     /// The `roost` binary, to start the guard with; nil: no guard.
     package var guardExecutable: String?
-    /// Start the guard after the first process instead of before: for an agent in somebody's short program.
+    /// Start the guard only before the first process: for an agent in somebody's short program.
     package var guardWaitsForProcess = false
     /// More words for the guard: where to report this agent's death.
     package var guardArguments: [String] = []

@@ -23,7 +23,7 @@ package final class GuardLine: Sendable {
         /// The pipe's write end, -1 before the guard is there and after `bye`.
         var descriptor: Int32
         var pid: Int32
-        /// Whether the guard is still to be started, with the first process group.
+        /// Whether the guard is still to be started, before the first process.
         var isAwaited = false
         /// Records that have not been written, perhaps beginning inside one.
         var unwritten: [UInt8] = []
@@ -53,8 +53,7 @@ package final class GuardLine: Sendable {
 
     /// Starts the guard: `executable` with `arguments` and, as the last one, the tag. It has to call ``runGuard``
     /// with that tag and descriptor 0.
-    /// - Parameter waitsForProcess: start it just after the agent's first process, which then need not wait for it:
-    ///   for an agent that lives as briefly as its processes.
+    /// - Parameter waitsForProcess: start it just before the agent's first process (``prepare()``), for an agent that may have none.
     package static func start(
         executable: String, arguments: [String], waitsForProcess: Bool = false
     ) throws -> GuardLine {
@@ -110,14 +109,19 @@ package final class GuardLine: Sendable {
     package func flush(isBrokenPipeSignalBlocked: Bool = false) {
         state.withLock { state in
             guard !state.unwritten.isEmpty else { return }
-            if state.isAwaited {
-                state.isAwaited = false
-                guard let started = try? Self.spawn(executable: executable, arguments: arguments + [tag]) else { return }
-                (state.descriptor, state.pid) = started
-            }
             guard state.descriptor >= 0 else { return }
             if Self.write(&state, isBrokenPipeSignalBlocked) { return }
             replaceGuard(&state)
+        }
+    }
+
+    /// A process is about to start: from here on a guard is there, which finds it by its tag if by nothing else.
+    package func prepare() {
+        state.withLock { state in
+            guard state.isAwaited else { return }
+            state.isAwaited = false
+            guard let started = try? Self.spawn(executable: executable, arguments: arguments + [tag]) else { return }
+            (state.descriptor, state.pid) = started
         }
     }
 

@@ -48,6 +48,7 @@ extension ReactorLoop {
         if slotOfToken[token] != nil {
             return refuse(token, EEXIST, "a process with token \(token) is running already")
         }
+        guardLine?.prepare()
         var stdout: [Int32] = [-1, -1]
         var stderr: [Int32] = [-1, -1]
         guard roost_pipe(&stdout, 0) == 0, roost_pipe(&stderr, 0) == 0 else {
