@@ -27,17 +27,28 @@ import Testing
         }
 
         /// A closed job of so many tasks, known to the server.
-        mutating func submit(_ tasks: Int, order: ReadRequest.Order = .asCompleted, retention: Retention = .attached) {
-            let spec = JobSpec(id: ClientMachineTests.job, runtime: .command, retention: retention)
+        mutating func submit(
+            _ tasks: Int, order: ReadRequest.Order = .asCompleted, retention: Retention = .attached, seat: UInt32 = 0
+        ) {
+            var spec = JobSpec(id: ClientMachineTests.job, runtime: .command, retention: retention)
+            spec.seat = seat
             let payloads = PayloadArray((0..<tasks).map { [UInt8(truncatingIfNeeded: $0)] })
             tell(.submit(spec, order: order), .append(spec.id, payloads), .close(spec.id))
             hear(.submitted(job: spec.id, number: 1, tasks: 0))
         }
 
-        mutating func deliver(_ tasks: Range<UInt32>, cursor: UInt64) {
-            var batch = OutcomeBatch(job: ClientMachineTests.job, epoch: 1, node: "a")
-            for task in tasks { batch.append(task: task, attempt: 1, littleEndian: UInt64(task)) }
+        mutating func deliver(_ tasks: Range<UInt32>, cursor: UInt64, epoch: Epoch = 1, as code: OutcomeCode = .succeeded) {
+            var batch = OutcomeBatch(job: ClientMachineTests.job, epoch: epoch, node: "a")
+            for task in tasks { batch.append(task: task, attempt: 1, code: code, payload: [UInt8(truncatingIfNeeded: task)]) }
             hear(.outcomes(OutcomeDelivery(cursor: cursor, batch: batch)))
+        }
+
+        /// The epoch that a new job says the seat's worker is at least of.
+        mutating func epoch(submitting number: UInt64, toSeat seat: UInt32) -> Epoch? {
+            var spec = JobSpec(id: JobID(rawValue: number), runtime: .command)
+            spec.seat = seat
+            tell(.submit(spec, order: .asCompleted))
+            return said.compactMap { if case .submit(let sent) = $0, sent.id == spec.id { sent.seatEpoch } else { nil } }.first
         }
 
         mutating func reconnect(epoch: Epoch) {
@@ -178,20 +189,46 @@ import Testing
     /// Simulator, seeds 76362 and 80818: the seat had another worker, and nobody heard of it.
     @Test func aLossOfASeatThatTheProgramIsNotHandedIsNoneThatItKnowsOf() {
         var client = Bench()
-        var spec = JobSpec(id: Self.job, runtime: .command)
-        spec.seat = 2
-        client.tell(.submit(spec, order: .asCompleted), .append(spec.id, PayloadArray([[0], [1]])), .close(spec.id))
-        client.hear(.submitted(job: spec.id, number: 1, tasks: 0))
+        client.submit(2, seat: 2)
         client.deliver(0..<1, cursor: 1)
-        client.tell(.abandon(spec.id))
-        var lost = OutcomeBatch(job: spec.id, epoch: 1, node: "a")
-        lost.append(task: 1, attempt: 1, code: OutcomeCode(.failed, .nodeLost), payload: [])
-        client.hear(.outcomes(OutcomeDelivery(cursor: 2, batch: lost)), Self.ended(2))
+        client.tell(.abandon(Self.job))
+        client.deliver(1..<2, cursor: 2, as: OutcomeCode(.failed, .nodeLost))
+        client.hear(Self.ended(2))
         client.reconnect(epoch: 2)
-        spec.id = JobID(rawValue: 8)
-        client.tell(.submit(spec, order: .asCompleted))
-        let epochs = client.said.compactMap { if case .submit(let sent) = $0, sent.id == spec.id { sent.seatEpoch } else { nil } }
-        #expect(epochs == [1])
+        #expect(client.epoch(submitting: 1, toSeat: 2) == 1)
+    }
+
+    @Test func whatAnAbandonedJobLeftWithASeatIsReliedOn() {
+        var client = Bench()
+        client.submit(1, seat: 2)
+        client.tell(.abandon(Self.job))
+        client.deliver(0..<1, cursor: 1)
+        client.hear(Self.ended(1))
+        client.reconnect(epoch: 2)
+        #expect(client.epoch(submitting: 1, toSeat: 2) == 1)
+    }
+
+    @Test func anAbandonedJobDoesNotHideThatTheSeatHasAnotherWorker() {
+        var client = Bench()
+        client.submit(3, seat: 2)
+        client.deliver(0..<1, cursor: 1)
+        client.tell(.abandon(Self.job))
+        client.deliver(1..<2, cursor: 2, as: OutcomeCode(.failed, .nodeLost))
+        client.reconnect(epoch: 2)
+        client.deliver(2..<3, cursor: 3, epoch: 2)
+        client.hear(Self.ended(3))
+        client.reconnect(epoch: 3)
+        #expect(client.epoch(submitting: 1, toSeat: 2) == 1)
+    }
+
+    @Test func aLossOfASeatThatTheProgramIsHandedEndsWhatItReliesOn() {
+        var client = Bench()
+        client.submit(2, seat: 2)
+        client.deliver(0..<1, cursor: 1)
+        client.deliver(1..<2, cursor: 2, as: OutcomeCode(.failed, .nodeLost))
+        client.hear(Self.ended(2))
+        client.reconnect(epoch: 2)
+        #expect(client.epoch(submitting: 1, toSeat: 2) == 0)
     }
 
     @Test func aRefusalAfterTheEndIsNoNews() {

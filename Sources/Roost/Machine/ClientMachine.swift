@@ -309,26 +309,25 @@ package struct ClientMachine {
         guard jobs[id] != nil else { return }
         let isNew = jobs[id]?.receive(delivery, keepsDuplicates: sabotage == .deliverTwice)
         if let batch = isNew ?? nil, batch.count > 0 {
-            if jobs[id]?.isAbandoned == true {
-                jobs[id]?.consumed(batch.count)
-            } else {
-                noteSeat(jobs[id]?.seat ?? 0, batch)
-                actions.append(.deliver(id, batch))
-            }
+            let isAbandoned = jobs[id]?.isAbandoned == true
+            noteSeat(jobs[id]?.seat ?? 0, batch, isHeard: !isAbandoned)
+            if isAbandoned { jobs[id]?.consumed(batch.count) } else { actions.append(.deliver(id, batch)) }
         }
         // A delivery without anything new still has to be acknowledged, or the window never opens again.
         jobs[id]?.acknowledge(ahead: sabotage == .acknowledgeAhead, into: &actions)
     }
 
-    /// What a task left with the worker of its seat is the program's to rely on, until it hears of the loss: that is, of outcomes
-    /// that it is handed.
-    private mutating func noteSeat(_ seat: UInt32, _ batch: OutcomeBatch) {
+    /// What a task left with the worker of its seat is the program's to rely on, also when it did not wait for the task's end
+    /// (its job is abandoned), until it hears of the loss. What it does not hear neither ends that nor moves it to a later worker.
+    private mutating func noteSeat(_ seat: UInt32, _ batch: OutcomeBatch, isHeard: Bool) {
         guard seat != 0 else { return }
         for position in 0..<batch.count {
             switch batch.code(at: position).end {
-            case .succeeded, .failed: seatEpochs[seat] = max(seatEpochs[seat] ?? 0, batch.epoch)
-            case .nodeLost: seatEpochs[seat] = nil
-            case .crashed, .timedOut, .memoryExceeded, .couldNotStart, .cancelled, .reclaimed, .neverRan: break
+            case .succeeded, .failed:
+                let known = seatEpochs[seat]
+                seatEpochs[seat] = isHeard ? max(known ?? 0, batch.epoch) : known ?? batch.epoch
+            case .nodeLost where isHeard: seatEpochs[seat] = nil
+            case .nodeLost, .crashed, .timedOut, .memoryExceeded, .couldNotStart, .cancelled, .reclaimed, .neverRan: break
             }
         }
     }
