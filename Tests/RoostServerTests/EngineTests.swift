@@ -13,13 +13,8 @@ import Testing
     func slowReader() throws {
         let loop = EmbeddedEventLoop()
         let store = StoredResults(count: 3)
-        let engine = Engine(
-            pool: 1, epoch: 2, version: "test", loop: loop, log: Logger(label: "test"), store: (store, store.pool))
-        let link = RecordedLink<ServerToClient>()
+        let (_, client, link) = Self.start(loop, store)
         link.isWritable = false
-        let (_, client) = engine.accept(
-            client: ClientHello(session: SessionID(rawValue: 7)), as: Principal(role: .client, user: "ann"), token: nil,
-            peer: "test", over: link)
         client.linkReceived([.read(ReadRequest(job: store.job, order: .inOrder))])
         loop.run()
         client.linkReceived([.heartbeat, .query(id: 5, .explain(.id(store.job), task: nil)), .query(id: 6, .job(.id(store.job)))])
@@ -44,13 +39,8 @@ import Testing
     @Test("what a peer waits for leaves before acknowledgements do")
     func outcomesFirst() throws {
         let loop = EmbeddedEventLoop()
-        let store = StoredResults(count: 1)
-        let engine = Engine(
-            pool: 1, epoch: 2, version: "test", loop: loop, log: Logger(label: "test"), store: (store, store.pool))
-        let (toClient, toNode) = (RecordedLink<ServerToClient>(), RecordedLink<ServerToNode>())
-        let (_, client) = engine.accept(
-            client: ClientHello(session: SessionID(rawValue: 7)), as: Principal(role: .client, user: "ann"), token: nil,
-            peer: "test", over: toClient)
+        let (engine, client, toClient) = Self.start(loop, StoredResults(count: 1))
+        let toNode = RecordedLink<ServerToNode>()
         let (_, node) = engine.accept(
             node: NodeHello(node: NodeID(rawValue: 1), incarnation: Incarnation(rawValue: 1), name: "a", offer: .cpus(1)),
             token: nil, peer: "test", over: toNode)
@@ -72,6 +62,19 @@ import Testing
         node.linkReceived([.draining(reason: "test"), .outcomes(sequence: 1, batch)])
         loop.run()
         #expect(left == [.delivery, .acknowledgeOutcomes])
+    }
+
+    /// An engine on the store, with a client of ann's.
+    private static func start(
+        _ loop: EmbeddedEventLoop, _ store: StoredResults
+    ) -> (Engine, client: any LinkDelegate<ClientToServer>, RecordedLink<ServerToClient>) {
+        let engine = Engine(
+            pool: 1, epoch: 2, version: "test", loop: loop, log: Logger(label: "test"), store: (store, store.pool))
+        let link = RecordedLink<ServerToClient>()
+        let (_, client) = engine.accept(
+            client: ClientHello(session: SessionID(rawValue: 7)), as: Principal(role: .client, user: "ann"), token: nil,
+            peer: "test", over: link)
+        return (engine, client, link)
     }
 
     private static func payloads(_ message: ServerToClient) -> [[UInt8]]? {
