@@ -82,6 +82,9 @@ public enum Limits {
     public static let recoveryWindow: Duration = .seconds(60)
     /// Payload bytes of durable jobs' outcomes that a server keeps in memory beside its disk.
     public static let cachedOutcomeBytes = 64 << 20
+    /// Bytes of durable jobs' arguments that a server keeps in memory beside its disk (128 MiB); what comes beyond is read when it is
+    /// granted.
+    public static let cachedArgumentBytes = 128 << 20
     /// The least time between two heartbeats of one peer.
     public static let heartbeat: Duration = .seconds(3)
     /// The least time between two heartbeats that tell of workers: of their coming and going, and of what they do.

@@ -13,6 +13,8 @@ package enum Event: Sendable {
     case deadlinePassed
     /// The first so many writes that this scheduler asked for are on disk.
     case committed(UInt64)
+    /// A grant did not leave: the arguments of these tasks are not on disk as they were written.
+    case grantNotSent(ConnectionID, AttemptRun, RoostError)
 }
 
 /// What the shell has to do, in this order: close, send, hand the writes to the store; send what depends on them when they,
@@ -46,14 +48,14 @@ package struct Effects {
         package var message: Message
         /// It depends on no write, whatever job it is about.
         package var isUrgent = false
-        /// Where the payloads of the outcomes in it are, when they are not in it.
+        /// Where the payloads of the outcomes, or the arguments, in it are, when they are not in it.
         package var stored: StoredPayloads?
     }
 
-    /// Payloads of an entry of a job's outcome log, in the store; those at these positions.
+    /// Payloads of a job, in the store: of those in one place, those at these positions.
     package struct StoredPayloads: Hashable, Sendable {
         package var job: JobID
-        package var sequence: UInt64
+        package var place: StoredPlace
         package var positions: [Range<Int>]
     }
 
@@ -65,8 +67,10 @@ package struct Effects {
 
     package init() {}
 
-    package mutating func send(_ message: ServerToNode, to connection: ConnectionID, isUrgent: Bool = false) {
-        toNodes.append(Letter(connection: connection, message: message, isUrgent: isUrgent))
+    package mutating func send(
+        _ message: ServerToNode, to connection: ConnectionID, isUrgent: Bool = false, stored: StoredPayloads? = nil
+    ) {
+        toNodes.append(Letter(connection: connection, message: message, isUrgent: isUrgent, stored: stored))
     }
 
     package mutating func send(

@@ -32,6 +32,8 @@ package enum Sabotage: String, Sendable, CaseIterable {
     case forgetStoredOutcome
     /// How often a task has killed its workers is not written.
     case forgetCrashCounts
+    /// Arguments that were left on disk are read from the beginning of what came with them.
+    case misplaceArguments
     /// What nodes still have of attached jobs after a restart is dropped.
     case dropClaims
     /// A cancelled job's tasks that wait are left waiting.

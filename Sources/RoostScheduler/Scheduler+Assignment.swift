@@ -176,7 +176,7 @@ extension Scheduler {
             left -= Int(run.attempts.tasks.count)
             taken += Int(run.attempts.tasks.count)
             write(job, .granted(run.attempts, nodes[node].hello.node))
-            effects.send(.grant(run), to: connection)
+            effects.send(.grant(run), to: connection, stored: storedArguments(of: run.attempts.tasks, job))
         }
         guard taken > 0 else { return false }
         account(job, node: node, taken: taken, newLane: candidate.needsLane)

@@ -106,6 +106,34 @@ extension Scheduler {
         cachedBytes += bytes
     }
 
+    /// Whether so many bytes more of a durable job's arguments are to be kept in memory, and counted, if so. What is left on disk is
+    /// granted in letters that wait for its being there.
+    mutating func makesRoom(forArguments bytes: Int) -> Bool {
+        guard !configuration.hasStore || cachedArgumentBytes + bytes <= configuration.cachedArgumentBytes else { return false }
+        cachedArgumentBytes += bytes
+        return true
+    }
+
+    /// Where the arguments of these tasks, which stand in one piece, are when they are not in memory.
+    func storedArguments(of tasks: TaskRange, _ job: Int) -> Effects.StoredPayloads? {
+        guard let (place, positions) = jobs[job].tasks.arguments.storedPlace(of: tasks) else { return nil }
+        let isMisplaced = configuration.sabotage == .misplaceArguments
+        return Effects.StoredPayloads(
+            job: jobs[job].spec.id, place: place, positions: [isMisplaced ? 0..<positions.count : positions])
+    }
+
+    /// These tasks of the job will not run again.
+    mutating func freeArguments(_ job: Int, _ tasks: TaskRange) {
+        let freed = jobs[job].tasks.arguments.ended(tasks)
+        if jobs[job].isDurable { cachedArgumentBytes -= freed }
+    }
+
+    /// What an ended durable job keeps for another round needs no memory.
+    mutating func leaveArgumentsOnDisk(_ job: Int) {
+        guard jobs[job].isDurable, configuration.hasStore else { return }
+        cachedArgumentBytes -= jobs[job].tasks.arguments.leaveOnDisk()
+    }
+
     /// The first `count` writes are on disk: payloads beyond what memory is for can be read there.
     mutating func committed(_ count: UInt64) {
         while cachedBytes > configuration.cachedOutcomeBytes, let oldest = cachedOutcomes.first, oldest.write <= count {

@@ -109,6 +109,7 @@ extension Scheduler {
         if jobs[slot].isDurable {
             write(.forgotten(job))
             durableJobsForgotten.append(job)
+            cachedArgumentBytes -= jobs[slot].tasks.arguments.byteCount
         }
         jobSlots[job] = nil
         jobsWithNews.removeAll { $0 == slot }

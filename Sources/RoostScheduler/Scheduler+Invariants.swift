@@ -22,6 +22,8 @@ extension Scheduler {
         for (user, lanes) in lanesOfUsers.enumerated() where users[user].milliCPUs != lanes {
             return "user \(user) holds \(users[user].milliCPUs), should hold \(lanes)"
         }
+        let cached = jobs.slots.reduce(0) { $0 + (jobs[$1].isDurable ? jobs[$1].tasks.arguments.byteCount : 0) }
+        if cached != cachedArgumentBytes { return "\(cachedArgumentBytes) bytes of arguments in memory, should be \(cached)" }
         for job in jobs.slots {
             if let broken = brokenInvariant(ofJob: job) { return "job \(jobs[job].number): \(broken)" }
         }

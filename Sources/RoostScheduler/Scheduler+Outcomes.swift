@@ -94,7 +94,7 @@ extension Scheduler {
             guard
                 jobs[job].tasks.recordSuccesses(run, attempt: 1, node: node, sequence: logged, position: position)
             else { return false }
-            jobs[job].tasks.arguments.ended(run)
+            freeArguments(job, run)
             position += Int(run.count)
         }
         if !jobs[job].crashes.isEmpty {
@@ -147,7 +147,7 @@ extension Scheduler {
                 jobs[job].tasks.record(task, outcome.kind, sequence: logged, position: kept.count - 1)
                 // What did not succeed may have another round.
                 if !jobs[job].isDurable || outcome.kind == .succeeded {
-                    jobs[job].tasks.arguments.ended(TaskRange(first: task, count: 1))
+                    freeArguments(job, TaskRange(first: task, count: 1))
                 }
                 jobs[job].cancelRequested.remove(task)
                 jobs[job].crashes[task] = nil
@@ -286,10 +286,27 @@ extension Scheduler {
             jobs[job].cancelRequested.remove(task)
             if !jobs[job].crashes.isEmpty { jobs[job].crashes[task] = nil }
         }
-        if !jobs[job].isDurable { jobs[job].tasks.arguments.ended(tasks) }
+        if !jobs[job].isDurable { freeArguments(job, tasks) }
         jobs[job].tasks.log.append(batch, origin: nil)
         write(job, .outcomes(sequence: logged, batch))
         noteNews(job)
+    }
+
+    /// What should be given to these tasks is not on disk as it was written: they fail, and nothing else of their job does.
+    mutating func grantNotSent(
+        _ node: Int, _ attempts: AttemptRun, _ error: RoostError, at now: Instant, into effects: inout Effects
+    ) {
+        guard let job = jobSlots[attempts.job] else { return }
+        for task in attempts.tasks.first..<attempts.tasks.end
+        where jobs[job].tasks.isCurrent(task, attempt: attempts.number, epoch: attempts.epoch, node: node) {
+            let evidence = PostMortem(reason: error.message, attempt: attempts.number)
+            jobs[job].keepEvidence(evidence, task: task)
+            recordWithoutNode(
+                job, TaskRange(first: task, count: 1), OutcomeCode(.failed, .couldNotStart), evidence)
+            releaseOne(job, node: node)
+        }
+        applyHalt(job, at: now, into: &effects)
+        noteProgress(job, at: now)
     }
 
     /// GNU parallel's `--halt`.

@@ -160,7 +160,7 @@ extension Scheduler {
         jobs[slot].readers[index].sent.append(Reader.SentDelivery(cursor: cursor, count: UInt32(batch.count)))
         let stored =
             jobs[slot].tasks.log[sequence].isStored
-            ? Effects.StoredPayloads(job: batch.job, sequence: sequence, positions: positions) : nil
+            ? Effects.StoredPayloads(job: batch.job, place: .outcomes(sequence: sequence), positions: positions) : nil
         effects.send(
             .outcomes(OutcomeDelivery(cursor: cursor, batch: batch)), to: jobs[slot].readers[index].connection,
             stored: stored)
@@ -248,6 +248,7 @@ extension Scheduler {
             jobs[slot].isEndAnnounced = true
             effects.notices.append(.jobEnded(number: jobs[slot].number, jobs[slot].tasks.progress))
             users[jobs[slot].user].ranked.removeAll { $0 == slot }
+            leaveArgumentsOnDisk(slot)
             if jobs[slot].isDurable { scheduleForgetting(slot, endedFor: .zero, at: now) }
         }
         guard jobs[slot].spec.retention == .attached, jobs[slot].tasks.log.base == jobs[slot].tasks.log.end,

@@ -48,7 +48,7 @@ extension Scheduler {
         record.isStopped = stored.standing.isStopped
         record.isKilled = stored.standing.isKilled
         record.writtenStanding = stored.standing
-        for chunk in stored.chunks { record.tasks.append(chunk, finished: []) }
+        for piece in stored.pieces { record.tasks.append(piece.payloads, finished: [], isStored: piece.isOnDisk) }
         record.tasks.progress.isClosed = stored.standing.isClosed
         var places: [NodeID] = []
         for fact in stored.facts where configuration.sabotage != .forgetStoredOutcome || !fact.isOutcomes {
@@ -60,6 +60,7 @@ extension Scheduler {
             slots[Int(cell.node)] = nodeSlots[node.id] ?? expect(node, at: now)
         }
         record.tasks.finishRestoring { slots[$0] }
+        cachedArgumentBytes += record.tasks.arguments.byteCount
         let slot = jobs.insert(record)
         jobSlots[stored.spec.id] = slot
         users[record.user].count(stored.spec)

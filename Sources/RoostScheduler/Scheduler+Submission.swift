@@ -147,12 +147,13 @@ extension Scheduler {
             payloads.append(
                 slice.base.slice((slice.positions.lowerBound + skipped)..<slice.positions.upperBound))
         }
-        appendedBytes += payloads.bytes.count
         // The server knows best what has an outcome of a job that it keeps.
         let isForgetful = configuration.sabotage == .forgetFinished || jobs[slot].isDurable
         let finished = isForgetful ? [] : ascending(chunk.finished, from: have, count: UInt32(payloads.count))
         if jobs[slot].isDurable { write(.appended(chunk.job, first: have, payloads)) }
-        jobs[slot].tasks.append(payloads, finished: finished)
+        let isStored = jobs[slot].isDurable && !makesRoom(forArguments: payloads.bytes.count)
+        if !isStored { appendedBytes += payloads.bytes.count }
+        jobs[slot].tasks.append(payloads, finished: finished, isStored: isStored)
         takeClaims(slot, from: have, at: now, into: &effects)
         noteProgress(slot, at: now)
         if wasIdle { noteAllHungry() }

@@ -30,6 +30,8 @@ package struct SchedulerConfiguration: Sendable {
     package var recoveryWindow: Duration = Limits.recoveryWindow
     /// Payload bytes of outcomes of durable jobs that are kept in memory beside the disk.
     package var cachedOutcomeBytes = Limits.cachedOutcomeBytes
+    /// Bytes of arguments of durable jobs that are kept in memory beside the disk.
+    package var cachedArgumentBytes = Limits.cachedArgumentBytes
     package var sabotage: Sabotage?
 
     package init() {}
@@ -94,6 +96,8 @@ package struct Scheduler {
     /// Entries of outcome logs whose payloads are in memory although they are, or will be, on disk; the oldest first.
     var cachedOutcomes: Deque<CachedOutcome> = []
     var cachedBytes = 0
+    /// Bytes of arguments of durable jobs that are in memory.
+    var cachedArgumentBytes = 0
     var recovery: Recovery?
     let started: Instant
 
@@ -134,6 +138,9 @@ package struct Scheduler {
             deadlinesPassed(at: now, into: &effects)
         case .committed(let count):
             committed(count)
+        case .grantNotSent(let connection, let attempts, let error):
+            guard case .node(let slot) = owners[connection] else { return }
+            grantNotSent(slot, attempts, error, at: now, into: &effects)
         }
     }
 

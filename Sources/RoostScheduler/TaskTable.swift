@@ -73,8 +73,9 @@ package struct TaskTable {
 
     // MARK: Growing
 
-    package mutating func append(_ payloads: PayloadArray, finished: [TaskRange]) {
-        arguments.append(first: count, payloads)
+    /// - Parameter isStored: The payloads are left on disk.
+    package mutating func append(_ payloads: PayloadArray, finished: [TaskRange], isStored: Bool = false) {
+        arguments.append(first: count, payloads, isStored: isStored)
         progress.tasks += UInt32(payloads.count)
         finishedElsewhere.append(contentsOf: finished)
         skipFinishedElsewhere()

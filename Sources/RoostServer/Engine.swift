@@ -1,5 +1,4 @@
 package import Logging
-import DequeModule
 package import NIOCore
 package import RoostModel
 package import RoostScheduler
@@ -27,19 +26,24 @@ package final class Engine {
     private let office: (Query, Principal) -> Reply?
     private let configuration: SchedulerConfiguration
     private var journal: Journal?
+    private let onStoreFailure: (RoostError) -> Void
 
     /// A connection that has been let in.
     private struct Attached {
         enum Peer {
-            case client(any Link<ServerToClient>)
-            case node(any Link<ServerToNode>)
+            case client(Outbox<ServerToClient>)
+            case node(Outbox<ServerToNode>)
         }
         var peer: Peer
-        /// Letters to a client that has enough on its way: from the first one on whose payloads are on disk, in order; but not
-        /// those that overtake on the link, too.
-        var waiting: Deque<Effects.Letter<ServerToClient>> = []
         /// The token it showed: a revoked one ends the connection.
         var token: TokenID?
+
+        func close(_ reason: RoostError) {
+            switch peer {
+            case .client(let outbox): outbox.link.close(reason)
+            case .node(let outbox): outbox.link.close(reason)
+            }
+        }
     }
 
     /// The links to flush: first those that got something their peer may wait for, then those that got acknowledgements.
@@ -73,6 +77,7 @@ package final class Engine {
         self.loop = loop
         self.log = log
         self.office = office
+        self.onStoreFailure = onStoreFailure
         scheduler = Scheduler(configuration, at: Clock.now())
         guard let (store, held) = store else { return }
         journal = Journal(store: store, loop: loop) { [unowned self] result in
@@ -91,7 +96,7 @@ package final class Engine {
         client hello: ClientHello, as principal: Principal, token: TokenID?, peer: String,
         over link: any Link<ServerToClient>
     ) -> (Welcome, any LinkDelegate<ClientToServer>) {
-        let connection = newConnection(Attached(peer: .client(link), token: token))
+        let connection = newConnection(Attached(peer: .client(Outbox(link)), token: token))
         apply(.clientConnected(connection, principal, hello, peer: peer))
         return (welcome, ClientEar(engine: self, connection: connection, principal: principal))
     }
@@ -99,7 +104,7 @@ package final class Engine {
     package func accept(
         node hello: NodeHello, token: TokenID?, peer: String, over link: any Link<ServerToNode>
     ) -> (Welcome, any LinkDelegate<NodeToServer>) {
-        let connection = newConnection(Attached(peer: .node(link), token: token))
+        let connection = newConnection(Attached(peer: .node(Outbox(link)), token: token))
         apply(.nodeConnected(connection, hello, peer: peer))
         return (welcome, NodeEar(engine: self, connection: connection))
     }
@@ -147,11 +152,7 @@ package final class Engine {
         swap(&effects, &carried)
         for notice in carried.notices { report(notice) }
         for closing in carried.closes {
-            switch links.removeValue(forKey: closing.connection)?.peer {
-            case .client(let link): link.close(closing.reason)
-            case .node(let link): link.close(closing.reason)
-            case nil: break
-            }
+            links.removeValue(forKey: closing.connection)?.close(closing.reason)
         }
         var touched = Touched()
         send(carried.toNodes, carried.toClients, &touched)
@@ -165,8 +166,8 @@ package final class Engine {
         _ touched: inout Touched
     ) {
         for letter in toNodes {
-            guard case .node(let link) = links[letter.connection]?.peer else { continue }
-            link.send(letter.message)
+            guard case .node(let outbox) = links[letter.connection]?.peer else { continue }
+            outbox.send(letter, completing: whole)
             if case .acknowledge = letter.message {
                 Touched.add(letter.connection, to: &touched.unhurried)
             } else {
@@ -174,33 +175,26 @@ package final class Engine {
             }
         }
         for letter in toClients {
-            guard let attached = links[letter.connection], case .client(let link) = attached.peer else { continue }
-            // Nothing is read from the disk ahead of what the client takes.
-            let mayLeave = attached.waiting.isEmpty && (letter.stored == nil || link.isWritable)
-            guard mayLeave || letter.message.lane == .urgent else {
-                links[letter.connection]?.waiting.append(letter)
-                continue
-            }
-            link.send(letter.stored.map { whole(letter.message, $0) } ?? letter.message)
-            if letter.stored != nil { link.flush() }
+            guard case .client(let outbox) = links[letter.connection]?.peer else { continue }
+            outbox.send(letter, completing: whole)
             Touched.add(letter.connection, to: &touched.awaited)
         }
     }
 
-    /// The client has taken what was on its way: what waits for it follows, as far as it takes that.
+    /// The peer has taken what was on its way: what waits for it follows, as far as it takes that.
     fileprivate func sendWaiting(_ connection: ConnectionID) {
-        guard case .client(let link) = links[connection]?.peer else { return }
-        while link.isWritable, let letter = links[connection]?.waiting.popFirst() {
-            link.send(letter.stored.map { whole(letter.message, $0) } ?? letter.message)
-            link.flush()
+        switch links[connection]?.peer {
+        case .client(let outbox): outbox.sendWaiting(completing: whole)
+        case .node(let outbox): outbox.sendWaiting(completing: whole)
+        case nil: break
         }
     }
 
     private func flush(_ touched: Touched) {
         for connection in touched.awaited + touched.unhurried {
             switch links[connection]?.peer {
-            case .client(let link): link.flush()
-            case .node(let link): link.flush()
+            case .client(let outbox): outbox.link.flush()
+            case .node(let outbox): outbox.link.flush()
             case nil: break
             }
         }
@@ -217,14 +211,32 @@ package final class Engine {
     }
 
     /// The outcomes with the payloads that were left on disk; a refusal, when those are not what was written.
-    private func whole(_ message: ServerToClient, _ stored: Effects.StoredPayloads) -> ServerToClient {
-        guard case .outcomes(var delivery) = message, let journal else { return message }
+    private func whole(_ letter: Effects.Letter<ServerToClient>) -> ServerToClient {
+        guard case .outcomes(var delivery) = letter.message, let stored = letter.stored, let journal else { return letter.message }
         do throws(RoostError) {
             delivery.batch.payloads = try journal.payloads(stored)
             return .outcomes(delivery)
         } catch {
             log.error("stored outcomes cannot be read", metadata: ["job": "\(stored.job.rawValue)", "reason": "\(error)"])
             return .refused(job: stored.job, error)
+        }
+    }
+
+    /// The grant with the arguments that were left on disk; nil when there are none to be had: its tasks fail, when what is there is
+    /// not what was written, or the server stops, when nothing can be read.
+    private func whole(_ letter: Effects.Letter<ServerToNode>) -> ServerToNode? {
+        guard case .grant(var run) = letter.message, let stored = letter.stored, let journal else { return letter.message }
+        do throws(RoostError) {
+            run.arguments = PayloadSlice(try journal.payloads(stored))
+            return .grant(run)
+        } catch {
+            log.error("stored arguments cannot be read", metadata: ["job": "\(stored.job.rawValue)", "reason": "\(error)"])
+            switch error.code {
+            // Not found: the job was forgotten while this waited.
+            case .damaged, .notFound: apply(.grantNotSent(letter.connection, run.attempts, error))
+            default: onStoreFailure(error)
+            }
+            return nil
         }
     }
 
@@ -245,11 +257,7 @@ package final class Engine {
     package func stop(_ reason: RoostError) {
         timer?.cancel()
         for connection in links.keys.sorted() {
-            switch links[connection]?.peer {
-            case .client(let link): link.close(reason)
-            case .node(let link): link.close(reason)
-            case nil: break
-            }
+            links[connection]?.close(reason)
         }
         links.removeAll()
     }
@@ -260,10 +268,7 @@ package final class Engine {
             guard let attached = links[connection], let token = attached.token, let reason = isBad(token) else {
                 continue
             }
-            switch attached.peer {
-            case .client(let link): link.close(reason)
-            case .node(let link): link.close(reason)
-            }
+            attached.close(reason)
         }
     }
 
@@ -319,6 +324,6 @@ private final class NodeEar: LinkDelegate {
     func linkReceived(_ messages: [NodeToServer]) {
         for message in messages { engine.apply(.nodeSaid(connection, message)) }
     }
-    func linkWritabilityChanged(_ isWritable: Bool) {}
+    func linkWritabilityChanged(_ isWritable: Bool) { if isWritable { engine.sendWaiting(connection) } }
     func linkClosed(_ reason: RoostError) { engine.closed(connection, reason) }
 }

@@ -24,6 +24,8 @@ final class Journal {
     private var isCommitting = false
     private var hasFailed = false
     private var writeCount: UInt64 = 0
+    /// The piece of arguments that was read last: of a piece with many tasks the next grant is likely, too.
+    private var lastRead: (job: JobID, place: StoredPlace, payloads: PayloadArray)?
 
     init(store: any PoolStore, loop: any EventLoop, done: @escaping (Result<Group, RoostError>) -> Void) {
         self.store = store
@@ -34,6 +36,8 @@ final class Journal {
     /// Takes in what a turn wants written, and what waits for that and for everything before it.
     func add(_ writes: [StoreWrite], _ letters: Effects.Letters) {
         guard !writes.isEmpty || !letters.isEmpty else { return }
+        // Its name may be given again.
+        if let job = lastRead?.job, writes.contains(.forgotten(job)) { lastRead = nil }
         waiting.writes += writes
         writeCount += UInt64(writes.count)
         waiting.lastWrite = writeCount
@@ -68,15 +72,22 @@ final class Journal {
         }
     }
 
-    /// - Throws: what the store throws; `.damaged` when there are fewer payloads than outcomes.
+    /// - Throws: what the store throws; `.damaged` when there are fewer payloads than tasks.
     func payloads(_ stored: Effects.StoredPayloads) throws(RoostError) -> PayloadArray {
-        let all = try store.outcomePayloads(of: stored.job, sequence: stored.sequence)
+        let all = try allPayloads(of: stored.job, at: stored.place)
         if stored.positions == [0..<all.count] { return all }
         guard stored.positions.allSatisfy({ $0.upperBound <= all.count }) else {
-            throw RoostError(.damaged, "the store has \(all.count) payloads of outcomes of which there are more")
+            throw RoostError(.damaged, "the store has the payloads of \(all.count) tasks, of which there are more")
         }
         var some = PayloadArray()
         for positions in stored.positions { some.append(all.slice(positions)) }
         return some
+    }
+
+    private func allPayloads(of job: JobID, at place: StoredPlace) throws(RoostError) -> PayloadArray {
+        if let last = lastRead, last.job == job, last.place == place { return last.payloads }
+        let payloads = try store.payloads(of: job, at: place)
+        if case .arguments = place, payloads.count > 1 { lastRead = (job, place, payloads) }
+        return payloads
     }
 }

@@ -139,7 +139,9 @@ extension PoolDatabase {
                 try log.watch(db)
             }
             try schema.migrate(writer)
-            let loaded = try writer.read { db in try PoolLoader(db: db, path: path, files: files).load() }
+            let loaded = try writer.read { db in
+                try PoolLoader(db: db, path: path, files: files, argumentBytes: options.argumentBytes).load()
+            }
             let reader = try DatabaseQueue(path: path, configuration: configuration(isReadOnly: true))
             // Nothing is removed while it is uncertain what is needed.
             let swept = try loaded.names.map { names in

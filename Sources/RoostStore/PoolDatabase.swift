@@ -66,17 +66,23 @@ package final class PoolDatabase: PoolStore {
         if let failure { done(failure) }
     }
 
-    package func outcomePayloads(of job: JobID, sequence: UInt64) throws(RoostError) -> PayloadArray {
+    package func payloads(of job: JobID, at place: StoredPlace) throws(RoostError) -> PayloadArray {
         guard let number = numbers.withLock({ $0[job] }) else {
             throw RoostError(.notFound, "job \(StoreFailure.hexadecimal(job.rawValue)) is not in the database")
         }
-        let id = try RowID.at(sequence, of: number)
+        let (id, row, name) =
+            switch place {
+            case .outcomes(let sequence):
+                (try RowID.at(sequence, of: number), Rows.result, "entry \(sequence) of its outcomes")
+            case .arguments(let piece):
+                (try RowID.at(UInt64(piece), of: number), Rows.arguments, "piece \(piece) of its arguments")
+            }
         let damaged = { (what: String, cause: String) in
-            StoreFailure.damagedJob(job, number, "entry \(sequence) of its outcomes \(what)", cause: cause)
+            StoreFailure.damagedJob(job, number, "\(name) \(what)", cause: cause)
         }
         let body: StoredBody??
         do {
-            body = try read { db in try Rows.result(id, db) }
+            body = try read { db in try row(id, db) }
         } catch {
             let error = StoreFailure.error("cannot read from", path, error)
             throw error.code == .damaged ? damaged("cannot be read", error.cause) : error

@@ -6,6 +6,8 @@ package struct StoreOptions: Sendable {
     package var fileBytes = 256 << 10
     /// Pages of the write-ahead log after which it is copied into the database (8 MiB).
     package var checkpointPages = 2048
+    /// Bytes of unfinished jobs' arguments that a start reads into memory; what comes beyond is checked, and left on disk.
+    package var argumentBytes = Limits.cachedArgumentBytes
     /// Payload bytes that groups which wait together may bring into one transaction.
     package var transactionBytes = 64 << 20
     /// The most rows that one step deletes of what is forgotten, and their most bytes.

@@ -3,23 +3,36 @@ import RoostModel
 import RoostScheduler
 import Testing
 
-/// A million queued tasks with arguments of 100 bytes fit into 250 MB.
+/// A million queued tasks with arguments of 100 bytes fit into 250 MB; when those are left on disk, into 60.
 @Suite struct MemoryTests {
     @Test func aMillionQueuedTasksFit() async {
         // A process of its own, so that nothing else grows or shrinks meanwhile.
         await #expect(processExitsWith: .success) {
             let before = residentBytes()
             var scheduler = Scheduler(SchedulerConfiguration(), at: .zero)
-            queueAMillion(&scheduler)
+            queueAMillion(&scheduler, .attached)
             let grown = residentBytes() - before
             exit(scheduler.jobs.count == 1 && grown > 100_000_000 && grown < 250_000_000 ? 0 : 1)
         }
     }
+
+    @Test func aMillionDurableTasksLeaveTheirArgumentsOnDisk() async {
+        await #expect(processExitsWith: .success) {
+            let before = residentBytes()
+            var configuration = SchedulerConfiguration()
+            configuration.hasStore = true
+            configuration.cachedArgumentBytes = 10_000_000
+            var scheduler = Scheduler(configuration, at: .zero)
+            queueAMillion(&scheduler, .durable)
+            let grown = residentBytes() - before
+            exit(scheduler.jobs.count == 1 && grown > 10_000_000 && grown < 60_000_000 ? 0 : 1)
+        }
+    }
 }
 
-private func queueAMillion(_ scheduler: inout Scheduler) {
+private func queueAMillion(_ scheduler: inout Scheduler, _ retention: Retention) {
     let connection = ConnectionID(rawValue: 1)
-    let spec = JobSpec(id: JobID(rawValue: 1), runtime: .command)
+    let spec = JobSpec(id: JobID(rawValue: 1), runtime: .command, retention: retention)
     var effects = Effects()
     scheduler.apply(
         .clientConnected(

@@ -36,14 +36,70 @@ import Testing
         #expect(store.reads == 3)
     }
 
+    @Test("arguments left on disk are read as fast as the node takes them")
+    func slowNode() throws {
+        let loop = EmbeddedEventLoop()
+        let store = StoredResults(arguments: 3)
+        let (engine, _, _) = Self.start(loop, store)
+        let link = RecordedLink<ServerToNode>()
+        link.isWritable = false
+        let node = Self.accept(engine, link, cpus: 3)
+        loop.run()
+        #expect(store.reads == 0)
+        #expect(link.flushed.map(\.number) == [.job])
+
+        link.takes(2, telling: node)
+        #expect(store.reads == 2)
+        #expect(Self.arguments(link) == [[0], [1]])
+        // What is about a grant that waits, waits behind it.
+        node.linkReceived([.heartbeat(NodeStatus())])
+        loop.run()
+        #expect(link.flushed.map(\.number) == [.job, .grant, .grant, .heartbeatInterval])
+        link.takes(.max, telling: node)
+        #expect(Self.arguments(link) == [[0], [1], [2]])
+    }
+
+    @Test("tasks whose arguments are not what was written fail, and say so")
+    func damagedArguments() throws {
+        let loop = EmbeddedEventLoop()
+        let store = StoredResults(arguments: 2)
+        store.failure = RoostError(.damaged, "piece 0 of its arguments is not what was written")
+        let (engine, client, toClient) = Self.start(loop, store)
+        client.linkReceived([.read(ReadRequest(job: store.job, order: .inOrder))])
+        let link = RecordedLink<ServerToNode>()
+        let node = Self.accept(engine, link, cpus: 2)
+        link.takes(.max, telling: node)
+        loop.run()
+        #expect(Self.arguments(link) == [])
+        let outcomes = toClient.flushed.compactMap { if case .outcomes(let delivery) = $0 { delivery.batch } else { nil } }
+        #expect(outcomes.map(\.count).reduce(0, +) == 2)
+        for batch in outcomes {
+            #expect(batch.code(at: 0) == OutcomeCode(.failed, .couldNotStart))
+            #expect(batch.postMortem(at: 0)?.reason == store.failure?.message)
+        }
+        #expect(toClient.flushed.contains { if case .ended = $0 { true } else { false } })
+    }
+
+    @Test("arguments that cannot be read stop the server")
+    func unreadableArguments() throws {
+        let loop = EmbeddedEventLoop()
+        let store = StoredResults(arguments: 1)
+        store.failure = RoostError(.io, "the disk is gone")
+        var failures: [RoostError] = []
+        let (engine, _, _) = Self.start(loop, store) { failures.append($0) }
+        let link = RecordedLink<ServerToNode>()
+        _ = Self.accept(engine, link, cpus: 1)
+        loop.run()
+        #expect(Self.arguments(link) == [])
+        #expect(failures.map(\.message) == ["the disk is gone"])
+    }
+
     @Test("what a peer waits for leaves before acknowledgements do")
     func outcomesFirst() throws {
         let loop = EmbeddedEventLoop()
         let (engine, client, toClient) = Self.start(loop, StoredResults(count: 1))
         let toNode = RecordedLink<ServerToNode>()
-        let (_, node) = engine.accept(
-            node: NodeHello(node: NodeID(rawValue: 1), incarnation: Incarnation(rawValue: 1), name: "a", offer: .cpus(1)),
-            token: nil, peer: "test", over: toNode)
+        let node = Self.accept(engine, toNode, cpus: 1)
         let job = JobID(rawValue: 10)
         client.linkReceived([
             .submit(JobSpec(id: job, runtime: .command, retention: .durable)), .read(ReadRequest(job: job, order: .asCompleted)),
@@ -66,15 +122,30 @@ import Testing
 
     /// An engine on the store, with a client of ann's.
     private static func start(
-        _ loop: EmbeddedEventLoop, _ store: StoredResults
+        _ loop: EmbeddedEventLoop, _ store: StoredResults, onStoreFailure: @escaping (RoostError) -> Void = { _ in }
     ) -> (Engine, client: any LinkDelegate<ClientToServer>, RecordedLink<ServerToClient>) {
         let engine = Engine(
-            pool: 1, epoch: 2, version: "test", loop: loop, log: Logger(label: "test"), store: (store, store.pool))
+            pool: 1, epoch: 2, version: "test", loop: loop, log: Logger(label: "test"), store: (store, store.pool),
+            onStoreFailure: onStoreFailure)
         let link = RecordedLink<ServerToClient>()
         let (_, client) = engine.accept(
             client: ClientHello(session: SessionID(rawValue: 7)), as: Principal(role: .client, user: "ann"), token: nil,
             peer: "test", over: link)
         return (engine, client, link)
+    }
+
+    private static func accept(
+        _ engine: Engine, _ link: RecordedLink<ServerToNode>, cpus: Int
+    ) -> any LinkDelegate<NodeToServer> {
+        let hello = NodeHello(node: NodeID(rawValue: 1), incarnation: Incarnation(rawValue: 1), name: "a", offer: .cpus(cpus))
+        return engine.accept(node: hello, token: nil, peer: "test", over: link).1
+    }
+
+    private static func arguments(_ link: RecordedLink<ServerToNode>) -> [[UInt8]] {
+        link.flushed.flatMap { message -> [[UInt8]] in
+            guard case .grant(let run) = message else { return [] }
+            return (0..<run.arguments.count).map { Array(run.arguments[$0]) }
+        }
     }
 
     private static func payloads(_ message: ServerToClient) -> [[UInt8]]? {
@@ -106,26 +177,34 @@ private final class RecordedLink<Outgoing: WireMessage>: Link {
     func close(_ reason: RoostError?) {}
 
     /// The peer takes this many writes more.
-    func takes(_ writes: Int, telling delegate: any LinkDelegate<ClientToServer>) {
+    func takes(_ writes: Int, telling delegate: some LinkDelegate) {
         room = writes
         isWritable = true
         delegate.linkWritabilityChanged(true)
     }
 }
 
-/// A store that holds one job of ann's that has ended, an outcome a batch, and counts how often it is read.
+/// A store that holds one job of ann's, and counts how often its payloads are read.
 private final class StoredResults: PoolStore, @unchecked Sendable {
     let job = JobID(rawValue: 9)
     let pool: StoredPool
     /// Only the test's thread touches it.
     private(set) var reads = 0
+    /// What reading ends with; nil: payloads, each the number of its batch, or piece.
+    var failure: RoostError?
 
+    /// The job is queued: so many tasks, the arguments of each by themselves on disk.
+    init(arguments: UInt8) {
+        var stored = Self.closedJob(job)
+        stored.pieces = (0..<arguments).map { StoredArguments(PayloadArray([[$0]]), leavingOnDisk: true) }
+        pool = Self.pool(stored)
+    }
+
+    /// The job has ended, an outcome a batch.
     init(count: UInt32) {
-        var stored = StoredJob(
-            spec: JobSpec(id: job, runtime: .command, retention: .durable), number: 1, user: "ann", age: .seconds(5))
-        stored.standing.isClosed = true
+        var stored = Self.closedJob(job)
         stored.endedAge = .seconds(1)
-        stored.chunks = [PayloadArray((0..<count).map { [UInt8($0)] })]
+        stored.pieces = [StoredArguments(PayloadArray((0..<count).map { [UInt8($0)] }))]
         for task in 0..<count {
             var batch = OutcomeBatch(job: job, epoch: 1, node: "a")
             batch.append(task: task, attempt: 1, code: .succeeded, payload: [])
@@ -135,16 +214,31 @@ private final class StoredResults: PoolStore, @unchecked Sendable {
                 .outcomes(sequence: UInt64(task), batch),
             ]
         }
+        pool = Self.pool(stored)
+    }
+
+    private static func closedJob(_ id: JobID) -> StoredJob {
+        var stored = StoredJob(
+            spec: JobSpec(id: id, runtime: .command, retention: .durable), number: 1, user: "ann", age: .seconds(5))
+        stored.standing.isClosed = true
+        return stored
+    }
+
+    private static func pool(_ job: StoredJob) -> StoredPool {
         var pool = StoredPool()
-        pool.jobs = [stored]
+        pool.jobs = [job]
         pool.lastJobNumber = 1
-        self.pool = pool
+        return pool
     }
 
     func commit(_ writes: [StoreWrite], done: @escaping @Sendable (RoostError?) -> Void) { done(nil) }
 
-    func outcomePayloads(of job: JobID, sequence: UInt64) throws(RoostError) -> PayloadArray {
+    func payloads(of job: JobID, at place: StoredPlace) throws(RoostError) -> PayloadArray {
+        if let failure { throw failure }
         reads += 1
-        return PayloadArray([[UInt8(sequence)]])
+        switch place {
+        case .outcomes(let sequence): return PayloadArray([[UInt8(sequence)]])
+        case .arguments(let piece): return PayloadArray([[UInt8(piece)]])
+        }
     }
 }

@@ -55,7 +55,7 @@ import Testing
             let count = pool.jobs[0].facts.count
             #expect(count >= before && count <= after + 1)
             for sequence in 0..<count {
-                let payloads = try copy.outcomePayloads(of: job, sequence: UInt64(sequence))
+                let payloads = try copy.payloads(of: job, at: .outcomes(sequence: UInt64(sequence)))
                 #expect(payloads[0].count == (sequence % 3 == 0 ? 3000 + sequence : 10))
             }
             copy.close()
@@ -131,7 +131,7 @@ import Testing
         let check = try PoolDatabase.check(directory: directory.path)
         #expect(check.findings.isEmpty && check.jobs == 1)
         let (again, pool) = try PoolDatabase.open(directory: directory.path, pool: 7, options: options)
-        #expect(pool.jobs.map(\.number) == [1] && pool.jobs[0].chunks.count == 40 && pool.jobs[0].facts.count == 40)
+        #expect(pool.jobs.map(\.number) == [1] && pool.jobs[0].pieces.count == 40 && pool.jobs[0].facts.count == 40)
         #expect(pool.lastJobNumber == .max && again.damage.isEmpty)
         var rounds = 0
         while try again.space().forgottenJobs > 0, rounds < 1000 {
@@ -139,7 +139,7 @@ import Testing
             _ = await again.write([])
         }
         #expect(try again.space().forgottenJobs == 0)
-        #expect(try again.outcomePayloads(of: JobID(rawValue: 1), sequence: 39).count == 1)
+        #expect(try again.payloads(of: JobID(rawValue: 1), at: .outcomes(sequence: 39)).count == 1)
         again.close()
         #expect(try PoolDatabase.check(directory: directory.path).findings.isEmpty)
     }

@@ -119,6 +119,22 @@ import Testing
         store.close()
     }
 
+    @Test func argumentsThatAreDamagedAfterTheStartAreNeverServed() async throws {
+        let (directory, _) = try await Self.pool()
+        let (store, pool) = try PoolDatabase.open(directory, argumentBytes: 0)
+        #expect(store.damage.isEmpty && pool.jobs.allSatisfy { $0.pieces.allSatisfy(\.isOnDisk) })
+        for file in directory.payloadFiles { File.flip(file, byte: 2100, bit: 3) }
+        #expect(try store.payloads(of: JobID(rawValue: 2), at: .arguments(piece: 0)) == Sample.arguments(10))
+        do throws(RoostError) {
+            _ = try store.payloads(of: JobID(rawValue: 2), at: .arguments(piece: 1))
+            Issue.record("what is damaged was served")
+        } catch {
+            #expect(error.code == .damaged)
+            #expect(error.message.contains("job 2") && error.message.contains("piece 1 of its arguments"))
+        }
+        store.close()
+    }
+
     /// A new job heals a file that it shares with a damaged one.
     @Test func aDamagedFileIsNotSharedButWrittenAnew() async throws {
         let directory = TemporaryDirectory()

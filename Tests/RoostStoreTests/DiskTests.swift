@@ -25,7 +25,7 @@ import Testing
         let (store, pool) = try PoolDatabase.open(directory: directory, pool: 7)
         #expect(pool.jobs[0].facts.count == count && store.damage.isEmpty)
         for sequence in 0..<count {
-            #expect(try store.outcomePayloads(of: JobID(rawValue: 1), sequence: UInt64(sequence)).count == 1)
+            #expect(try store.payloads(of: JobID(rawValue: 1), at: .outcomes(sequence: UInt64(sequence))).count == 1)
         }
         store.close()
     }

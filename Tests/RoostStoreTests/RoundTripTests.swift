@@ -24,6 +24,27 @@ import Testing
         store.close()
     }
 
+    @Test func argumentsBeyondWhatMemoryIsForAreLeftOnDisk() async throws {
+        let directory = TemporaryDirectory()
+        var (store, pool) = try PoolDatabase.open(directory)
+        for id in 1...3 as ClosedRange<UInt64> {
+            let error = await store.write(Sample.small(id, number: UInt32(id)))
+            #expect(error == nil)
+        }
+        var ended = JobStanding()
+        ended.isEnded = true
+        let error = await store.write([.changed(JobID(rawValue: 1), ended)])
+        #expect(error == nil)
+        store.close()
+        // Ten arguments of 20 bytes a job, then four of 1000.
+        (store, pool) = try PoolDatabase.open(directory, argumentBytes: 4300)
+        #expect(pool.jobs.map { $0.pieces.map(\.isOnDisk) } == [[true, true], [false, false], [true, true]])
+        #expect(pool.jobs[0].pieces[1].payloads == PayloadArray(empty: 4))
+        #expect(try store.payloads(of: JobID(rawValue: 1), at: .arguments(piece: 1)) == Sample.arguments(4, bytes: 1000))
+        #expect(throws: RoostError.self) { try store.payloads(of: JobID(rawValue: 1), at: .arguments(piece: 2)) }
+        store.close()
+    }
+
     @Test func groupsOfManyCallersKeepTheirOrder() async throws {
         let directory = TemporaryDirectory()
         let (store, _) = try PoolDatabase.open(directory)
@@ -43,7 +64,7 @@ import Testing
             if case .outcomes(let sequence, _) = fact { sequence } else { nil }
         }
         #expect(sequences == (0..<1000).map { UInt64($0) })
-        #expect(try again.outcomePayloads(of: job, sequence: 999)[0] == [231, 231, 231, 231, 231, 231, 231, 231])
+        #expect(try again.payloads(of: job, at: .outcomes(sequence: 999))[0] == [231, 231, 231, 231, 231, 231, 231, 231])
         again.close()
     }
 

@@ -63,12 +63,16 @@ struct StoreModel {
             return "job \(job.number)'s standing"
         }
         guard job.age >= .zero, job.age < .seconds(600) else { return "job \(job.number)'s age" }
-        guard job.chunks == model.chunks else { return "job \(job.number)'s arguments" }
+        guard job.pieces.map(\.payloads.count) == model.chunks.map(\.count),
+            job.pieces.map(\.byteCount) == model.chunks.map(\.bytes.count),
+            zip(job.pieces, model.chunks).allSatisfy({ $0.isOnDisk || $0.payloads == $1 })
+        else { return "job \(job.number)'s arguments" }
         guard job.facts == model.facts else { return "job \(job.number)'s facts" }
-        for (sequence, payloads) in model.outcomes.enumerated() {
+        var onDisk: [(StoredPlace, PayloadArray)] = model.outcomes.enumerated().map { (.outcomes(sequence: UInt64($0)), $1) }
+        onDisk += model.chunks.enumerated().map { (.arguments(piece: $0), $1) }
+        for (place, payloads) in onDisk {
             do throws(RoostError) {
-                let found = try store.outcomePayloads(of: job.spec.id, sequence: UInt64(sequence))
-                if found != payloads { return "job \(job.number)'s outcomes \(sequence)" }
+                if try store.payloads(of: job.spec.id, at: place) != payloads { return "job \(job.number)'s \(place)" }
             } catch {
                 if mayBeDamaged && error.code == .damaged && error.message.contains("job \(job.number)") { continue }
                 return "\(error)"

@@ -111,10 +111,11 @@ extension PoolDatabase {
     }
 
     static func open(
-        _ directory: TemporaryDirectory, fileBytes: Int = 2000
+        _ directory: TemporaryDirectory, fileBytes: Int = 2000, argumentBytes: Int = Limits.cachedArgumentBytes
     ) throws(RoostError) -> (store: PoolDatabase, pool: StoredPool) {
         var options = StoreOptions()
         options.fileBytes = fileBytes
+        options.argumentBytes = argumentBytes
         return try open(directory: directory.path, pool: 7, options: options)
     }
 }

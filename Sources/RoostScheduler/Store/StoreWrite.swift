@@ -77,9 +77,9 @@ package struct StoredJob: Sendable {
     package var endedAge: Duration?
     package var standing = JobStanding()
     /// Arguments, ascending without gaps from task 0.
-    package var chunks: [PayloadArray] = []
+    package var pieces: [StoredArguments] = []
     /// In the order in which they were written. Payloads of outcomes are left empty here (their count is right): they are
-    /// read when a client wants them, ``PoolStore/outcomePayloads(of:sequence:)``.
+    /// read when a client wants them, ``PoolStore/payloads(of:at:)``.
     package var facts: [TaskFact] = []
     /// Why the job cannot be served: what was read of it is not what was written. nil: all is well.
     package var damage: RoostError?
@@ -90,6 +90,29 @@ package struct StoredJob: Sendable {
         self.user = user
         self.age = age
     }
+}
+
+/// Arguments that came together.
+package struct StoredArguments: Sendable {
+    /// Empty, and as many as there are, when they are left on disk.
+    package var payloads: PayloadArray
+    package var isOnDisk: Bool
+    /// Theirs, wherever they are.
+    package var byteCount: Int
+
+    package init(_ payloads: PayloadArray, leavingOnDisk isOnDisk: Bool = false) {
+        byteCount = payloads.bytes.count
+        self.isOnDisk = isOnDisk
+        self.payloads = isOnDisk ? PayloadArray(empty: payloads.count) : payloads
+    }
+}
+
+/// Which payloads of a durable job.
+package enum StoredPlace: Hashable, Sendable {
+    /// What the tasks of one entry of its outcome log returned.
+    case outcomes(sequence: UInt64)
+    /// The arguments that came together as one; the first piece is 0.
+    case arguments(piece: Int)
 }
 
 package struct StoredSetup: Sendable {
@@ -117,7 +140,7 @@ package protocol PoolStore: AnyObject, Sendable {
     /// - Parameter done: Called once, on any thread: nil when the group is on disk.
     func commit(_ writes: [StoreWrite], done: @escaping @Sendable (RoostError?) -> Void)
 
-    /// What the tasks of one entry of a job's outcome log returned, as it was written.
-    /// - Throws: `.io` when it cannot be read; `.damaged` when it is not what was written.
-    func outcomePayloads(of job: JobID, sequence: UInt64) throws(RoostError) -> PayloadArray
+    /// Payloads of a job, all that are in one place, as they were written.
+    /// - Throws: `.notFound` when there is no such job; `.io` when they cannot be read; `.damaged` when they are not what was written.
+    func payloads(of job: JobID, at place: StoredPlace) throws(RoostError) -> PayloadArray
 }

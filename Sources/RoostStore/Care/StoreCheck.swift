@@ -60,13 +60,13 @@ struct StoreChecker {
         var (report, needs) = (report, needs)
         try database.read { db in
             try checkStructure(db, &report)
-            let loaded = try PoolLoader(db: db, path: path, files: nil).load()
+            let loaded = try PoolLoader(db: db, path: path, files: nil, argumentBytes: 0).load()
             report.findings += loaded.damage
             report.jobs = loaded.pool.jobs.count
             report.rows += loaded.pool.setups.count + loaded.pool.nodes.count
             for job in loaded.pool.jobs {
-                report.rows += 2 + job.chunks.count + job.facts.count
-                report.bytes += job.chunks.reduce(job.spec.common.count) { $0 + $1.bytes.count }
+                report.rows += 2 + job.pieces.count + job.facts.count
+                report.bytes += job.pieces.reduce(job.spec.common.count) { $0 + $1.byteCount }
                 guard job.damage == nil else { continue }
                 needs.jobs[job.number] = job.spec.id
                 try checkResults(of: job, db, &report, &needs)

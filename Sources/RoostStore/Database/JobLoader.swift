@@ -23,19 +23,21 @@ struct JobLoader {
     }
 
     /// Whatever could be read, and how much there is. A damaged job has no arguments and no facts.
+    /// - Parameter room: So many bytes of arguments may be given; those that are, are subtracted. What is left on disk is checked
+    ///   all the same.
     /// - Throws: `.io` and the like when something kept us from reading what may be in order.
-    func load() throws(RoostError) -> (StoredJob, Ledger.Entry) {
+    func load(roomForArguments room: inout Int) throws(RoostError) -> (StoredJob, Ledger.Entry) {
         var job = StoredJob(
             spec: JobSpec(id: id, runtime: RuntimeName(rawValue: "")), number: number, user: "", age: .zero)
         var entry = Ledger.Entry(number: number)
         do {
             try readRow(&job)
             try readStanding(&job, &entry)
-            try readChunks(&job, entry)
+            try readArguments(&job, entry, &room)
             try readFacts(&job, entry)
         } catch {
             let damage = try damage(error)
-            job.chunks = []
+            job.pieces = []
             job.facts = []
             job.damage = StoreFailure.damagedJob(id, number, damage.what, cause: damage.cause)
         }
@@ -102,11 +104,11 @@ struct JobLoader {
         if found.standing.isEnded { job.endedAge = age(found.endedUnixNanoseconds) }
     }
 
-    private func readChunks(_ job: inout StoredJob, _ entry: Ledger.Entry) throws {
+    private func readArguments(_ job: inout StoredJob, _ entry: Ledger.Entry, _ room: inout Int) throws {
         let keys = RowID.all(of: number)
         // The first task of the next piece; nil behind a piece that was not read.
         var tasks: Int? = 0
-        job.chunks.reserveCapacity(Int(clamping: min(entry.chunks, 1 << 20)))
+        job.pieces.reserveCapacity(Int(clamping: min(entry.chunks, 1 << 20)))
         try db.each(
             "SELECT id, first, body, file, bytes, sum FROM chunks WHERE id BETWEEN ? AND ? ORDER BY id",
             .number(keys.lowerBound), .number(keys.upperBound)
@@ -114,23 +116,27 @@ struct JobLoader {
             let (id, first) = (row.number(0), row.number(1))
             let which = "the arguments of its tasks from \(tasks ?? Int(first)) on"
             guard let body = row.body(2), row.number(5) == Rows.sum(chunk: id, first: first, body),
-                id == (try? RowID.at(UInt64(job.chunks.count), of: number)), tasks ?? Int(first) == Int(first)
+                id == (try? RowID.at(UInt64(job.pieces.count), of: number)), tasks ?? Int(first) == Int(first)
             else { throw Damage(what: "\(which) are not what was written") }
             guard let content = try content(of: body, "\(which) cannot be read") else {
-                job.chunks.append(PayloadArray())
+                job.pieces.append(StoredArguments(PayloadArray()))
                 tasks = nil
                 return true
             }
+            let payloads: PayloadArray
             do throws(WireFault) {
-                job.chunks.append(try StoredForm.payloads(content))
+                payloads = try StoredForm.payloads(content)
             } catch {
                 throw Damage(what: "\(which) cannot be read", cause: "\(error)")
             }
-            tasks = Int(first) + (job.chunks.last?.count ?? 0)
+            let isOnDisk = job.standing.isEnded || payloads.bytes.count > room
+            if !isOnDisk { room -= payloads.bytes.count }
+            job.pieces.append(StoredArguments(payloads, leavingOnDisk: isOnDisk))
+            tasks = Int(first) + payloads.count
             return true
         }
-        guard UInt64(job.chunks.count) == entry.chunks else {
-            throw Damage(what: "of \(entry.chunks) pieces of its arguments \(job.chunks.count) are there")
+        guard UInt64(job.pieces.count) == entry.chunks else {
+            throw Damage(what: "of \(entry.chunks) pieces of its arguments \(job.pieces.count) are there")
         }
     }
 

@@ -13,6 +13,8 @@ struct PoolLoader {
     let path: String
     /// nil: what is in files is not read.
     let files: PayloadFiles?
+    /// Bytes of unfinished jobs' arguments to give; those of other jobs, and what comes beyond, are left on disk.
+    let argumentBytes: Int
 
     struct Loaded {
         var pool = StoredPool()
@@ -65,9 +67,11 @@ struct PoolLoader {
     private func loadJobs(_ meta: MetaRow, _ loaded: inout Loaded) throws(RoostError) {
         let now = Clock.unixNanoseconds()
         let ids = try jobIDs(expecting: meta.jobs, Set(loaded.ledger.doomed), &loaded.damage)
+        var room = argumentBytes
         for number in ids.keys.sorted() {
             guard let id = ids[number] else { continue }
-            let (job, entry) = try JobLoader(db: db, path: path, files: files, id: id, number: number, now: now).load()
+            let loader = JobLoader(db: db, path: path, files: files, id: id, number: number, now: now)
+            let (job, entry) = try loader.load(roomForArguments: &room)
             if let damage = job.damage { loaded.damage.append(damage) }
             if loaded.ledger.jobs.updateValue(entry, forKey: id) != nil {
                 loaded.damage.append(StoreFailure.damagedJob(id, number, "two jobs have its name"))

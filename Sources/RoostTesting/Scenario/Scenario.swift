@@ -79,13 +79,22 @@ package struct Scenario {
         scheduler.apply(.committed(UInt64(writes.count)), at: now, into: &effects)
         for letter in effects.toNodes + effects.afterWrites.toNodes {
             guard let node = nodes.firstIndex(where: { $0.connection == letter.connection }) else { continue }
-            nodes[node].messages.append(letter.message)
-            obey(letter.message, node)
+            let message = whole(letter)
+            nodes[node].messages.append(message)
+            obey(message, node)
         }
         for letter in effects.toClients + effects.afterWrites.toClients {
             guard let client = clients.firstIndex(where: { $0.connection == letter.connection }) else { continue }
             clients[client].messages.append(letter.message)
         }
+    }
+
+    /// The grant with the arguments that were left on disk.
+    private func whole(_ letter: Effects.Letter<ServerToNode>) -> ServerToNode {
+        guard let stored = letter.stored, case .grant(var run) = letter.message else { return letter.message }
+        guard let payloads = disk.payloads(stored) else { preconditionFailure("\(stored) is not on disk") }
+        run.arguments = PayloadSlice(payloads)
+        return .grant(run)
     }
 
     private mutating func obey(_ message: ServerToNode, _ node: Int) {
@@ -130,7 +139,7 @@ package struct Scenario {
         writes.removeAll()
         scheduler = Scheduler(configuration, at: now)
         var effects = Effects()
-        scheduler.restore(disk.load(at: now), at: now, into: &effects)
+        scheduler.restore(disk.load(argumentBytes: configuration.cachedArgumentBytes, at: now), at: now, into: &effects)
         notices += effects.notices
         turn([])
     }
@@ -224,6 +233,13 @@ package struct Scenario {
     /// A node loses what it holds of a job on the way: the grant never arrived.
     package mutating func lose(_ node: Int, _ job: JobID) { nodes[node].held.removeAll { $0.job == job } }
 
+    /// What the node should be granted cannot be read from the disk: it never hears of it.
+    package mutating func failToSend(_ run: AttemptRun, to node: Int, _ error: RoostError) {
+        guard let connection = nodes[node].connection else { return }
+        nodes[node].held.removeAll { $0.job == run.job && $0.attempt == run.number && run.tasks.contains($0.task) }
+        turn([.grantNotSent(connection, run, error)])
+    }
+
     /// The node's guard says that its agent is dead.
     package mutating func reportDead(_ node: Int) {
         turn([
@@ -279,6 +295,14 @@ package struct Scenario {
             AttemptRun(
                 job: job, epoch: held.epoch, number: held.attempt,
                 tasks: TaskRange(first: held.task, count: 1))
+        }
+    }
+
+    /// The arguments that the node was given since it was last looked at.
+    package mutating func argumentsGiven(to node: Int) -> [[UInt8]] {
+        told(node: node).flatMap { message -> [[UInt8]] in
+            guard case .grant(let run) = message else { return [] }
+            return (0..<run.arguments.count).map { Array(run.arguments[$0]) }
         }
     }
 

@@ -13,7 +13,7 @@ struct SimulatedDisk {
     }
 
     private(set) var committed: [(write: StoreWrite, at: Instant)] = []
-    private var outcomes: [JobID: [UInt64: PayloadArray]] = [:]
+    private var payloads: [JobID: [StoredPlace: PayloadArray]] = [:]
     /// Collected while a commit is under way.
     var waiting = Group()
     var inFlight: Group?
@@ -22,8 +22,13 @@ struct SimulatedDisk {
     mutating func commit(_ group: Group, at now: Instant) {
         for write in group.writes {
             committed.append((write, now))
-            if case .task(let job, .outcomes(let sequence, let batch)) = write {
-                outcomes[job, default: [:]][sequence] = batch.payloads
+            switch write {
+            case .task(let job, .outcomes(let sequence, let batch)):
+                payloads[job, default: [:]][.outcomes(sequence: sequence)] = batch.payloads
+            case .appended(let job, _, let arguments):
+                let piece = payloads[job, default: [:]].keys.count { if case .arguments = $0 { true } else { false } }
+                payloads[job, default: [:]][.arguments(piece: piece)] = arguments
+            default: break
             }
         }
     }
@@ -42,7 +47,7 @@ struct SimulatedDisk {
         var gone: Set<JobID> = []
         for case .forgotten(let job) in committed.map(\.write) {
             gone.insert(job)
-            outcomes[job] = nil
+            payloads[job] = nil
         }
         committed.removeAll { item in
             switch item.write {
@@ -61,14 +66,19 @@ struct SimulatedDisk {
     }
 
     func payloads(_ stored: Effects.StoredPayloads) -> PayloadArray? {
-        guard let all = outcomes[stored.job]?[stored.sequence] else { return nil }
+        guard let all = payloads[stored.job]?[stored.place] else { return nil }
         var some = PayloadArray()
-        for positions in stored.positions { some.append(all.slice(positions)) }
+        for positions in stored.positions {
+            guard positions.upperBound <= all.count else { return nil }
+            some.append(all.slice(positions))
+        }
         return some
     }
 
     /// What a server finds when it starts.
-    func load(at now: Instant) -> StoredPool {
+    /// - Parameter argumentBytes: Arguments beyond are left on disk.
+    func load(argumentBytes: Int, at now: Instant) -> StoredPool {
+        var room = argumentBytes
         var pool = StoredPool()
         for (write, at) in committed {
             switch write {
@@ -77,8 +87,10 @@ struct SimulatedDisk {
                 pool.lastJobNumber = max(pool.lastJobNumber, number)
             case .appended(let id, let first, let payloads):
                 change(&pool, id) { job in
-                    precondition(job.chunks.reduce(0) { $0 + $1.count } == Int(first), "chunks come in order")
-                    job.chunks.append(payloads)
+                    precondition(job.pieces.reduce(0) { $0 + $1.payloads.count } == Int(first), "pieces come in order")
+                    let isOnDisk = payloads.bytes.count > room
+                    if !isOnDisk { room -= payloads.bytes.count }
+                    job.pieces.append(StoredArguments(payloads, leavingOnDisk: isOnDisk))
                 }
             case .changed(let id, let standing):
                 change(&pool, id) { job in

@@ -134,8 +134,9 @@ extension Simulation {
         for letter in letters.toClients { observe(letter.message) }
         for letter in letters.toNodes {
             guard let connection = connections[letter.connection], connection.isOpenAtServer else { continue }
-            observe(letter.message, connection)
-            send(.toNode(letter.message), connection, up: false)
+            let message = whole(letter)
+            observe(message, connection)
+            send(.toNode(message), connection, up: false)
         }
         history.turnEnded { connections[$0]?.isOpenAtServer ?? false }
         for letter in letters.toClients {
@@ -148,11 +149,22 @@ extension Simulation {
     private func whole(_ letter: Effects.Letter<ServerToClient>) -> ServerToClient {
         guard let stored = letter.stored, case .outcomes(var delivery) = letter.message else { return letter.message }
         guard let payloads = disk.payloads(stored), payloads.count == delivery.batch.count else {
-            history.fail(.durable, "the payloads of batch \(stored.sequence) of a durable job are not on disk")
+            history.fail(.durable, "the payloads of \(stored.place) of a durable job are not on disk")
             return letter.message
         }
         delivery.batch.payloads = payloads
         return .outcomes(delivery)
+    }
+
+    /// The grant with the arguments that were left on disk.
+    private func whole(_ letter: Effects.Letter<ServerToNode>) -> ServerToNode {
+        guard let stored = letter.stored, case .grant(var run) = letter.message else { return letter.message }
+        guard let payloads = disk.payloads(stored), payloads.count == run.arguments.count else {
+            history.fail(.durable, "the payloads of \(stored.place) of a durable job are not on disk")
+            return letter.message
+        }
+        run.arguments = PayloadSlice(payloads)
+        return .grant(run)
     }
 
     // MARK: The disk
@@ -260,7 +272,7 @@ extension Simulation {
         isServerUp = true
         history.serverStarted(epoch: configuration.epoch, at: now, window: configuration.recoveryWindow)
         var effects = Effects()
-        scheduler.restore(disk.load(at: now), at: now, into: &effects)
+        scheduler.restore(disk.load(argumentBytes: configuration.cachedArgumentBytes, at: now), at: now, into: &effects)
         finishTurn(&effects)
     }
 }

@@ -123,6 +123,8 @@ package final class Simulation {
         configuration.clientGrace = random.length(.seconds(20), .seconds(600))
         configuration.hasStore = true
         configuration.cachedOutcomeBytes = random.chance(0.5) ? random.int(0...500) : Limits.cachedOutcomeBytes
+        var argumentRandom = SeededGenerator(seed: options.seed.byteSwapped)
+        configuration.cachedArgumentBytes = argumentRandom.chance(0.5) ? argumentRandom.int(0...300) : Limits.cachedArgumentBytes
         configuration.recoveryWindow = random.length(.seconds(5), .seconds(60))
         commitTime = random.length(.microseconds(50), .milliseconds(50))
         configuration.undeliveredBytes = random.chance(0.3) ? random.int(8...2000) : Limits.undeliveredBytes
