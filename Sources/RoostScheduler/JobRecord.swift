@@ -1,8 +1,28 @@
 package import RoostModel
 
+/// What a job's tasks share, when it is left on disk: enough to know it again.
+package struct LeftCommon: Hashable, Sendable {
+    package var byteCount: Int
+    package var digest: UInt64
+}
+
+extension JobSpec {
+    /// Bytes that the server keeps for the job, whatever tasks it has.
+    var heldBytes: Int { common.count + annotation.count }
+
+    /// Takes what the tasks share out of the description; nil when there is nothing.
+    package mutating func takeCommon() -> LeftCommon? {
+        guard !common.isEmpty else { return nil }
+        defer { common = [] }
+        return LeftCommon(byteCount: common.count, digest: Digest.of(common[...]))
+    }
+}
+
 /// A job as the scheduler knows it.
 package struct JobRecord {
     package var spec: JobSpec
+    /// What its tasks share is on disk only; nil: it is in the description.
+    package var leftCommon: LeftCommon?
     /// The server's disk keeps it.
     package let isDurable: Bool
     /// For people; counted from 1 in the pool's life, as far as its disk remembers.
@@ -65,6 +85,16 @@ package struct JobRecord {
         self.session = session
         self.submitted = submitted
         tasks = TaskTable(job: spec.id, epoch: epoch, numbersBefore: numbersBefore)
+    }
+
+    /// Bytes that the pool keeps for it, whatever tasks it has, in memory or on disk.
+    package var heldBytes: Int { spec.heldBytes + (leftCommon?.byteCount ?? 0) }
+
+    /// Whether this is the submission that it came of.
+    func isSubmission(_ other: JobSpec) -> Bool {
+        var other = other
+        let left = leftCommon == nil ? nil : other.takeCommon()
+        return spec == other && leftCommon == left
     }
 
     /// How it stands as a whole.

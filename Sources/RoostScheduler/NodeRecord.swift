@@ -147,18 +147,13 @@ package struct UserRecord {
 
     package init(name: String) { self.name = name }
 
-    mutating func count(_ job: JobSpec) {
+    mutating func count(_ job: JobRecord) {
         jobs += 1
         commonBytes += job.heldBytes
     }
 
-    mutating func discount(_ job: JobSpec) {
+    mutating func discount(_ job: JobRecord) {
         jobs -= 1
         commonBytes -= job.heldBytes
     }
-}
-
-extension JobSpec {
-    /// Bytes that the server keeps for the job, whatever tasks it has.
-    var heldBytes: Int { common.count + annotation.count }
 }

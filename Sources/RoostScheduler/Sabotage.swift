@@ -34,6 +34,8 @@ package enum Sabotage: String, Sendable, CaseIterable {
     case forgetCrashCounts
     /// Arguments that were left on disk are read from the beginning of what came with them.
     case misplaceArguments
+    /// A node that is told of an ended job's new round is not given what its tasks share.
+    case forgetLeftCommon
     /// What nodes still have of attached jobs after a restart is dropped.
     case dropClaims
     /// A cancelled job's tasks that wait are left waiting.

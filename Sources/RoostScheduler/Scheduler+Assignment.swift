@@ -194,7 +194,7 @@ extension Scheduler {
         sendSetup(of: job, to: node, over: connection, into: &effects)
         var spec = jobs[job].spec
         spec.annotation = []
-        effects.send(.job(spec), to: connection)
+        effects.send(.job(spec), to: connection, stored: storedCommon(of: job))
         for watcher in jobs[job].watchers {
             effects.send(.watch(job: jobs[job].spec.id, task: watcher.task, on: true), to: connection)
         }

@@ -129,9 +129,16 @@ extension Scheduler {
     }
 
     /// What an ended durable job keeps for another round needs no memory.
-    mutating func leaveArgumentsOnDisk(_ job: Int) {
+    mutating func leaveOnDisk(_ job: Int) {
         guard jobs[job].isDurable, configuration.hasStore else { return }
         cachedArgumentBytes -= jobs[job].tasks.arguments.leaveOnDisk()
+        jobs[job].leftCommon = jobs[job].leftCommon ?? jobs[job].spec.takeCommon()
+    }
+
+    /// Where what the job's tasks share is, when it is not in its description.
+    func storedCommon(of job: Int) -> Effects.StoredPayloads? {
+        guard jobs[job].leftCommon != nil, configuration.sabotage != .forgetLeftCommon else { return nil }
+        return Effects.StoredPayloads(job: jobs[job].spec.id, place: .common, positions: [0..<1])
     }
 
     /// The first `count` writes are on disk: payloads beyond what memory is for can be read there.

@@ -114,7 +114,7 @@ extension Scheduler {
         jobSlots[job] = nil
         jobsWithNews.removeAll { $0 == slot }
         let spec = jobs[slot].spec
-        users[jobs[slot].user].discount(spec)
+        users[jobs[slot].user].discount(jobs[slot])
         jobs.remove(slot)
         jobLeavesSession(spec, into: &effects)
     }

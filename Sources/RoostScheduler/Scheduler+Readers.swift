@@ -248,7 +248,7 @@ extension Scheduler {
             jobs[slot].isEndAnnounced = true
             effects.notices.append(.jobEnded(number: jobs[slot].number, jobs[slot].tasks.progress))
             users[jobs[slot].user].ranked.removeAll { $0 == slot }
-            leaveArgumentsOnDisk(slot)
+            leaveOnDisk(slot)
             if jobs[slot].isDurable { scheduleForgetting(slot, endedFor: .zero, at: now) }
         }
         guard jobs[slot].spec.retention == .attached, jobs[slot].tasks.log.base == jobs[slot].tasks.log.end,

@@ -43,6 +43,7 @@ extension Scheduler {
         var record = JobRecord(
             spec: stored.spec, number: stored.number, user: userSlot(stored.user), session: SessionID(rawValue: 0),
             submitted: now + (.zero - stored.age), epoch: configuration.epoch)
+        record.leftCommon = stored.leftCommon
         record.damage = stored.damage
         record.isCancelled = stored.standing.isCancelled
         record.isStopped = stored.standing.isStopped
@@ -63,7 +64,7 @@ extension Scheduler {
         cachedArgumentBytes += record.tasks.arguments.byteCount
         let slot = jobs.insert(record)
         jobSlots[stored.spec.id] = slot
-        users[record.user].count(stored.spec)
+        users[record.user].count(record)
         durableJobs.insert(stored.spec.id)
         jobNeedsSession(stored.spec, user: record.user)
         for index in slots.values.sorted() { inheritShare(of: slot, on: index, at: now) }

@@ -15,7 +15,7 @@ extension Scheduler {
         if jobSlots[spec.id] != nil {
             guard let slot = ownJob(spec.id, session, connection, into: &effects) else { return }
             spec.seatEpoch = jobs[slot].spec.seatEpoch
-            guard jobs[slot].spec == spec else {
+            guard jobs[slot].isSubmission(spec) else {
                 effects.send(
                     .refused(job: spec.id, RoostError(.conflict, "another job has this id already")), to: connection)
                 return
@@ -75,7 +75,7 @@ extension Scheduler {
                 spec: spec, number: nextJobNumber, user: user, session: session, submitted: now,
                 epoch: configuration.epoch, numbersBefore: forgottenNumbers[spec.id] ?? 0))
         jobSlots[spec.id] = slot
-        users[user].count(spec)
+        users[user].count(jobs[slot])
         if jobs[slot].isDurable {
             durableJobs.insert(spec.id)
             write(.opened(spec, number: nextJobNumber, user: users[user].name))

@@ -37,6 +37,8 @@ package final class Engine {
         var peer: Peer
         /// The token it showed: a revoked one ends the connection.
         var token: TokenID?
+        /// Jobs that this node could not be told of, and why: none of their tasks can be sent there.
+        var untold: [JobID: RoostError] = [:]
 
         func close(_ reason: RoostError) {
             switch peer {
@@ -213,6 +215,7 @@ package final class Engine {
     /// The outcomes with the payloads that were left on disk; a refusal, when those are not what was written.
     private func whole(_ letter: Effects.Letter<ServerToClient>) -> ServerToClient {
         guard case .outcomes(var delivery) = letter.message, let stored = letter.stored, let journal else { return letter.message }
+        // Not `read`: a client that cannot be served is no reason to stop.
         do throws(RoostError) {
             delivery.batch.payloads = try journal.payloads(stored)
             return .outcomes(delivery)
@@ -222,21 +225,47 @@ package final class Engine {
         }
     }
 
-    /// The grant with the arguments that were left on disk; nil when there are none to be had: its tasks fail, when what is there is
-    /// not what was written, or the server stops, when nothing can be read.
+    /// What a node is told, with what of it was left on disk; nil when that is not to be had: the tasks fail, when what is there is not
+    /// what was written, or the server stops, when nothing can be read.
     private func whole(_ letter: Effects.Letter<ServerToNode>) -> ServerToNode? {
-        guard case .grant(var run) = letter.message, let stored = letter.stored, let journal else { return letter.message }
-        do throws(RoostError) {
-            run.arguments = PayloadSlice(try journal.payloads(stored))
-            return .grant(run)
-        } catch {
-            log.error("stored arguments cannot be read", metadata: ["job": "\(stored.job.rawValue)", "reason": "\(error)"])
-            switch error.code {
-            // Not found: the job was forgotten while this waited.
-            case .damaged, .notFound: apply(.grantNotSent(letter.connection, run.attempts, error))
-            default: onStoreFailure(error)
+        switch letter.message {
+        case .job(var spec):
+            guard let stored = letter.stored else { break }
+            switch read(stored) {
+            case .success(let found):
+                spec.common = Array(found[0])
+                return .job(spec)
+            case .failure(let error):
+                links[letter.connection]?.untold[spec.id] = error
+                return nil
             }
+        case .grant(var run):
+            var obstacle = links[letter.connection]?.untold[run.attempts.job]
+            if obstacle == nil {
+                guard let stored = letter.stored else { break }
+                switch read(stored) {
+                case .success(let found):
+                    run.arguments = PayloadSlice(found)
+                    return .grant(run)
+                case .failure(let error): obstacle = error
+                }
+            }
+            if let obstacle, obstacle.isOfContent { apply(.grantNotSent(letter.connection, run.attempts, obstacle)) }
             return nil
+        default: break
+        }
+        return letter.message
+    }
+
+    /// Payloads that were left on disk. The server stops when the disk cannot be read.
+    private func read(_ stored: Effects.StoredPayloads) -> Result<PayloadArray, RoostError> {
+        guard let journal else { return .failure(RoostError(.internal, "there is no store to read from")) }
+        do throws(RoostError) {
+            return .success(try journal.payloads(stored))
+        } catch {
+            log.error("what is stored cannot be read", metadata: ["job": "\(stored.job.rawValue)", "reason": "\(error)"])
+            if !error.isOfContent { onStoreFailure(error) }
+            return .failure(error)
         }
     }
 
@@ -292,6 +321,11 @@ package final class Engine {
         guard links.removeValue(forKey: connection) != nil else { return }
         apply(.disconnected(connection))
     }
+}
+
+extension RoostError {
+    /// The disk was read: what is there is not what was written, or belonged to a job that was forgotten meanwhile.
+    fileprivate var isOfContent: Bool { code == .damaged || code == .notFound }
 }
 
 /// Hears one client.

@@ -10,7 +10,7 @@ final class Outbox<Message: WireMessage> {
 
     init(_ link: any Link<Message>) { self.link = link }
 
-    /// - Parameter whole: The message with what was left on disk; nil: it is not to be sent.
+    /// - Parameter whole: The message, with what of it was left on disk; nil: it is not to be sent.
     func send(_ letter: Effects.Letter<Message>, completing whole: (Effects.Letter<Message>) -> Message?) {
         let mayLeave = waiting.isEmpty && (letter.stored == nil || link.isWritable)
         guard mayLeave || letter.message.lane == .urgent else { return waiting.append(letter) }
@@ -28,6 +28,6 @@ final class Outbox<Message: WireMessage> {
     }
 
     private func put(_ letter: Effects.Letter<Message>, _ whole: (Effects.Letter<Message>) -> Message?) {
-        if let message = letter.stored == nil ? letter.message : whole(letter) { link.send(message) }
+        if let message = whole(letter) { link.send(message) }
     }
 }

@@ -72,6 +72,7 @@ package final class PoolDatabase: PoolStore {
         }
         let (id, row, name) =
             switch place {
+            case .common: (Int64(number), Rows.common, "what its tasks share")
             case .outcomes(let sequence):
                 (try RowID.at(sequence, of: number), Rows.result, "entry \(sequence) of its outcomes")
             case .arguments(let piece):
@@ -95,6 +96,7 @@ package final class PoolDatabase: PoolStore {
         } catch {
             throw error.code == .damaged ? damaged("cannot be read", error.message) : error
         }
+        if place == .common { return PayloadArray([Array(content.readableBytesView)]) }
         do throws(WireFault) {
             return try StoredForm.payloads(content)
         } catch {

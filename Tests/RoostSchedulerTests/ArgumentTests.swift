@@ -83,6 +83,30 @@ import Testing
         #expect(pool.argumentsGiven(to: a) == [[0], [1]])
     }
 
+    @Test func whatAnEndedJobsTasksShareIsOnDiskOnlyAndGivenToNodesInAnotherRound() {
+        var (pool, a, ann) = pool(keeping: 100)
+        let job = pool.submit(ann, tasks: 1) { ($0.retention, $0.common) = (.durable, [1, 2, 3]) }
+        #expect(pool.commonsGiven(to: a) == [[1, 2, 3]])
+        let spec = pool.scheduler.jobs[pool.scheduler.jobs.slots[0]].spec
+        pool.end(a, job, [0], .failed)
+        #expect(pool.scheduler.jobs[pool.scheduler.jobs.slots[0]].spec.common.isEmpty)
+        // It is still the same job, and another is another.
+        pool.say(client: ann, [.submit(spec)])
+        var other = spec
+        other.common = [1, 2, 4]
+        pool.say(client: ann, [.submit(other)])
+        let refusals = pool.told(client: ann).compactMap { if case .refused(_, let error) = $0 { error.code } else { nil } }
+        #expect(refusals == [.conflict])
+
+        pool.restartServer()
+        #expect(pool.scheduler.jobs[pool.scheduler.jobs.slots[0]].spec.common.isEmpty)
+        pool.reconnect(ann)
+        let b = pool.join("b")
+        _ = pool.ask(ann, .retry(.id(job), tasks: [], held: false))
+        #expect(pool.tasks(b, job) == [0])
+        #expect(pool.commonsGiven(to: b) == [[1, 2, 3]])
+    }
+
     @Test func aForgottenJobMakesRoom() {
         var (pool, _, ann) = pool(keeping: 2)
         let job = submit(&pool, ann, chunks: [2])

@@ -80,6 +80,31 @@ import Testing
         #expect(toClient.flushed.contains { if case .ended = $0 { true } else { false } })
     }
 
+    @Test("a node is not given tasks of a job of which it cannot be told")
+    func damagedCommon() throws {
+        let loop = EmbeddedEventLoop()
+        let store = StoredResults(arguments: 2, isCommonLeft: true)
+        let (engine, client, toClient) = Self.start(loop, store)
+        client.linkReceived([.read(ReadRequest(job: store.job, order: .inOrder))])
+        let link = RecordedLink<ServerToNode>()
+        let node = Self.accept(engine, link, cpus: 1)
+        link.takes(.max, telling: node)
+        loop.run()
+        let commons = link.flushed.compactMap { message -> [UInt8]? in if case .job(let spec) = message { spec.common } else { nil } }
+        #expect(commons == [[200]])
+        #expect(Self.arguments(link) == [[0]])
+
+        store.failure = RoostError(.damaged, "what its tasks share is not what was written")
+        let second = RecordedLink<ServerToNode>()
+        node.linkClosed(RoostError(.io, "gone"))
+        let again = Self.accept(engine, second, cpus: 1, incarnation: 2)
+        second.takes(.max, telling: again)
+        loop.run()
+        #expect(!second.flushed.contains { $0.number == .job || $0.number == .grant })
+        let ends = toClient.flushed.compactMap { if case .outcomes(let delivery) = $0 { delivery.batch } else { nil } }
+        #expect(ends.map { $0.postMortem(at: 0)?.reason } == [store.failure?.message, store.failure?.message])
+    }
+
     @Test("arguments that cannot be read stop the server")
     func unreadableArguments() throws {
         let loop = EmbeddedEventLoop()
@@ -135,9 +160,10 @@ import Testing
     }
 
     private static func accept(
-        _ engine: Engine, _ link: RecordedLink<ServerToNode>, cpus: Int
+        _ engine: Engine, _ link: RecordedLink<ServerToNode>, cpus: Int, incarnation: UInt64 = 1
     ) -> any LinkDelegate<NodeToServer> {
-        let hello = NodeHello(node: NodeID(rawValue: 1), incarnation: Incarnation(rawValue: 1), name: "a", offer: .cpus(cpus))
+        let hello = NodeHello(
+            node: NodeID(rawValue: 1), incarnation: Incarnation(rawValue: incarnation), name: "a", offer: .cpus(cpus))
         return engine.accept(node: hello, token: nil, peer: "test", over: link).1
     }
 
@@ -194,8 +220,10 @@ private final class StoredResults: PoolStore, @unchecked Sendable {
     var failure: RoostError?
 
     /// The job is queued: so many tasks, the arguments of each by themselves on disk.
-    init(arguments: UInt8) {
+    init(arguments: UInt8, isCommonLeft: Bool = false) {
         var stored = Self.closedJob(job)
+        stored.spec.common = [200]
+        if isCommonLeft { stored.leftCommon = stored.spec.takeCommon() }
         stored.pieces = (0..<arguments).map { StoredArguments(PayloadArray([[$0]]), leavingOnDisk: true) }
         pool = Self.pool(stored)
     }
@@ -237,6 +265,7 @@ private final class StoredResults: PoolStore, @unchecked Sendable {
         if let failure { throw failure }
         reads += 1
         switch place {
+        case .common: return PayloadArray([[200]])
         case .outcomes(let sequence): return PayloadArray([[UInt8(sequence)]])
         case .arguments(let piece): return PayloadArray([[UInt8(piece)]])
         }

@@ -56,7 +56,9 @@ struct StoreModel {
     /// What differs in a job that is not damaged.
     func difference(of job: StoredJob, _ store: PoolDatabase, mayBeDamaged: Bool = false) -> String? {
         guard let model = jobs[job.spec.id] else { return "job \(job.number) is not known" }
-        guard job.spec == model.spec, job.number == model.number, job.user == model.user else {
+        var spec = model.spec
+        let leftCommon = model.standing.isEnded ? spec.takeCommon() : nil
+        guard job.spec == spec, job.leftCommon == leftCommon, job.number == model.number, job.user == model.user else {
             return "job \(job.number)'s description"
         }
         guard job.standing == model.standing, (job.endedAge != nil) == model.standing.isEnded else {
@@ -69,6 +71,7 @@ struct StoreModel {
         else { return "job \(job.number)'s arguments" }
         guard job.facts == model.facts else { return "job \(job.number)'s facts" }
         var onDisk: [(StoredPlace, PayloadArray)] = model.outcomes.enumerated().map { (.outcomes(sequence: UInt64($0)), $1) }
+        onDisk.append((.common, PayloadArray([model.spec.common])))
         onDisk += model.chunks.enumerated().map { (.arguments(piece: $0), $1) }
         for (place, payloads) in onDisk {
             do throws(RoostError) {

@@ -69,6 +69,8 @@ package struct StoredPool: Sendable {
 
 package struct StoredJob: Sendable {
     package var spec: JobSpec
+    /// What its tasks share is left on disk; nil: it is in the description.
+    package var leftCommon: LeftCommon?
     package var number: UInt32
     package var user: String
     /// How long ago it was submitted.
@@ -109,6 +111,8 @@ package struct StoredArguments: Sendable {
 
 /// Which payloads of a durable job.
 package enum StoredPlace: Hashable, Sendable {
+    /// What its tasks share: one payload.
+    case common
     /// What the tasks of one entry of its outcome log returned.
     case outcomes(sequence: UInt64)
     /// The arguments that came together as one; the first piece is 0.

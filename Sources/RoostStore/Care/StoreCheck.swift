@@ -66,7 +66,8 @@ struct StoreChecker {
             report.rows += loaded.pool.setups.count + loaded.pool.nodes.count
             for job in loaded.pool.jobs {
                 report.rows += 2 + job.pieces.count + job.facts.count
-                report.bytes += job.pieces.reduce(job.spec.common.count) { $0 + $1.byteCount }
+                let common = job.leftCommon?.byteCount ?? job.spec.common.count
+                report.bytes += job.pieces.reduce(common) { $0 + $1.byteCount }
                 guard job.damage == nil else { continue }
                 needs.jobs[job.number] = job.spec.id
                 try checkResults(of: job, db, &report, &needs)

@@ -33,6 +33,7 @@ struct JobLoader {
         do {
             try readRow(&job)
             try readStanding(&job, &entry)
+            if job.standing.isEnded { job.leftCommon = job.spec.takeCommon() }
             try readArguments(&job, entry, &room)
             try readFacts(&job, entry)
         } catch {

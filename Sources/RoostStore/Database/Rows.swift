@@ -15,6 +15,18 @@ enum Rows {
         return sum.value
     }
 
+    /// Where what the tasks of the job with this number share is; nil when there is no such row, nil inside when it is not what
+    /// was written.
+    static func common(_ number: Int64, _ db: Database) throws -> StoredBody?? {
+        try db.first("SELECT id, user, submitted, spec, body, file, bytes, sum FROM jobs WHERE number = ?", .number(number)) { row in
+            row.body(4).flatMap { common in
+                let expected = sum(
+                    job: number, id: row.number(0), user: row.text(1), submitted: row.number(2), spec: row.buffer(3), common)
+                return row.number(7) == expected ? common : nil
+            }
+        }
+    }
+
     static func sum(standing number: Int64, _ flags: Int64, _ ended: Int64, _ facts: Int64, _ chunks: Int64, _ bytes: Int64) -> Int64 {
         sum(.standings, number, flags, ended, facts, chunks, bytes)
     }
@@ -42,8 +54,7 @@ enum Rows {
         return sum.value
     }
 
-    /// Where what the tasks of an entry of an outcome log returned is; nil when there is no such row, nil inside when it is
-    /// not what was written.
+    /// Where what the tasks of an entry of an outcome log returned is, likewise.
     static func result(_ id: Int64, _ db: Database) throws -> StoredBody?? {
         try db.first("SELECT body, file, bytes, sum FROM results WHERE id = ?", .number(id)) { row in
             row.body(0).flatMap { row.number(3) == sum(result: id, $0) ? $0 : nil }

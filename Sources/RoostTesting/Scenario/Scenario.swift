@@ -79,7 +79,7 @@ package struct Scenario {
         scheduler.apply(.committed(UInt64(writes.count)), at: now, into: &effects)
         for letter in effects.toNodes + effects.afterWrites.toNodes {
             guard let node = nodes.firstIndex(where: { $0.connection == letter.connection }) else { continue }
-            let message = whole(letter)
+            guard let message = disk.completed(letter) else { preconditionFailure("\(letter) is not on disk") }
             nodes[node].messages.append(message)
             obey(message, node)
         }
@@ -87,14 +87,6 @@ package struct Scenario {
             guard let client = clients.firstIndex(where: { $0.connection == letter.connection }) else { continue }
             clients[client].messages.append(letter.message)
         }
-    }
-
-    /// The grant with the arguments that were left on disk.
-    private func whole(_ letter: Effects.Letter<ServerToNode>) -> ServerToNode {
-        guard let stored = letter.stored, case .grant(var run) = letter.message else { return letter.message }
-        guard let payloads = disk.payloads(stored) else { preconditionFailure("\(stored) is not on disk") }
-        run.arguments = PayloadSlice(payloads)
-        return .grant(run)
     }
 
     private mutating func obey(_ message: ServerToNode, _ node: Int) {
@@ -304,6 +296,11 @@ package struct Scenario {
             guard case .grant(let run) = message else { return [] }
             return (0..<run.arguments.count).map { Array(run.arguments[$0]) }
         }
+    }
+
+    /// What the tasks share of the jobs that the node was told of since it was last looked at.
+    package mutating func commonsGiven(to node: Int) -> [[UInt8]] {
+        told(node: node).compactMap { if case .job(let spec) = $0 { spec.common } else { nil } }
     }
 
     /// The tasks of the job that the node holds, ascending.

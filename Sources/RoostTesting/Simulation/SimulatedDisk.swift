@@ -23,6 +23,7 @@ struct SimulatedDisk {
         for write in group.writes {
             committed.append((write, now))
             switch write {
+            case .opened(let spec, _, _): payloads[spec.id, default: [:]][.common] = PayloadArray([spec.common])
             case .task(let job, .outcomes(let sequence, let batch)):
                 payloads[job, default: [:]][.outcomes(sequence: sequence)] = batch.payloads
             case .appended(let job, _, let arguments):
@@ -63,6 +64,21 @@ struct SimulatedDisk {
         let writes = committed.map(\.write) + (inFlight?.writes ?? []) + waiting.writes
         for case .task(job, .granted(let run, _)) in writes.reversed() where run.tasks.contains(task) { return run }
         return nil
+    }
+
+    /// The message with what was left on disk; nil when it is not there.
+    func completed(_ letter: Effects.Letter<ServerToNode>) -> ServerToNode? {
+        guard let stored = letter.stored else { return letter.message }
+        guard let found = payloads(stored) else { return nil }
+        switch letter.message {
+        case .job(var spec):
+            spec.common = Array(found[0])
+            return .job(spec)
+        case .grant(var run) where found.count == run.arguments.count:
+            run.arguments = PayloadSlice(found)
+            return .grant(run)
+        default: return nil
+        }
     }
 
     func payloads(_ stored: Effects.StoredPayloads) -> PayloadArray? {
@@ -114,6 +130,9 @@ struct SimulatedDisk {
             case .nodeGone(let id):
                 pool.nodes.removeAll { $0.id == id }
             }
+        }
+        for index in pool.jobs.indices where pool.jobs[index].standing.isEnded {
+            pool.jobs[index].leftCommon = pool.jobs[index].spec.takeCommon()
         }
         pool.jobs.sort { $0.number < $1.number }
         return pool

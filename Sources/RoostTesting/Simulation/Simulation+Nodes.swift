@@ -178,6 +178,9 @@ extension Simulation {
         if let shortage = node.offer.shortage(for: node.inUse) {
             history.fail(.overCommitted, "\(node.name) \(shortage)")
         }
+        if start.job.common != job.plan.spec.common {
+            history.fail(.argument, "job \(job.ordinal) runs with another job's common data, or none")
+        }
         for offset in 0..<start.arguments.count
         where Array(start.arguments[offset]) != job.plan.arguments[Int(start.tasks.first) + offset] {
             history.fail(

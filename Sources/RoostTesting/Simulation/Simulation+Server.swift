@@ -134,7 +134,8 @@ extension Simulation {
         for letter in letters.toClients { observe(letter.message) }
         for letter in letters.toNodes {
             guard let connection = connections[letter.connection], connection.isOpenAtServer else { continue }
-            let message = whole(letter)
+            if disk.completed(letter) == nil { history.fail(.durable, "what a node is to be given is not on disk") }
+            let message = disk.completed(letter) ?? letter.message
             observe(message, connection)
             send(.toNode(message), connection, up: false)
         }
@@ -154,17 +155,6 @@ extension Simulation {
         }
         delivery.batch.payloads = payloads
         return .outcomes(delivery)
-    }
-
-    /// The grant with the arguments that were left on disk.
-    private func whole(_ letter: Effects.Letter<ServerToNode>) -> ServerToNode {
-        guard let stored = letter.stored, case .grant(var run) = letter.message else { return letter.message }
-        guard let payloads = disk.payloads(stored), payloads.count == run.arguments.count else {
-            history.fail(.durable, "the payloads of \(stored.place) of a durable job are not on disk")
-            return letter.message
-        }
-        run.arguments = PayloadSlice(payloads)
-        return .grant(run)
     }
 
     // MARK: The disk
