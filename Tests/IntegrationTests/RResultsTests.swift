@@ -58,6 +58,7 @@ extension Integration {
                     let text = try await stage.roost("job", "results", number)
                     #expect(text.output.contains("task 3 \n"))
                     #expect(text.errors.contains("task 1: Error in fun(x, ...): two is bad"))
+                    #expect(text.errors.contains("2 tasks returned a value; --output json shows them"))
                     if retention == .attached { try await job.cancel() }
                 }
                 await pool.close()

@@ -30,9 +30,11 @@ struct JobResults: AsyncParsableCommand {
         let (job, follow, isJSON) = (job, follow, format.isJSON)
         try await pool.withPool { (pool) throws(RoostError) in
             let found = try await pool.job(job)
+            var values = 0
             let count = try await JobReader(pool: pool, job: found).read(follows: follow) { outcome in
-                OutcomeText.show(outcome, runtime: found.runtime, isJSON: isJSON)
+                if OutcomeText.show(outcome, runtime: found.runtime, isJSON: isJSON) { values += 1 }
             }
+            OutcomeText.noteValues(values)
             OutcomeText.noteFetched(of: found, done: found.progress.done, shown: count)
         }
     }

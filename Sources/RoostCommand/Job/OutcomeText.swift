@@ -4,14 +4,26 @@ import RoostModel
 /// An outcome as 'roost job results' and 'roost job attach' show it.
 enum OutcomeText {
     /// Prints what the task printed, each stream to its like; or all there is to know of it as a line of JSON.
-    static func show(_ outcome: TaskOutcome, runtime: RuntimeName, isJSON: Bool) {
-        if isJSON { return Terminal.print(JSONWriter.document { outcome.write(to: &$0, runtime: runtime) }) }
-        if runtime == .r {
-            RTaskResult(outcome.payload)?.show(task: outcome.task)
+    /// - Returns: whether it has a value that was not shown.
+    @discardableResult
+    static func show(_ outcome: TaskOutcome, runtime: RuntimeName, isJSON: Bool) -> Bool {
+        if isJSON {
+            Terminal.print(JSONWriter.document { outcome.write(to: &$0, runtime: runtime) })
+        } else if runtime == .r {
+            let result = RTaskResult(outcome.payload)
+            result?.show(task: outcome.task)
+            return result?.hasValue ?? false
         } else if let result = outcome.command {
             Terminal.print(result.stdout.shown)
             Terminal.printError(result.stderr.shown)
         }
+        return false
+    }
+
+    /// Says where values are that tasks returned.
+    static func noteValues(_ count: Int) {
+        guard count > 0 else { return }
+        Terminal.note("roost: \(count) task\(count == 1 ? "" : "s") returned a value; --output json shows \(count == 1 ? "it" : "them")")
     }
 
     /// Says of an attached job that its own client has fetched some of the outcomes: `done` there are, `shown` were.

@@ -6,6 +6,7 @@ struct RTaskResult {
     /// nil: the task has none, since it failed.
     private let value: ArraySlice<UInt8>?
     private let details: RValue?
+    var hasValue: Bool { value != nil }
     /// What it printed.
     let output: [UInt8]
 
