@@ -50,10 +50,10 @@ package struct ArgumentStore {
 
     /// Where the arguments of these tasks, which stand in one chunk, are when they are not here.
     package func storedPlace(of tasks: TaskRange) -> (place: StoredPlace, positions: Range<Int>)? {
-        let piece = position(of: tasks.first)
-        guard chunks[piece].isStored else { return nil }
-        let from = Int(tasks.first - chunks[piece].first)
-        return (.arguments(piece: piece), from..<(from + Int(tasks.count)))
+        let chunk = position(of: tasks.first)
+        guard chunks[chunk].isStored else { return nil }
+        let from = Int(tasks.first - chunks[chunk].first)
+        return (.arguments(chunk: chunk), from..<(from + Int(tasks.count)))
     }
 
     /// Whatever is on disk is from now on only there. The bytes that this frees.

@@ -114,7 +114,7 @@ extension Scheduler {
         return true
     }
 
-    /// Where the arguments of these tasks, which stand in one piece, are when they are not in memory.
+    /// Where the arguments of these tasks, which stand in one chunk, are when they are not in memory.
     func storedArguments(of tasks: TaskRange, _ job: Int) -> Effects.StoredPayloads? {
         guard let (place, positions) = jobs[job].tasks.arguments.storedPlace(of: tasks) else { return nil }
         let isMisplaced = configuration.sabotage == .misplaceArguments

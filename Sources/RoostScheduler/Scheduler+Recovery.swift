@@ -49,7 +49,7 @@ extension Scheduler {
         record.isStopped = stored.standing.isStopped
         record.isKilled = stored.standing.isKilled
         record.writtenStanding = stored.standing
-        for piece in stored.pieces { record.tasks.append(piece.payloads, finished: [], isStored: piece.isOnDisk) }
+        for chunk in stored.chunks { record.tasks.append(chunk.payloads, finished: [], isStored: chunk.isOnDisk) }
         record.tasks.progress.isClosed = stored.standing.isClosed
         var places: [NodeID] = []
         for fact in stored.facts where configuration.sabotage != .forgetStoredOutcome || !fact.isOutcomes {

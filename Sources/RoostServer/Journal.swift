@@ -24,7 +24,7 @@ final class Journal {
     private var isCommitting = false
     private var hasFailed = false
     private var writeCount: UInt64 = 0
-    /// The piece of arguments that was read last: of a piece with many tasks the next grant is likely, too.
+    /// The chunk of arguments that was read last: of a chunk with many tasks the next grant is likely, too.
     private var lastRead: (job: JobID, place: StoredPlace, payloads: PayloadArray)?
 
     init(store: any PoolStore, loop: any EventLoop, done: @escaping (Result<Group, RoostError>) -> Void) {

@@ -75,8 +75,8 @@ package final class PoolDatabase: PoolStore {
             case .common: (Int64(number), Rows.common, "what its tasks share")
             case .outcomes(let sequence):
                 (try RowID.at(sequence, of: number), Rows.result, "entry \(sequence) of its outcomes")
-            case .arguments(let piece):
-                (try RowID.at(UInt64(piece), of: number), Rows.arguments, "piece \(piece) of its arguments")
+            case .arguments(let chunk):
+                (try RowID.at(UInt64(chunk), of: number), Rows.arguments, "piece \(chunk) of its arguments")
             }
         let damaged = { (what: String, cause: String) in
             StoreFailure.damagedJob(job, number, "\(name) \(what)", cause: cause)

@@ -30,7 +30,7 @@ import Testing
 
         #expect(try run("restore \(file) --data \(other)", in: place).status == 0)
         let (copy, pool) = try PoolDatabase.open(directory: other, pool: 1)
-        #expect(pool.jobs.map(\.spec) == [job] && pool.jobs[0].pieces.map(\.payloads) == [PayloadArray([bytes("one")])])
+        #expect(pool.jobs.map(\.spec) == [job] && pool.jobs[0].chunks.map(\.payloads) == [PayloadArray([bytes("one")])])
         copy.close()
 
         // Damage is named, in words and for programs, with a status of its own.

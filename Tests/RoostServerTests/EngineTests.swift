@@ -216,7 +216,7 @@ private final class StoredResults: PoolStore, @unchecked Sendable {
     let pool: StoredPool
     /// Only the test's thread touches it.
     private(set) var reads = 0
-    /// What reading ends with; nil: payloads, each the number of its batch, or piece.
+    /// What reading ends with; nil: payloads, each the number of its batch, or chunk.
     var failure: RoostError?
 
     /// The job is queued: so many tasks, the arguments of each by themselves on disk.
@@ -224,7 +224,7 @@ private final class StoredResults: PoolStore, @unchecked Sendable {
         var stored = Self.closedJob(job)
         stored.spec.common = [200]
         if isCommonLeft { stored.leftCommon = stored.spec.takeCommon() }
-        stored.pieces = (0..<arguments).map { StoredArguments(PayloadArray([[$0]]), leavingOnDisk: true) }
+        stored.chunks = (0..<arguments).map { StoredArguments(PayloadArray([[$0]]), leavingOnDisk: true) }
         pool = Self.pool(stored)
     }
 
@@ -232,7 +232,7 @@ private final class StoredResults: PoolStore, @unchecked Sendable {
     init(count: UInt32) {
         var stored = Self.closedJob(job)
         stored.endedAge = .seconds(1)
-        stored.pieces = [StoredArguments(PayloadArray((0..<count).map { [UInt8($0)] }))]
+        stored.chunks = [StoredArguments(PayloadArray((0..<count).map { [UInt8($0)] }))]
         for task in 0..<count {
             var batch = OutcomeBatch(job: job, epoch: 1, node: "a")
             batch.append(task: task, attempt: 1, code: .succeeded, payload: [])
@@ -267,7 +267,7 @@ private final class StoredResults: PoolStore, @unchecked Sendable {
         switch place {
         case .common: return PayloadArray([[200]])
         case .outcomes(let sequence): return PayloadArray([[UInt8(sequence)]])
-        case .arguments(let piece): return PayloadArray([[UInt8(piece)]])
+        case .arguments(let chunk): return PayloadArray([[UInt8(chunk)]])
         }
     }
 }

@@ -131,7 +131,7 @@ import Testing
         let check = try PoolDatabase.check(directory: directory.path)
         #expect(check.findings.isEmpty && check.jobs == 1)
         let (again, pool) = try PoolDatabase.open(directory: directory.path, pool: 7, options: options)
-        #expect(pool.jobs.map(\.number) == [1] && pool.jobs[0].pieces.count == 40 && pool.jobs[0].facts.count == 40)
+        #expect(pool.jobs.map(\.number) == [1] && pool.jobs[0].chunks.count == 40 && pool.jobs[0].facts.count == 40)
         #expect(pool.lastJobNumber == .max && again.damage.isEmpty)
         var rounds = 0
         while try again.space().forgottenJobs > 0, rounds < 1000 {

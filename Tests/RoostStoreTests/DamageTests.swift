@@ -122,11 +122,11 @@ import Testing
     @Test func argumentsThatAreDamagedAfterTheStartAreNeverServed() async throws {
         let (directory, _) = try await Self.pool()
         let (store, pool) = try PoolDatabase.open(directory, argumentBytes: 0)
-        #expect(store.damage.isEmpty && pool.jobs.allSatisfy { $0.pieces.allSatisfy(\.isOnDisk) })
+        #expect(store.damage.isEmpty && pool.jobs.allSatisfy { $0.chunks.allSatisfy(\.isOnDisk) })
         for file in directory.payloadFiles { File.flip(file, byte: 2100, bit: 3) }
-        #expect(try store.payloads(of: JobID(rawValue: 2), at: .arguments(piece: 0)) == Sample.arguments(10))
+        #expect(try store.payloads(of: JobID(rawValue: 2), at: .arguments(chunk: 0)) == Sample.arguments(10))
         do throws(RoostError) {
-            _ = try store.payloads(of: JobID(rawValue: 2), at: .arguments(piece: 1))
+            _ = try store.payloads(of: JobID(rawValue: 2), at: .arguments(chunk: 1))
             Issue.record("what is damaged was served")
         } catch {
             #expect(error.code == .damaged)

@@ -38,13 +38,13 @@ import Testing
         store.close()
         // Ten arguments of 20 bytes a job, then four of 1000.
         (store, pool) = try PoolDatabase.open(directory, argumentBytes: 4300)
-        #expect(pool.jobs.map { $0.pieces.map(\.isOnDisk) } == [[true, true], [false, false], [true, true]])
+        #expect(pool.jobs.map { $0.chunks.map(\.isOnDisk) } == [[true, true], [false, false], [true, true]])
         #expect(pool.jobs.map(\.leftCommon?.byteCount) == [5000, nil, nil])
         #expect(pool.jobs.map(\.spec.common.count) == [0, 100, 5000])
         #expect(try store.payloads(of: JobID(rawValue: 1), at: .common) == PayloadArray([[UInt8](repeating: 9, count: 5000)]))
-        #expect(pool.jobs[0].pieces[1].payloads == PayloadArray(empty: 4))
-        #expect(try store.payloads(of: JobID(rawValue: 1), at: .arguments(piece: 1)) == Sample.arguments(4, bytes: 1000))
-        #expect(throws: RoostError.self) { try store.payloads(of: JobID(rawValue: 1), at: .arguments(piece: 2)) }
+        #expect(pool.jobs[0].chunks[1].payloads == PayloadArray(empty: 4))
+        #expect(try store.payloads(of: JobID(rawValue: 1), at: .arguments(chunk: 1)) == Sample.arguments(4, bytes: 1000))
+        #expect(throws: RoostError.self) { try store.payloads(of: JobID(rawValue: 1), at: .arguments(chunk: 2)) }
         store.close()
     }
 

@@ -65,14 +65,14 @@ struct StoreModel {
             return "job \(job.number)'s standing"
         }
         guard job.age >= .zero, job.age < .seconds(600) else { return "job \(job.number)'s age" }
-        guard job.pieces.map(\.payloads.count) == model.chunks.map(\.count),
-            job.pieces.map(\.byteCount) == model.chunks.map(\.bytes.count),
-            zip(job.pieces, model.chunks).allSatisfy({ $0.isOnDisk || $0.payloads == $1 })
+        guard job.chunks.map(\.payloads.count) == model.chunks.map(\.count),
+            job.chunks.map(\.byteCount) == model.chunks.map(\.bytes.count),
+            zip(job.chunks, model.chunks).allSatisfy({ $0.isOnDisk || $0.payloads == $1 })
         else { return "job \(job.number)'s arguments" }
         guard job.facts == model.facts else { return "job \(job.number)'s facts" }
         var onDisk: [(StoredPlace, PayloadArray)] = model.outcomes.enumerated().map { (.outcomes(sequence: UInt64($0)), $1) }
         onDisk.append((.common, PayloadArray([model.spec.common])))
-        onDisk += model.chunks.enumerated().map { (.arguments(piece: $0), $1) }
+        onDisk += model.chunks.enumerated().map { (.arguments(chunk: $0), $1) }
         for (place, payloads) in onDisk {
             do throws(RoostError) {
                 if try store.payloads(of: job.spec.id, at: place) != payloads { return "job \(job.number)'s \(place)" }

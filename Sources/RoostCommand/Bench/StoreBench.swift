@@ -135,7 +135,7 @@ struct StoreBench {
         let (store, pool) = try PoolDatabase.open(directory: directory, pool: 1)
         figures.startSeconds = (Clock.now() - began).inSeconds
         figures.startBytes = (ProcessFigures(pid: getpid()).residentBytes ?? 0) - before
-        let count = pool.jobs.reduce(0) { $0 + $1.pieces.reduce(0) { $0 + $1.payloads.count } }
+        let count = pool.jobs.reduce(0) { $0 + $1.chunks.reduce(0) { $0 + $1.payloads.count } }
         store.close()
         guard pool.jobs.count == 2, count == 2 * tasks, store.damage.isEmpty else {
             throw RoostError(.internal, "the database has \(count) tasks instead of \(2 * tasks)")

@@ -79,7 +79,7 @@ package struct StoredJob: Sendable {
     package var endedAge: Duration?
     package var standing = JobStanding()
     /// Arguments, ascending without gaps from task 0.
-    package var pieces: [StoredArguments] = []
+    package var chunks: [StoredArguments] = []
     /// In the order in which they were written. Payloads of outcomes are left empty here (their count is right): they are
     /// read when a client wants them, ``PoolStore/payloads(of:at:)``.
     package var facts: [TaskFact] = []
@@ -115,8 +115,8 @@ package enum StoredPlace: Hashable, Sendable {
     case common
     /// What the tasks of one entry of its outcome log returned.
     case outcomes(sequence: UInt64)
-    /// The arguments that came together as one; the first piece is 0.
-    case arguments(piece: Int)
+    /// The arguments that came together; the first chunk is 0.
+    case arguments(chunk: Int)
 }
 
 package struct StoredSetup: Sendable {

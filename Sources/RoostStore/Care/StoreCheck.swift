@@ -65,9 +65,9 @@ struct StoreChecker {
             report.jobs = loaded.pool.jobs.count
             report.rows += loaded.pool.setups.count + loaded.pool.nodes.count
             for job in loaded.pool.jobs {
-                report.rows += 2 + job.pieces.count + job.facts.count
+                report.rows += 2 + job.chunks.count + job.facts.count
                 let common = job.leftCommon?.byteCount ?? job.spec.common.count
-                report.bytes += job.pieces.reduce(common) { $0 + $1.byteCount }
+                report.bytes += job.chunks.reduce(common) { $0 + $1.byteCount }
                 guard job.damage == nil else { continue }
                 needs.jobs[job.number] = job.spec.id
                 try checkResults(of: job, db, &report, &needs)

@@ -38,7 +38,7 @@ struct JobLoader {
             try readFacts(&job, entry)
         } catch {
             let damage = try damage(error)
-            job.pieces = []
+            job.chunks = []
             job.facts = []
             job.damage = StoreFailure.damagedJob(id, number, damage.what, cause: damage.cause)
         }
@@ -109,7 +109,7 @@ struct JobLoader {
         let keys = RowID.all(of: number)
         // The first task of the next piece; nil behind a piece that was not read.
         var tasks: Int? = 0
-        job.pieces.reserveCapacity(Int(clamping: min(entry.chunks, 1 << 20)))
+        job.chunks.reserveCapacity(Int(clamping: min(entry.chunks, 1 << 20)))
         try db.each(
             "SELECT id, first, body, file, bytes, sum FROM chunks WHERE id BETWEEN ? AND ? ORDER BY id",
             .number(keys.lowerBound), .number(keys.upperBound)
@@ -117,10 +117,10 @@ struct JobLoader {
             let (id, first) = (row.number(0), row.number(1))
             let which = "the arguments of its tasks from \(tasks ?? Int(first)) on"
             guard let body = row.body(2), row.number(5) == Rows.sum(chunk: id, first: first, body),
-                id == (try? RowID.at(UInt64(job.pieces.count), of: number)), tasks ?? Int(first) == Int(first)
+                id == (try? RowID.at(UInt64(job.chunks.count), of: number)), tasks ?? Int(first) == Int(first)
             else { throw Damage(what: "\(which) are not what was written") }
             guard let content = try content(of: body, "\(which) cannot be read") else {
-                job.pieces.append(StoredArguments(PayloadArray()))
+                job.chunks.append(StoredArguments(PayloadArray()))
                 tasks = nil
                 return true
             }
@@ -132,12 +132,12 @@ struct JobLoader {
             }
             let isOnDisk = job.standing.isEnded || payloads.bytes.count > room
             if !isOnDisk { room -= payloads.bytes.count }
-            job.pieces.append(StoredArguments(payloads, leavingOnDisk: isOnDisk))
+            job.chunks.append(StoredArguments(payloads, leavingOnDisk: isOnDisk))
             tasks = Int(first) + payloads.count
             return true
         }
-        guard UInt64(job.pieces.count) == entry.chunks else {
-            throw Damage(what: "of \(entry.chunks) pieces of its arguments \(job.pieces.count) are there")
+        guard UInt64(job.chunks.count) == entry.chunks else {
+            throw Damage(what: "of \(entry.chunks) pieces of its arguments \(job.chunks.count) are there")
         }
     }
 

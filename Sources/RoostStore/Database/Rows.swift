@@ -61,7 +61,7 @@ enum Rows {
         }
     }
 
-    /// Where the arguments that came as one piece are, likewise.
+    /// Where the arguments of a chunk are, likewise.
     static func arguments(_ id: Int64, _ db: Database) throws -> StoredBody?? {
         try db.first("SELECT first, body, file, bytes, sum FROM chunks WHERE id = ?", .number(id)) { row in
             row.body(1).flatMap { row.number(4) == sum(chunk: id, first: row.number(0), $0) ? $0 : nil }

@@ -27,8 +27,8 @@ struct SimulatedDisk {
             case .task(let job, .outcomes(let sequence, let batch)):
                 payloads[job, default: [:]][.outcomes(sequence: sequence)] = batch.payloads
             case .appended(let job, _, let arguments):
-                let piece = payloads[job, default: [:]].keys.count { if case .arguments = $0 { true } else { false } }
-                payloads[job, default: [:]][.arguments(piece: piece)] = arguments
+                let chunk = payloads[job, default: [:]].keys.count { if case .arguments = $0 { true } else { false } }
+                payloads[job, default: [:]][.arguments(chunk: chunk)] = arguments
             default: break
             }
         }
@@ -103,10 +103,10 @@ struct SimulatedDisk {
                 pool.lastJobNumber = max(pool.lastJobNumber, number)
             case .appended(let id, let first, let payloads):
                 change(&pool, id) { job in
-                    precondition(job.pieces.reduce(0) { $0 + $1.payloads.count } == Int(first), "pieces come in order")
+                    precondition(job.chunks.reduce(0) { $0 + $1.payloads.count } == Int(first), "chunks come in order")
                     let isOnDisk = payloads.bytes.count > room
                     if !isOnDisk { room -= payloads.bytes.count }
-                    job.pieces.append(StoredArguments(payloads, leavingOnDisk: isOnDisk))
+                    job.chunks.append(StoredArguments(payloads, leavingOnDisk: isOnDisk))
                 }
             case .changed(let id, let standing):
                 change(&pool, id) { job in
