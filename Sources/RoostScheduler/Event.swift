@@ -13,6 +13,8 @@ package enum Event: Sendable {
     case deadlinePassed
     /// The first so many writes that this scheduler asked for are on disk.
     case committed(UInt64)
+    /// A node was not told of a job: what its tasks share is not on disk as it was written.
+    case jobNotSent(ConnectionID, JobID)
     /// A grant did not leave: the arguments of these tasks are not on disk as they were written.
     case grantNotSent(ConnectionID, AttemptRun, RoostError)
 }

@@ -108,8 +108,8 @@ extension Scheduler {
 
     /// Whether so many bytes more of a durable job's arguments are to be kept in memory, and counted, if so. What is left on disk is
     /// granted in letters that wait for its being there.
-    mutating func makesRoom(forArguments bytes: Int) -> Bool {
-        guard !configuration.hasStore || cachedArgumentBytes + bytes <= configuration.cachedArgumentBytes else { return false }
+    mutating func keepsInMemory(argumentBytes bytes: Int) -> Bool {
+        guard cachedArgumentBytes + bytes <= configuration.cachedArgumentBytes else { return false }
         cachedArgumentBytes += bytes
         return true
     }
@@ -130,7 +130,7 @@ extension Scheduler {
 
     /// What an ended durable job keeps for another round needs no memory.
     mutating func leaveOnDisk(_ job: Int) {
-        guard jobs[job].isDurable, configuration.hasStore else { return }
+        guard jobs[job].isDurable else { return }
         cachedArgumentBytes -= jobs[job].tasks.arguments.leaveOnDisk()
         jobs[job].leftCommon = jobs[job].leftCommon ?? jobs[job].spec.takeCommon()
     }

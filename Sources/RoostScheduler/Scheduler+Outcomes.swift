@@ -275,7 +275,7 @@ extension Scheduler {
         effects.notices.append(.taskHeld(number: jobs[job].number, task: task, reason: evidence.reason))
     }
 
-    /// Records the same outcome for waiting tasks, without any node's report.
+    /// Records the same outcome for tasks that wait, or were granted and never sent, without any node's report.
     mutating func recordWithoutNode(_ job: Int, _ tasks: TaskRange, _ code: OutcomeCode, _ evidence: PostMortem?) {
         var batch = OutcomeBatch(job: jobs[job].spec.id, epoch: configuration.epoch)
         let logged = jobs[job].tasks.log.end

@@ -151,7 +151,7 @@ extension Scheduler {
         let isForgetful = configuration.sabotage == .forgetFinished || jobs[slot].isDurable
         let finished = isForgetful ? [] : ascending(chunk.finished, from: have, count: UInt32(payloads.count))
         if jobs[slot].isDurable { write(.appended(chunk.job, first: have, payloads)) }
-        let isStored = jobs[slot].isDurable && !makesRoom(forArguments: payloads.bytes.count)
+        let isStored = jobs[slot].isDurable && !keepsInMemory(argumentBytes: payloads.bytes.count)
         if !isStored { appendedBytes += payloads.bytes.count }
         jobs[slot].tasks.append(payloads, finished: finished, isStored: isStored)
         takeClaims(slot, from: have, at: now, into: &effects)

@@ -138,6 +138,9 @@ package struct Scheduler {
             deadlinesPassed(at: now, into: &effects)
         case .committed(let count):
             committed(count)
+        case .jobNotSent(let connection, let id):
+            guard case .node(let slot) = owners[connection], let job = jobSlots[id] else { return }
+            nodes[slot].jobsKnown.remove(job)
         case .grantNotSent(let connection, let attempts, let error):
             guard case .node(let slot) = owners[connection] else { return }
             grantNotSent(slot, attempts, error, at: now, into: &effects)

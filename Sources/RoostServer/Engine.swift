@@ -37,7 +37,7 @@ package final class Engine {
         var peer: Peer
         /// The token it showed: a revoked one ends the connection.
         var token: TokenID?
-        /// Jobs that this node could not be told of, and why: none of their tasks can be sent there.
+        /// Jobs that this node could not be told of, and why: none of their tasks can be sent there, until it is told.
         var untold: [JobID: RoostError] = [:]
 
         func close(_ reason: RoostError) {
@@ -230,6 +230,7 @@ package final class Engine {
     private func whole(_ letter: Effects.Letter<ServerToNode>) -> ServerToNode? {
         switch letter.message {
         case .job(var spec):
+            links[letter.connection]?.untold[spec.id] = nil
             guard let stored = letter.stored else { break }
             switch read(stored) {
             case .success(let found):
@@ -237,6 +238,7 @@ package final class Engine {
                 return .job(spec)
             case .failure(let error):
                 links[letter.connection]?.untold[spec.id] = error
+                apply(.jobNotSent(letter.connection, spec.id))
                 return nil
             }
         case .grant(var run):

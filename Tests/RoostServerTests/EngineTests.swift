@@ -103,6 +103,12 @@ import Testing
         #expect(!second.flushed.contains { $0.number == .job || $0.number == .grant })
         let ends = toClient.flushed.compactMap { if case .outcomes(let delivery) = $0 { delivery.batch } else { nil } }
         #expect(ends.map { $0.postMortem(at: 0)?.reason } == [store.failure?.message, store.failure?.message])
+
+        store.failure = nil
+        client.linkReceived([.query(id: 1, .retry(.id(store.job), tasks: [], held: false))])
+        loop.run()
+        #expect(second.flushed.compactMap { if case .job(let spec) = $0 { spec.common.first } else { nil } } == [200])
+        #expect(Self.arguments(second) == [[0]])
     }
 
     @Test("arguments that cannot be read stop the server")

@@ -134,8 +134,10 @@ extension Simulation {
         for letter in letters.toClients { observe(letter.message) }
         for letter in letters.toNodes {
             guard let connection = connections[letter.connection], connection.isOpenAtServer else { continue }
-            if disk.completed(letter) == nil { history.fail(.durable, "what a node is to be given is not on disk") }
-            let message = disk.completed(letter) ?? letter.message
+            guard let message = disk.completed(letter) else {
+                history.fail(.durable, "what a node is to be given is not on disk")
+                continue
+            }
             observe(message, connection)
             send(.toNode(message), connection, up: false)
         }
