@@ -90,8 +90,7 @@ import Testing
         let node = Self.accept(engine, link, cpus: 1)
         link.takes(.max, telling: node)
         loop.run()
-        let commons = link.flushed.compactMap { message -> [UInt8]? in if case .job(let spec) = message { spec.common } else { nil } }
-        #expect(commons == [[200]])
+        #expect(Self.commons(link) == [[200]])
         #expect(Self.arguments(link) == [[0]])
 
         store.failure = RoostError(.damaged, "what its tasks share is not what was written")
@@ -107,7 +106,7 @@ import Testing
         store.failure = nil
         client.linkReceived([.query(id: 1, .retry(.id(store.job), tasks: [], held: false))])
         loop.run()
-        #expect(second.flushed.compactMap { if case .job(let spec) = $0 { spec.common.first } else { nil } } == [200])
+        #expect(Self.commons(second) == [[200]])
         #expect(Self.arguments(second) == [[0]])
     }
 
@@ -171,6 +170,13 @@ import Testing
         let hello = NodeHello(
             node: NodeID(rawValue: 1), incarnation: Incarnation(rawValue: incarnation), name: "a", offer: .cpus(cpus))
         return engine.accept(node: hello, token: nil, peer: "test", over: link).1
+    }
+
+    private static func commons(_ link: RecordedLink<ServerToNode>) -> [[UInt8]] {
+        link.flushed.compactMap { message -> [UInt8]? in
+            guard case .job(let spec) = message else { return nil }
+            return spec.common
+        }
     }
 
     private static func arguments(_ link: RecordedLink<ServerToNode>) -> [[UInt8]] {
