@@ -143,8 +143,8 @@ package final class ClientCore {
             sinks[condition.job]?.condition(condition)
         case .setupHeld(let count, let error):
             setupHeld(count, error)
-        case .roomToAppend(let job):
-            sinks[job]?.room()
+        case .roomToAppend(let job, let bytes):
+            sinks[job]?.room(upTo: bytes)
         case .reconnect:
             link?.close(RoostError(.lost, "nothing was heard from the server for too long"))
         }

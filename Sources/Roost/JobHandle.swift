@@ -42,13 +42,15 @@ public final class JobHandle: Sendable {
     package func append(_ chunk: PayloadArray) async throws(RoostError) {
         guard !chunk.isEmpty else { return }
         pool.tell(.append(id, chunk))
-        try await sink.waitForRoom(appending: chunk.bytes.count + 4 * chunk.count)
+        try await sink.waitForRoom(appending: chunk.submittedBytes)
     }
 
     /// Adds many tasks at once, for callers that cannot suspend and keep the number of their tasks in bounds
     /// themselves.
     package func post(_ chunk: PayloadArray) {
-        if !chunk.isEmpty { pool.tell(.append(id, chunk)) }
+        guard !chunk.isEmpty else { return }
+        pool.tell(.append(id, chunk))
+        sink.appended(chunk.submittedBytes)
     }
 
     /// ``closeTasks()`` for callers of ``post(_:)``.
@@ -171,10 +173,11 @@ public final class JobHandle: Sendable {
     /// Whether the job has ended, well or not, as far as this client has heard.
     package var hasEnded: Bool { sink.hasEnded }
 
-    /// Called with every chunk of output of running tasks; needs ``JobOptions/streamsOutput``.
+    /// Called with every chunk of output of running tasks; needs ``JobOptions/streamsOutput``. The first
+    /// ``Limits/earlyOutputBytes`` of what came before this call come with it.
     public func onOutput(_ handler: @escaping @Sendable (OutputChunk) -> Void) { sink.onOutput(handler) }
 
-    /// Called with everything that running tasks signal; needs ``JobOptions/streamsOutput``.
+    /// Called with everything that running tasks signal; needs ``JobOptions/streamsConditions`` or ``JobOptions/streamsOutput``.
     package func onCondition(_ handler: @escaping @Sendable (TaskCondition) -> Void) { sink.onCondition(handler) }
 
     /// Called whenever the server says how far the job is, about twice a second.

@@ -20,6 +20,8 @@ public struct JobOptions: Sendable {
 
     /// The seat of this session whose worker runs the tasks; 0: any worker.
     package var seat: UInt32 = 0
+    /// Whether what tasks signal is delivered while they run, to ``JobHandle/onCondition(_:)``; their output is not.
+    package var streamsConditions = false
     /// What whoever attaches to the job finds again.
     package var annotation: [UInt8] = []
 

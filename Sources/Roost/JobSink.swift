@@ -19,12 +19,16 @@ final class JobSink: Sendable {
         var progress: JobProgress
         var end: Result<JobProgress, RoostError>?
         var number: UInt32?
-        /// Arguments appended and not yet said to be welcome.
-        var appendedBytes = 0
+        /// Bytes of arguments appended so far, and how many may be before whoever appends has to wait. Both only grow: in
+        /// whatever order they do, nobody waits for room that there is.
+        var appendedBytes: UInt64 = 0
+        var roomUpTo = UInt64(Limits.submitWindowBytes)
         /// Takes batches in place of a reader, and the failure that ends them.
         var onOutcomes: OutcomesHandler?
         var onOutput: (@Sendable (OutputChunk) -> Void)?
+        /// Output that came before there was a handler, its first ``Limits/earlyOutputBytes``.
         var earlyOutput: [OutputChunk] = []
+        var earlyOutputBytes = 0
         var onProgress: (@Sendable (JobProgress) -> Void)?
         var onCondition: (@Sendable (TaskCondition) -> Void)?
     }
@@ -90,9 +94,9 @@ final class JobSink: Sendable {
         for waiter in waiters { waiter.resume() }
     }
 
-    func room() {
+    func room(upTo bytes: UInt64) {
         let waiters = state.withLock { state in
-            state.appendedBytes = 0
+            state.roomUpTo = max(state.roomUpTo, bytes)
             defer { state.roomWaiters = [] }
             return state.roomWaiters
         }
@@ -101,7 +105,10 @@ final class JobSink: Sendable {
 
     func output(_ chunk: OutputChunk) {
         let handler = state.withLock { state in
-            if state.onOutput == nil { state.earlyOutput.append(chunk) }
+            if state.onOutput == nil, state.earlyOutputBytes < Limits.earlyOutputBytes {
+                state.earlyOutput.append(chunk)
+                state.earlyOutputBytes += chunk.bytes.count
+            }
             return state.onOutput
         }
         handler?(chunk)
@@ -168,21 +175,27 @@ final class JobSink: Sendable {
         }
     }
 
+    /// Counts bytes that were appended.
+    func appended(_ bytes: Int) { state.withLock { $0.appendedBytes += UInt64(bytes) } }
+
     /// Counts bytes that were appended; waits while too many are on their way.
-    /// - Throws: why the job can take no more tasks.
+    /// - Throws: why the job can take no more tasks; `.cancelled` when the Swift task that waits was cancelled.
     func waitForRoom(appending bytes: Int) async throws(RoostError) {
-        let mustWait = state.withLock { state in
-            state.appendedBytes += bytes
-            return state.appendedBytes > Limits.submitWindowBytes
+        let mark = state.withLock { state in
+            state.appendedBytes += UInt64(bytes)
+            return state.appendedBytes
         }
-        if mustWait {
+        while true {
+            let (end, hasRoom) = state.withLock { ($0.end, mark <= $0.roomUpTo) }
+            if case .failure(let error) = end { throw error }
+            if hasRoom || end != nil { return }
+            if Task.isCancelled { throw RoostError(.cancelled, "appending was cancelled; the job goes on") }
             await wait { state, continuation in
-                if state.end != nil || state.appendedBytes <= Limits.submitWindowBytes { return false }
+                if state.end != nil || mark <= state.roomUpTo { return false }
                 state.roomWaiters.append(continuation)
                 return true
             }
         }
-        if case .failure(let error) = state.withLock({ $0.end }) { throw error }
     }
 
     /// Waits until the server has given the job its number.

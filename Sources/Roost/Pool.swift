@@ -169,6 +169,7 @@ public final class Pool: Sendable {
                 .limit, "\(options.annotation.count) bytes to note with the job; at most \(Limits.annotationBytes) are allowed")
         }
         spec.annotation = options.annotation
+        spec.streamsConditions = options.streamsConditions
         if runtime.keepsWorkers {
             spec.session = session
             spec.setup = setupCount.withLock { $0 }

@@ -80,6 +80,8 @@ public struct JobSpec: Equatable, Sendable {
     public var retention: Retention
     /// Whether output is sent to the submitting client while tasks run.
     public var streamsOutput: Bool
+    /// Whether what tasks signal is sent to the submitting client while they run; so it is where output is, too.
+    public var streamsConditions = false
     /// The epoch of the server that was sent the job first; 0: none was. A server of a later epoch lets its tasks wait for the
     /// nodes that may still run them. No part of what makes two submissions the same.
     public var firstEpoch: Epoch = 0

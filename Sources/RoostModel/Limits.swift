@@ -22,6 +22,8 @@ public enum Limits {
     public static let chunkTasks = 1024
     /// Submitted chunks a client sends ahead of the server's answer, in bytes.
     public static let submitWindowBytes = 8 << 20
+    /// Output of running tasks that a client keeps for a job as long as nobody asked for it: its first bytes.
+    public static let earlyOutputBytes = 1 << 20
     /// The most argument bytes the server holds for all jobs before it stops answering submissions (8 GiB).
     public static let queuedBytes = 8 << 30
 

@@ -160,7 +160,7 @@ extension Scheduler {
         case .output(let chunk):
             forward(chunk, into: &effects)
         case .condition(let condition):
-            guard let job = jobSlots[condition.job], jobs[job].spec.streamsOutput else { return }
+            guard let job = jobSlots[condition.job], jobs[job].spec.streamsOutput || jobs[job].spec.streamsConditions else { return }
             for reader in jobs[job].readers { effects.send(.condition(condition), to: reader.connection) }
         case .draining:
             nodes[slot].isDraining = true

@@ -351,23 +351,24 @@ extension Scheduler {
 
     /// What the pool lacks to run the job, however long it waits, and what would help; nil: some node can.
     private func want(of slot: Int) -> String? {
-        // Who is not back yet has not said what it offers.
-        guard recovery == nil else { return nil }
         var obstacles: [(node: String, obstacle: String)] = []
         for node in nodes.slots where !nodes[node].isDraining && nodes[node].awaitedUntil == nil {
             guard let obstacle = obstacle(slot, on: node) else { return nil }
             obstacles.append((nodes[node].hello.name, obstacle))
         }
+        // Nodes that are not back yet have not said what they offer.
+        let missing = recovery?.missing.count ?? 0
+        let later = missing == 0 ? "" : "; nodes from before the server's restart that are not back yet: \(missing)"
         let runtime = jobs[slot].spec.runtime
-        if obstacles.isEmpty { return "no node is in the pool that takes work: start one with 'roost node start'" }
+        if obstacles.isEmpty { return "no node is in the pool that takes work: start one with 'roost node start'\(later)" }
         guard (0..<nodes.end).contains(where: { nodes.isUsed($0) && nodes[$0].hello.runtimes.contains(runtime) }) else {
             return runtime == .r
-                ? "no node of the pool runs R: start one where R is installed with 'roost node start', or name its R with --r"
-                : "no node of the pool has the runtime '\(runtime.rawValue)'"
+                ? "no node of the pool runs R: start one where R is installed with 'roost node start', or name its R with --r\(later)"
+                : "no node of the pool has the runtime '\(runtime.rawValue)'\(later)"
         }
         let shown = obstacles.prefix(3).map { "\($0.node) \($0.obstacle)" }.joined(separator: "; ")
         let more = obstacles.count > 3 ? "; and \(obstacles.count - 3) more" : ""
-        return "no node of the pool can run it: \(shown)\(more). Start one that can with 'roost node start', or ask for less"
+        return "no node of the pool can run it: \(shown)\(more). Start one that can with 'roost node start', or ask for less\(later)"
     }
 
     private func explain(_ slot: Int, node: Int) -> ExplainedNode {

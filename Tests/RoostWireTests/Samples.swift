@@ -53,6 +53,7 @@ extension Dice {
         spec.firstEpoch = number()
         spec.seatEpoch = number()
         spec.annotation = bytes(20)
+        spec.streamsConditions = flag()
         return spec
     }
 

@@ -16,6 +16,15 @@ struct ClientJob {
     private let id: JobID
     let order: ReadRequest.Order
     private let window: UInt32
+    /// How many bytes of arguments may be appended and not yet on the server before the program has to wait.
+    private let submitWindow: UInt64
+    /// Bytes of all arguments appended so far.
+    private var appendedBytes: UInt64 = 0
+    /// Of those, how many were sent on this connection, and how many the server has, by whole chunks.
+    private var sentBytes: UInt64 = 0
+    private var servedBytes: UInt64 = 0
+    /// The program may append until it has appended so many bytes. It only grows, so no order of events loses a wake-up.
+    private var roomUpTo: UInt64
     var isClosed = false
     var isOver = false
     /// The program does not wait for it any more.
@@ -46,6 +55,11 @@ struct ClientJob {
         var payloads: PayloadArray
         var count: UInt32
         var open: UInt32
+        /// Bytes of the job's arguments before this chunk.
+        var offset: UInt64
+
+        var end: UInt32 { first + count }
+        var endOffset: UInt64 { offset + UInt64(payloads.submittedBytes) }
     }
 
     private struct InUse {
@@ -53,11 +67,13 @@ struct ClientJob {
         var tasks: Int
     }
 
-    init(spec: JobSpec, order: ReadRequest.Order, window: UInt32) {
+    init(spec: JobSpec, order: ReadRequest.Order, window: UInt32, submitWindow: Int) {
         self.spec = spec
         id = spec.id
         self.order = order
         self.window = window
+        self.submitWindow = UInt64(submitWindow)
+        roomUpTo = UInt64(submitWindow)
     }
 
     init(attachedTo id: JobID, order: ReadRequest.Order, after: UInt64, window: UInt32) {
@@ -65,6 +81,8 @@ struct ClientJob {
         self.id = id
         self.order = order
         self.window = window
+        submitWindow = 0
+        roomUpTo = 0
         cursor = after
     }
 
@@ -84,11 +102,28 @@ struct ClientJob {
 
     // MARK: Submitting
 
-    mutating func append(_ payloads: PayloadArray) {
+    mutating func append(_ payloads: PayloadArray, into actions: inout [ClientAction]) {
         guard !payloads.isEmpty else { return }
         let count = UInt32(payloads.count)
-        chunks.append(Chunk(first: total, payloads: payloads, count: count, open: count))
+        let chunk = Chunk(first: total, payloads: payloads, count: count, open: count, offset: appendedBytes)
+        chunks.append(chunk)
         total += count
+        appendedBytes = chunk.endOffset
+        tellRoom(into: &actions)
+    }
+
+    /// Says how far the program may append, unless it is far from there.
+    private mutating func tellRoom(into actions: inout [ClientAction]) {
+        let limit = servedBytes + submitWindow
+        guard limit > roomUpTo, appendedBytes + submitWindow / 2 > roomUpTo else { return }
+        roomUpTo = limit
+        actions.append(.roomToAppend(id, upTo: limit))
+    }
+
+    /// Bytes of the chunks that the server has whole when it has `tasks` tasks.
+    private func bytes(ofTasks tasks: UInt32) -> UInt64 {
+        let index = chunks.firstIndex(after: tasks) { $0.end }
+        return index < chunks.count ? chunks[index].offset : appendedBytes
     }
 
     /// Opens the job on a new connection; the server may be another one than before, which knows only what is on its disk.
@@ -139,9 +174,12 @@ struct ClientJob {
         isOpen = true
         serverHas = tasks
         sent = tasks
+        servedBytes = bytes(ofTasks: tasks)
+        sentBytes = servedBytes
         freeWhatIsKept()
         actions.append(.send(.read(ReadRequest(job: id, order: order, after: cursor, window: window))))
         pump(into: &actions)
+        tellRoom(into: &actions)
         return nil
     }
 
@@ -155,26 +193,28 @@ struct ClientJob {
     /// What a durable job's server has is on its disk.
     private mutating func freeWhatIsKept() {
         guard isDurable else { return }
-        while let first = chunks.first, first.first + first.count <= serverHas { chunks.removeFirst() }
+        while let first = chunks.first, first.end <= serverHas { chunks.removeFirst() }
     }
 
     /// Bytes of arguments that are kept here.
     var keptBytes: Int { chunks.reduce(0) { $0 + $1.payloads.bytes.count } }
 
-    mutating func appended(_ tasks: UInt32, into actions: inout [ClientAction]) {
+    mutating func appended(_ tasks: UInt32, forgetsRoom: Bool, into actions: inout [ClientAction]) {
         serverHas = max(serverHas, tasks)
+        servedBytes = max(servedBytes, bytes(ofTasks: serverHas))
         freeWhatIsKept()
         pump(into: &actions)
-        if total - sent < UInt32(Limits.chunkTasks) { actions.append(.roomToAppend(id)) }
+        if !forgetsRoom { tellRoom(into: &actions) }
     }
 
     /// Sends what the window allows.
     mutating func pump(into actions: inout [ClientAction]) {
         guard isOpen, spec != nil else { return }
-        while sent < total, bytesInFlight < Limits.submitWindowBytes {
-            let next = chunkToSend()
+        while sent < total, sentBytes < servedBytes + submitWindow {
+            let (next, endOffset) = chunkToSend()
             actions.append(.send(.append(next)))
             sent = next.first + UInt32(next.arguments.count)
+            sentBytes = max(sentBytes, endOffset)
         }
         if isClosed && sent == total && !isCloseSent {
             isCloseSent = true
@@ -182,41 +222,24 @@ struct ClientJob {
         }
     }
 
-    private var bytesInFlight: Int {
-        guard sent > serverHas else { return 0 }
-        var bytes = 0
-        for chunk in chunks.reversed() {
-            guard chunk.first + chunk.count > serverHas else { break }
-            if chunk.first < sent { bytes += chunk.payloads.bytes.count }
-        }
-        return bytes
-    }
-
     /// The chunk that holds task `sent`, with the tasks marked whose outcomes are here already; for tasks whose
-    /// chunk is gone, since all of them have ended, an empty one.
-    private func chunkToSend() -> AppendTasks {
+    /// chunk is gone, since all of them have ended, an empty one. With it, where its bytes end among the job's.
+    private func chunkToSend() -> (AppendTasks, endOffset: UInt64) {
         let before = chunks.first?.first ?? total
         if sent < before {
             let count = min(before - sent, 65_536)
             let empty = PayloadArray(bytes: [], ends: Array(repeating: 0, count: Int(count)))
-            return AppendTasks(
-                job: id, first: sent, arguments: PayloadSlice(empty),
-                finished: [TaskRange(first: sent, count: count)])
+            let finished = [TaskRange(first: sent, count: count)]
+            return (AppendTasks(job: id, first: sent, arguments: PayloadSlice(empty), finished: finished), sentBytes)
         }
-        var low = 0
-        var high = chunks.count - 1
-        while low < high {
-            let middle = (low + high + 1) / 2
-            if chunks[middle].first <= sent { low = middle } else { high = middle - 1 }
-        }
-        let chunk = chunks[low]
+        let chunk = chunks[chunks.firstIndex(after: sent) { $0.end }]
         let skip = Int(sent - chunk.first)
         // A durable job's server knows itself what has ended, and wants whatever it has not, whole.
         guard chunk.open < chunk.count && !isDurable else {
-            return AppendTasks(
-                job: id, first: sent, arguments: chunk.payloads.slice(skip..<Int(chunk.count)))
+            let rest = chunk.payloads.slice(skip..<Int(chunk.count))
+            return (AppendTasks(job: id, first: sent, arguments: rest), chunk.endOffset)
         }
-        return partlyFinished(chunk, skip: skip)
+        return (partlyFinished(chunk, skip: skip), chunk.endOffset)
     }
 
     private func partlyFinished(_ chunk: Chunk, skip: Int) -> AppendTasks {
@@ -277,21 +300,16 @@ struct ClientJob {
         finished.insert(tasks)
         guard isAttached, !chunks.isEmpty else { return }
         var next = tasks.first
-        var low = 0
-        var high = chunks.count - 1
-        while low < high {
-            let middle = (low + high + 1) / 2
-            if chunks[middle].first <= next { low = middle } else { high = middle - 1 }
-        }
+        var low = chunks.firstIndex(after: next) { $0.end }
         while next < tasks.end, low < chunks.count {
             guard next >= chunks[low].first else { break }
-            let here = min(tasks.end, chunks[low].first + chunks[low].count)
+            let here = min(tasks.end, chunks[low].end)
             guard here > next else { break }
             chunks[low].open -= min(chunks[low].open, here - next)
             next = here
             low += 1
         }
-        while let first = chunks.first, first.open == 0, first.first + first.count <= sent { chunks.removeFirst() }
+        while let first = chunks.first, first.open == 0, first.end <= sent { chunks.removeFirst() }
     }
 
     /// The program has used up `tasks` more tasks' outcomes.
@@ -324,6 +342,24 @@ struct ClientJob {
         usedTasks = 0
         actions.append(.send(.acknowledge(job: id, cursor: upTo)))
     }
+}
+
+extension Deque {
+    /// The first element, in an ascending order, whose end is after `position`; ``count`` when there is none.
+    fileprivate func firstIndex(after position: UInt32, end: (Element) -> UInt32) -> Int {
+        var low = 0
+        var high = count
+        while low < high {
+            let middle = (low + high) / 2
+            if end(self[middle]) > position { high = middle } else { low = middle + 1 }
+        }
+        return low
+    }
+}
+
+extension PayloadArray {
+    /// What an appended chunk counts against the window, in bytes.
+    package var submittedBytes: Int { bytes.count + 4 * count }
 }
 
 /// A set of task indices, one bit each.

@@ -45,8 +45,9 @@ package enum ClientAction: Sendable {
     case condition(TaskCondition)
     /// The server has the first entries of the setup log; or takes no more, and why.
     case setupHeld(count: UInt32, RoostError?)
-    /// All of an open job's tasks so far are on the server, or near enough: the program may append more.
-    case roomToAppend(JobID)
+    /// The program may append tasks to the job until it has appended `upTo` bytes in all (``PayloadArray/submittedBytes``). The
+    /// number only grows: whoever compares it with what he has appended cannot miss it.
+    case roomToAppend(JobID, upTo: UInt64)
     /// Nothing was heard from the server for too long: connect anew.
     case reconnect
 }
@@ -59,6 +60,8 @@ package enum ClientSabotage: String, Sendable, CaseIterable {
     case acknowledgeAhead
     /// A server that forgot a job is not sent its tasks again.
     case forgetToResend
+    /// A program that waits until it may append more is not told when it may.
+    case forgetRoom
 }
 
 /// Every decision of a client: what is sent, sent again, acknowledged, delivered. Pure.
@@ -91,6 +94,8 @@ package struct ClientMachine {
     private var lastHeard = Instant.zero
     /// How many tasks' outcomes may be on their way to each job's program.
     private let window: UInt32
+    /// How many bytes of each job's arguments may be on their way to the server.
+    private let submitWindow: Int
     private let sabotage: ClientSabotage?
 
     /// Output that the program asked for: a task's, or, without one, a whole job's.
@@ -107,12 +112,14 @@ package struct ClientMachine {
     }
 
     package init(
-        session: SessionID, sabotage: ClientSabotage? = nil, window: UInt32 = Limits.readerWindowTasks
+        session: SessionID, sabotage: ClientSabotage? = nil, window: UInt32 = Limits.readerWindowTasks,
+        submitWindow: Int = Limits.submitWindowBytes
     ) {
         self.session = session
         setup = SetupLog(session: session)
         self.sabotage = sabotage
         self.window = window
+        self.submitWindow = submitWindow
     }
 
     package var nextDeadline: Instant? {
@@ -148,12 +155,12 @@ package struct ClientMachine {
             lastHeard = now
             serverSaid(message, into: &actions)
         case .submit(let spec, let order):
-            add(ClientJob(spec: spec, order: order, window: window), spec.id, into: &actions)
+            add(ClientJob(spec: spec, order: order, window: window, submitWindow: submitWindow), spec.id, into: &actions)
         case .attach(let job, let order, let after, let most):
             add(
                 ClientJob(attachedTo: job, order: order, after: after, window: most ?? window), job, into: &actions)
         case .append(let job, let payloads):
-            jobs[job]?.append(payloads)
+            jobs[job]?.append(payloads, into: &actions)
             pump(job, into: &actions)
         case .close(let job):
             jobs[job]?.isClosed = true
@@ -245,7 +252,7 @@ package struct ClientMachine {
                 if let loss { lost(job, loss, isEmpty: tasks == 0, into: &actions) }
             }
         case .appended(let job, let tasks):
-            jobs[job]?.appended(tasks, into: &actions)
+            jobs[job]?.appended(tasks, forgetsRoom: sabotage == .forgetRoom, into: &actions)
         case .outcomes(let delivery):
             received(delivery, into: &actions)
         case .progress(let progress):

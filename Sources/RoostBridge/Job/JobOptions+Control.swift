@@ -20,7 +20,7 @@ extension JobOptions {
             labels.append(Label(key: String(text[..<equals]), value: String(text[text.index(after: equals)...])))
         }
         seat = try Self.whole(control, "seat", 0...Double(UInt32.max)).map { UInt32($0) } ?? 0
-        streamsOutput = control.flag("live") ?? false
+        streamsConditions = control.flag("live") ?? false
         if control.flag("durable") ?? false { retention = .durable }
     }
 

@@ -47,7 +47,7 @@ extension BridgeServer {
         job.holders = 1
         job.nativeEncoding = cutter.nativeEncoding
         jobs[job.id] = job
-        if options.streamsOutput {
+        if options.streamsConditions {
             // On the pool's event loop, as outcomes are: what a task signalled comes before its outcome.
             handle.onCondition { condition in self.assumeIsolated { $0.heard(condition) } }
         }

@@ -37,6 +37,9 @@ struct KnownJobs {
         return next
     }
 
+    /// The worker could not take the data of this number: the next job with the same data sends it anew.
+    mutating func drop(_ handle: Int32) { entries.removeAll { $0.handle == handle } }
+
     /// The job is over.
     /// - Returns: the numbers that the worker is to forget.
     mutating func remove(_ job: JobID) -> [Int32] {

@@ -24,7 +24,7 @@ enum RBatch {
             var control = RJoiner()
             try control.append(RItem.integers([handle]))
             try control.append(seeds.count == 6 * start.arguments.count ? RItem.integers(seeds) : RItem.null)
-            try control.append(RItem.logicals([start.streams]))
+            try control.append(RItem.logicals([start.streams || start.job.streamsConditions]))
             return WorkerFrame(kind: ToWorker.run, first: try control.finish(), second: try elements.finish())
         } catch {
             throw RoostError(.usage, "the argument of a task is no R object", cause: "\(error)")

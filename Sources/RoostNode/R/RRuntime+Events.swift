@@ -105,13 +105,16 @@ extension RRuntime {
         guard let awaited = workers[token]?.awaited.popFirst() else {
             return breakOff(token, "it answered what nobody asked")
         }
-        // What is wrong with a job's data its tasks will say.
-        if case .setup(let number) = awaited {
-            if let fault = Self.fault(in: frame.first) {
-                setupFailed(token, number, fault)
-            } else {
-                workers[token]?.setup = number
-            }
+        let fault = Self.fault(in: frame.first)
+        switch awaited {
+        case .setup(let number):
+            if let fault { setupFailed(token, number, fault) } else { workers[token]?.setup = number }
+        case .job(let handle):
+            // The tasks of the batch behind it say what is wrong. Later ones try again: the fault may have been an interrupt meant for
+            // the batch, or a package that is installed by then.
+            guard fault != nil else { break }
+            workers[token]?.jobs.drop(handle)
+            reactor.send(token: token, RBatch.control(RBatch.ToWorker.forget, handle))
         }
         advance(token)
     }

@@ -209,7 +209,7 @@ final class RRuntime {
             return
         case .jobThenBatch:
             handle = worker.jobs.add(job)
-            worker.awaited.append(.job)
+            worker.awaited.append(.job(handle: handle))
             reactor.send(token: token, RBatch.control(RBatch.ToWorker.job, handle, second: job.common))
         case .batch(let known):
             handle = known

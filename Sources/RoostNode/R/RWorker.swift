@@ -35,7 +35,7 @@ struct RWorker {
     /// R's own, which a killed R leaves behind.
     var temporary: RTemporaryDirectory?
 
-    enum Awaited { case setup(UInt32), job }
+    enum Awaited { case setup(UInt32), job(handle: Int32) }
 
     init(scratch: String?, at now: Instant) {
         self.scratch = scratch

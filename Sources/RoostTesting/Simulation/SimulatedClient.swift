@@ -10,6 +10,10 @@ final class SimulatedClient {
         let job: Int
         var nextChunk = 0
         var appended = 0
+        /// Bytes of arguments appended, how many may be, and whether the program waits for that.
+        var appendedBytes: UInt64 = 0
+        var roomUpTo: UInt64 = 0
+        var waitsForRoom = false
         var isSubmitted = false
         /// The reading under way, in the history; nil between two.
         var reading: Int?
@@ -33,6 +37,8 @@ final class SimulatedClient {
     let principal: Principal
     let session: SessionID
     var machine: ClientMachine?
+    /// The room that its program has for each job's arguments at first.
+    var submitWindow = Limits.submitWindowBytes
     /// Entries of its session's setup so far.
     var setup: UInt32 = 0
     var connection: SimulatedConnection?

@@ -10,7 +10,10 @@ extension Simulation {
                 ordinal: ordinal, principal: Principal(role: role, user: "user-\(random.int(0...(users - 1)))"),
                 session: SessionID(rawValue: random.next()))
             let window = faults.isOn(.slowConsumers) ? UInt32(random.pick([1, 5, 40])) : Limits.readerWindowTasks
-            client.machine = ClientMachine(session: client.session, sabotage: options.clientSabotage, window: window)
+            // As the session's id has it: nothing is drawn.
+            client.submitWindow = [64, 700, Limits.submitWindowBytes][Int(client.session.rawValue % 3)]
+            client.machine = ClientMachine(
+                session: client.session, sabotage: options.clientSabotage, window: window, submitWindow: client.submitWindow)
             clients.append(client)
             for _ in 0..<random.int(1...3) {
                 let at = now + random.even(.zero, faults.duration / 2)
@@ -97,7 +100,8 @@ extension Simulation {
             case .ended(let job, let progress): ended(job, progress, client)
             case .refused(let job, let error): refused(job, error, client)
             case .reply(let id, let reply): replied(id, reply, client)
-            case .progress, .numbered, .output, .condition, .setupHeld, .roomToAppend: break
+            case .roomToAppend(let job, let bytes): roomCame(job, upTo: bytes, client)
+            case .progress, .numbered, .output, .condition, .setupHeld: break
             case .reconnect:
                 note(31, client.ordinal, 0, "client-\(client.ordinal) hears nothing, and connects anew")
                 guard let connection = client.connection else { break }
@@ -242,7 +246,9 @@ extension Simulation {
             let tasks = work.plan.arguments[work.appended..<(work.appended + count)]
             work.nextChunk += 1
             work.appended += count
-            tell(client, .append(id, PayloadArray(tasks)))
+            let chunk = PayloadArray(tasks)
+            work.appendedBytes += UInt64(chunk.submittedBytes)
+            tell(client, .append(id, chunk))
             appendNext(client, index, work)
         case .use(let count):
             work.isUsing = false
@@ -281,8 +287,17 @@ extension Simulation {
             tell(client, .close(work.plan.spec.id))
             return
         }
+        // Like the program behind a `JobSink`.
+        work.waitsForRoom = work.appendedBytes > max(work.roomUpTo, UInt64(client.submitWindow))
+        if work.waitsForRoom { return }
         let pause = isQuiet ? .zero : work.plan.chunks[work.nextChunk].pause
         queue.schedule(.program(client: client.ordinal, work: index, .append), at: now + pause)
+    }
+
+    private func roomCame(_ job: JobID, upTo bytes: UInt64, _ client: SimulatedClient) {
+        guard let (index, work) = work(job, client) else { return }
+        work.roomUpTo = max(work.roomUpTo, bytes)
+        if work.waitsForRoom { appendNext(client, index, work) }
     }
 
     private func read(_ client: SimulatedClient, _ work: SimulatedClient.Work, isOwner: Bool) {

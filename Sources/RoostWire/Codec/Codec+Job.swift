@@ -17,6 +17,7 @@ extension JobSpec {
         writer.varint(13, seatEpoch)
         writer.varint(14, firstEpoch)
         writer.bytes(15, annotation)
+        writer.bool(16, streamsConditions)
     }
 
     init(_ reader: inout ProtobufReader) throws(WireFault) {
@@ -41,6 +42,7 @@ extension JobSpec {
             case 13: seatEpoch = try reader.unsigned(field)
             case 14: firstEpoch = try reader.unsigned(field)
             case 15: annotation = try reader.bytes(field, most: Limits.annotationBytes)
+            case 16: streamsConditions = try reader.bool(field)
             default: try reader.skip(field)
             }
         }
