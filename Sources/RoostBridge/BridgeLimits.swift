@@ -28,6 +28,9 @@ package enum BridgeLimits {
     package static let progressMilliseconds: Int64 = 200
     /// How long a job that `run` made may take before R is told its name.
     package static let announceMilliseconds: Int64 = 20
+    /// How long the bridge looks for the answer to a small call, or for the next call, before it sleeps: about as long as sleeping and
+    /// being woken takes.
+    package static let awakeMicroseconds: Int64 = 80
     /// How long R may have waited for a job of which nothing runs before it is told why; and between two looks.
     package static let wantSeconds: Int64 = 3
     /// How old the number of nodes and slots in them may be.

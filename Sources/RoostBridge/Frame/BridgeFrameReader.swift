@@ -139,7 +139,7 @@ package struct BridgeFrameReader {
 
     private static func control(_ bytes: [UInt8]) throws(BridgeFault) -> Control {
         do throws(RSerializationError) {
-            return try Control(stream: bytes)
+            return try Control(bytes: bytes)
         } catch {
             throw BridgeFault("the control is no serialized list: \(error)")
         }

@@ -21,21 +21,17 @@ package struct BridgeHeader: Hashable, Sendable {
     /// Nil when the bytes are no header: numbers that are not whole, or negative, or beyond what doubles count.
     package init?(_ bytes: [UInt8]) {
         guard bytes.count == Self.byteCount else { return nil }
-        let numbers = (0..<4).map { number -> UInt64? in
-            let bits = (0..<8).reduce(UInt64(0)) { $0 | UInt64(bytes[8 * number + $1]) << UInt64(8 * $1) }
-            let value = Double(bitPattern: bits)
+        func number(_ index: Int) -> UInt64? {
+            let value = bytes.withUnsafeBytes {
+                Double(bitPattern: UInt64(littleEndian: $0.loadUnaligned(fromByteOffset: 8 * index, as: UInt64.self)))
+            }
             return value >= 0 && value <= 0x1p53 ? UInt64(exactly: value) : nil
         }
-        guard let sequence = numbers[0], let reply = numbers[1], let control = numbers[2], let blob = numbers[3] else { return nil }
+        guard let sequence = number(0), let reply = number(1), let control = number(2), let blob = number(3) else { return nil }
         self.init(sequence: sequence, reply: reply, controlBytes: Int(control), blobBytes: Int(blob))
     }
 
     package var bytes: [UInt8] {
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(Self.byteCount)
-        for number in [Double(sequence), Double(reply), Double(controlBytes), Double(blobBytes)] {
-            withUnsafeBytes(of: number.bitPattern.littleEndian) { bytes.append(contentsOf: $0) }
-        }
-        return bytes
+        LittleEndian.bytes([Double(sequence), Double(reply), Double(controlBytes), Double(blobBytes)])
     }
 }

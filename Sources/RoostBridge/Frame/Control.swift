@@ -8,12 +8,32 @@ package struct Control: Equatable, Sendable {
     private let values: [ControlValue]
     /// The streams of `X` and `common`, those that are there.
     package let objects: [[UInt8]]
+    /// Whether R wants a short answer where there is little to say.
+    let isBrief: Bool
 
     /// An empty control, for what has none.
-    package init() { (names, values, objects) = ([], [], []) }
+    package init() { (names, values, objects, isBrief) = ([], [], [], false) }
+
+    /// - Throws: what is wrong with the bytes; also that they are none of the brief requests.
+    package init(bytes: [UInt8]) throws(RSerializationError) {
+        guard BriefControl.isBrief(bytes) else {
+            try self.init(stream: bytes)
+            return
+        }
+        guard let brief = BriefControl.read(bytes) else { throw RSerializationError(.malformed, "no brief request", at: 0) }
+        self.init(brief: brief)
+    }
+
+    private init(brief: [(name: String, value: ControlValue)]) {
+        names = brief.map(\.name)
+        values = brief.map(\.value)
+        objects = []
+        isBrief = true
+    }
 
     /// - Throws: what is wrong with the bytes.
     package init(stream: [UInt8]) throws(RSerializationError) {
+        isBrief = false
         let cut = try ControlItems(stream)
         objects = ["X", "common"].compactMap { name in
             cut[name].map { RItem.toStream($0, nativeEncoding: cut.nativeEncoding) }

@@ -49,7 +49,7 @@ package enum ControlValue: Equatable, Sendable {
         }
 
         mutating func word() -> UInt32? {
-            bytes(4).map { $0.reversed().reduce(UInt32(0)) { $0 << 8 | UInt32($1) } }
+            bytes(4).map { $0.withUnsafeBytes { UInt32(littleEndian: $0.loadUnaligned(as: UInt32.self)) } }
         }
 
         mutating func words(_ count: Int) -> [Int32]? {

@@ -22,6 +22,14 @@ final class BridgeJob {
     /// The kind in `.Random.seed[1]` and the stream that the next appended task gets.
     var seed: (kind: Int32, next: RStreamSeed)?
     var isOpen: Bool
+    /// Whether an outcome is dropped once it was given to R: an open job of small calls would fill the memory otherwise.
+    var isTransient = false
+    /// Its number in brief requests.
+    var brief = 0
+    /// Whether the tasks of a transient job bring seeds with them.
+    var isSeeded = false
+    /// Requests that wait for outcomes of tasks that they appended.
+    var calls: [PendingCall] = []
     /// Appends the tasks that are still to be cut; each waits for the one before.
     var feeding: Task<Void, Never>?
     /// No more outcomes will come.

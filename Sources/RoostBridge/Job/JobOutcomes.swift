@@ -14,6 +14,10 @@ package struct JobOutcomes: Sendable {
     private var tally = [0, 0, 0, 0]
     /// The bytes of all payloads.
     package private(set) var byteCount = 0
+    /// Of each batch, how many outcomes have not been released.
+    private var held: [Int] = []
+    /// Tasks that nobody waits for: their outcomes go as they come.
+    private var abandoned: Set<TaskIndex> = []
 
     /// Where a task's outcome stands; batch 0 is none.
     private struct Place {
@@ -50,6 +54,35 @@ package struct JobOutcomes: Sendable {
         }
         byteCount += batch.payloads.bytes.count
         batches.append(batch)
+        held.append(batch.count)
+        guard !abandoned.isEmpty else { return }
+        for range in batch.tasks {
+            for task in range.first..<range.end where abandoned.remove(task) != nil { release(TaskRange(first: task, count: 1)) }
+        }
+    }
+
+    /// How many of the tasks have no outcome.
+    package func missing(of tasks: TaskRange) -> Int {
+        (tasks.first..<tasks.end).reduce(0) { $0 + (place(of: $1) == nil ? 1 : 0) }
+    }
+
+    /// These outcomes were given away: a batch goes with its last one. Each is released once.
+    package mutating func release(_ tasks: TaskRange) {
+        for task in tasks.first..<tasks.end {
+            guard let (batch, _) = place(of: task) else { continue }
+            held[batch] -= 1
+            guard held[batch] == 0 else { continue }
+            byteCount -= batches[batch].payloads.bytes.count
+            batches[batch].payloads = PayloadArray()
+            batches[batch].postMortems = []
+        }
+    }
+
+    /// Nobody waits for these tasks.
+    package mutating func abandon(_ tasks: TaskRange) {
+        for task in tasks.first..<tasks.end {
+            if place(of: task) == nil { abandoned.insert(task) } else { release(TaskRange(first: task, count: 1)) }
+        }
     }
 
     private func kind(_ place: Place) -> Int {

@@ -16,6 +16,9 @@ package struct JoinedOutcomes: Sendable {
 
     package init() {}
 
+    /// Whether there is nothing to say but the values.
+    var isPlain: Bool { !hasTrouble && details == nil && postMortems.isEmpty }
+
     package static let pending: UInt8 = 4
 
     /// A post-mortem and the index of its task, from 1.

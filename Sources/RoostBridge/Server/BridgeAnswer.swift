@@ -5,9 +5,12 @@ import RoostModel
 struct BridgeAnswer: Sendable {
     var control = ControlWriter()
     var parts: [[UInt8]] = []
+    /// In place of the control where there is little to say: R knows by the request what the numbers are, and the blob is the values.
+    var brief: [UInt8]?
 
     /// The control's bytes; every answer says how its blob divides.
     consuming func finished(more: Bool = false) -> (control: [UInt8], parts: [[UInt8]]) {
+        if let brief, !more { return (brief, parts) }
         var control = control
         if more { control.set("more", true) } else { control.set("ok", true) }
         if !parts.isEmpty { control.set("lengths", parts.map { Double($0.count) }) }

@@ -44,9 +44,15 @@ extension BridgeServer {
             handle, isOwn: true, isDurable: options.retention == .durable, tasks: cutter.count,
             names: isOpen ? nil : cutter.names, isOpen: isOpen)
         job.isSingle = isSingle
+        job.isTransient = isOpen && frame.control.flag("transient") ?? false
         job.holders = 1
         job.nativeEncoding = cutter.nativeEncoding
         jobs[job.id] = job
+        if job.isTransient {
+            lastBriefJob += 1
+            job.brief = lastBriefJob
+            briefJobs[lastBriefJob] = job.id
+        }
         if options.streamsConditions {
             // On the pool's event loop, as outcomes are: what a task signalled comes before its outcome.
             handle.onCondition { condition in self.assumeIsolated { $0.heard(condition) } }
@@ -57,6 +63,7 @@ extension BridgeServer {
         var answer = BridgeAnswer()
         answer.control.set("job", JobText.show(job.id))
         answer.control.set("n", Double(cutter.count))
+        if job.isTransient { answer.control.set("brief", Double(job.brief)) }
         if var seed {
             seed.next = seed.next.advanced(by: cutter.count)
             job.seed = (seed.kind, seed.next)
@@ -65,28 +72,38 @@ extension BridgeServer {
         return (job, answer)
     }
 
+    /// Tasks that are too many or too large to be appended at once; or none.
     func append(_ frame: BridgeFrame) async throws(BridgeFailure) -> BridgeAnswer {
         let job = try job(frame.control)
-        guard job.isOpen else { throw BridgeFailure(code: "conflict", "the job takes no more tasks: it was closed") }
-        let closes = frame.control.flag("close") ?? false
-        if let part = frame.parts.first {
-            let cutter = try await Self.cutter(part, seed: job.seed?.next)
-            // Another request may have closed it meanwhile.
-            guard job.isOpen else { throw BridgeFailure(code: "conflict", "the job takes no more tasks: it was closed") }
+        guard job.isOpen else { throw Self.isClosed }
+        let seed = try RandomSeed(frame.control)
+        var cutter: TaskCutter?
+        if let part = frame.parts.first { cutter = try await Self.cutter(part, seed: seed?.next ?? job.seed?.next) }
+        try append(cutter, to: job, closing: frame.control.flag("close") ?? false)
+        return appended(to: job)
+    }
+
+    private static let isClosed = BridgeFailure(code: "conflict", "the job takes no more tasks: it was closed")
+
+    /// Adds what the cutter cuts to an open job.
+    func append(_ cutter: TaskCutter?, to job: BridgeJob, closing: Bool) throws(BridgeFailure) {
+        guard job.isOpen else { throw Self.isClosed }
+        if let cutter {
             let count = job.outcomes.taskCount + cutter.count
             guard count <= BridgeLimits.tasksPerJob else {
                 throw BridgeFailure(code: "limit", "\(count) tasks; a job has \(BridgeLimits.tasksPerJob) at most")
             }
             job.outcomes.grow(to: count)
             if let seed = job.seed { job.seed = (seed.kind, seed.next.advanced(by: cutter.count)) }
-            feed(cutter, into: job, closing: closes)
-        } else if closes {
-            feed(nil, into: job, closing: true)
         }
-        if closes {
+        if cutter != nil || closing { feed(cutter, into: job, closing: closing) }
+        if closing {
             job.isOpen = false
             endIfComplete(job)
         }
+    }
+
+    func appended(to job: BridgeJob) -> BridgeAnswer {
         var answer = BridgeAnswer()
         answer.control.set("n", Double(job.outcomes.taskCount))
         if let seed = job.seed { answer.control.set("seed_next", integers: [seed.kind] + seed.next.integers) }
@@ -172,6 +189,7 @@ extension BridgeServer {
             pool.tell(.consumed(id, tasks: batch.count))
             guard let job = jobs[id] else { return }
             job.outcomes.take(batch)
+            answerCalls(of: job)
             endIfComplete(job)
             wake(for: job)
         case .failure(let error):
@@ -188,6 +206,7 @@ extension BridgeServer {
 
     func end(_ job: BridgeJob) {
         job.isOver = true
+        answerCalls(of: job)
         wake(for: job)
         finishRun(job)
     }

@@ -37,7 +37,7 @@ extension BridgeServer {
             }
             stop(request)
             return BridgeAnswer()
-        case "bye": return BridgeAnswer()
+        case "bye", "ping": return BridgeAnswer()
         case .some(let other):
             throw .usage("the bridge knows no request '\(other)'", remedy: "Use the R package and the roost program of the same version.")
         case nil: throw .usage("a request says in 'op' what it wants")
@@ -46,6 +46,12 @@ extension BridgeServer {
 
     /// The job that a request names.
     func job(_ control: Control) throws(BridgeFailure) -> BridgeJob {
+        if let number = control.number("brief") {
+            guard let id = Int(exactly: number).flatMap({ briefJobs[$0] }), let job = jobs[id] else {
+                throw BridgeFailure(code: "notFound", "this session has no open job number \(number)")
+            }
+            return job
+        }
         guard let id = JobText.id(control.text("job")) else { throw .usage("the request names no job") }
         guard let job = jobs[id] else {
             throw BridgeFailure(

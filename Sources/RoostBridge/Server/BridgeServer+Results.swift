@@ -68,7 +68,14 @@ extension BridgeServer {
         answer.control.set("index", integers: tasks.map { Int32(truncatingIfNeeded: $0 + 1) })
         answer.control.set("cursor", Double(max(cursor, end)))
         answer.control.set("ended", job.isOver && end >= arrived)
-        write(try await join(job, tasks, names: nil), into: &answer)
+        let joined = try await join(job, tasks, names: nil)
+        if control.isBrief, joined.isPlain {
+            answer.brief = BriefControl.answer(cursor: max(cursor, end), hasEnded: job.isOver && end >= arrived, index: tasks)
+            answer.parts = [joined.values]
+        } else {
+            write(joined, into: &answer)
+        }
+        if job.isTransient { for task in tasks { job.outcomes.release(TaskRange(first: task, count: 1)) } }
         return answer
     }
 

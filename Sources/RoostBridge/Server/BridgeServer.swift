@@ -33,6 +33,8 @@ package actor BridgeServer {
     package nonisolated var unownedExecutor: UnownedSerialExecutor { loop.executor.asUnownedSerialExecutor() }
 
     let pool: Pool
+    /// How many processes of this machine may run at once.
+    let cpus = AvailableCPUs.slots()
     let configuration: BridgeConfiguration
     private var machine: BridgeMachine
     private var listener: (any Channel)?
@@ -47,6 +49,9 @@ package actor BridgeServer {
     /// What answers each request; ended by its answer, by `stop`, or with the server.
     var requests: [UInt64: Task<Void, Never>] = [:]
     var jobs: [JobID: BridgeJob] = [:]
+    /// Open jobs of small calls, by the number that brief requests have for them.
+    var briefJobs: [Int: JobID] = [:]
+    var lastBriefJob = 0
     var waiters: [Int: Waiter] = [:]
     var lastWaiter = 0
     var poolSize = PoolSize()
@@ -157,7 +162,7 @@ package actor BridgeServer {
         case .fault: return .close
         case .new:
             let sequence = frame.header.sequence
-            if runAtOnce(sequence, frame) { return .goOn }
+            if runAtOnce(sequence, frame) || appendAtOnce(sequence, frame) { return .goOn }
             // Ends with its answer; `stop` and the end of the session cancel it.
             requests[sequence] = Task { await self.answer(sequence, frame) }
             return .goOn
@@ -179,11 +184,18 @@ package actor BridgeServer {
 
     private func answer(_ sequence: UInt64, _ frame: BridgeFrame) async {
         do throws(BridgeFailure) {
-            finish(sequence, .success(try await perform(sequence, frame)))
+            let answer = try await perform(sequence, frame)
+            if frame.control.flag("quiet") ?? false { finishQuietly(sequence) } else { finish(sequence, .success(answer)) }
         } catch {
             finish(sequence, .failure(error))
         }
         if frame.control.text("op") == "bye" { finish("R said bye") }
+    }
+
+    /// R did not want an answer if all went well.
+    func finishQuietly(_ sequence: UInt64) {
+        machine.stopped(sequence)
+        requests[sequence] = nil
     }
 
     /// Gives a request its final answer.
@@ -211,5 +223,6 @@ package actor BridgeServer {
         machine.stopped(request)
         requests[request]?.cancel()
         dropJob(madeBy: request)
+        dropCall(madeBy: request)
     }
 }

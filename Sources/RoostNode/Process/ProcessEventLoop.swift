@@ -58,6 +58,12 @@ package final class ProcessEventLoop: NIOSerialEventLoopExecutor {
         return DescriptorWatch(shared: shared, id: id)
     }
 
+    /// Has the thread wait awake for what its descriptors bring, for a moment: when an answer is expected within microseconds, and a CPU
+    /// is idle.
+    package func stayAwake(for time: TimeAmount) {
+        _ = shared.send(.stayAwake(until: Clock.monotonic() + time.nanoseconds))
+    }
+
     package func preconditionInEventLoop(file: StaticString, line: UInt) {
         precondition(inEventLoop, "only for the event loop's own thread", file: file, line: line)
     }

@@ -120,6 +120,7 @@ enum ReactorCommand: Sendable {
     // For the event loop on the thread.
     case perform(@Sendable () -> Void)
     case schedule(ReactorTimer)
+    case stayAwake(until: Int64)
     case cancelTimer(UInt64)
     case watch(WatchedDescriptor)
     case rewatch(UInt64, forBytes: Bool, forRoom: Bool)

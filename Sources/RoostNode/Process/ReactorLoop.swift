@@ -27,6 +27,8 @@ final class ReactorLoop {
     /// Whether the thread is an event loop's, which says when it ends.
     let servesEventLoop: Bool
     var timers = ReactorTimers()
+    /// Until when the thread does not sleep; 0: it may.
+    var awakeUntil: Int64 = 0
     /// Descriptors of others, by the number of their watch.
     var watches: [UInt64: WatchedDescriptor] = [:]
     /// Who waits for the end of the event loop; not empty: it ends.
@@ -122,11 +124,25 @@ final class ReactorLoop {
             let isSettled = settle()
             guardLine?.flush(isBrokenPipeSignalBlocked: true)
             if isEnding, slotOfToken.isEmpty || Clock.monotonic() >= shutDownDeadline ?? 0 { break }
-            let count = Int(epoll_wait(epoll, &ready, Int32(ready.count), isSettled ? timeoutMilliseconds() : 0))
+            let count = wait(for: &ready, atMost: isSettled ? timeoutMilliseconds() : 0)
             for index in 0..<max(0, count) { handle(ready[index]) }
             deadlinesPassed()
         }
         leave()
+    }
+
+    /// Who expects something within microseconds has the thread look for it instead of sleeping: to be put to sleep and woken takes
+    /// as long as a small task.
+    private func wait(for ready: inout [epoll_event], atMost milliseconds: Int32) -> Int {
+        if awakeUntil > 0, milliseconds != 0 {
+            while Clock.monotonic() < awakeUntil {
+                let count = epoll_wait(epoll, &ready, Int32(ready.count), 0)
+                // A command of another thread is among them: it writes to `wakeUp`.
+                if count > 0 { return Int(count) }
+            }
+            awakeUntil = 0
+        }
+        return Int(epoll_wait(epoll, &ready, Int32(ready.count), milliseconds))
     }
 
     /// Whether the thread ends as soon as the last process is reaped, or the wait for it is over.
@@ -182,6 +198,7 @@ final class ReactorLoop {
         case .shutDown: shutDown()
         case .perform(let work): work()
         case .schedule(let timer): timers.add(timer)
+        case .stayAwake(let until): awakeUntil = max(awakeUntil, until)
         case .cancelTimer(let id): timers.remove(id)
         case .watch(let watched): watch(watched)
         case .rewatch(let id, let forBytes, let forRoom): rewatch(id, forBytes: forBytes, forRoom: forRoom)

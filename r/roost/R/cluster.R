@@ -1,28 +1,40 @@
-# The pool as a cluster of package parallel: what its verbs send to a seat becomes a task of an open job.
+# The pool as a cluster of package parallel: what its verbs send to a seat becomes tasks of open jobs.
 #
 #   clusterApply, parLapply, … ─ sendData(seat) ─▶ append a task     recvData(seat), recvOneData(cluster) ◀─ next outcome
+#   … of many elements ────────── the first send ▶ all of them at once, see cluster-plans.R
 #   clusterExport, clusterEvalQ, clusterCall ────▶ a setup entry, then (but for exports) a task per seat, on its own worker
 #   clusterSetRNGStream ─────────────────────────▶ the seat's state, kept here; it goes with the seat's tasks and comes back
 
 sendData_roost_seat <- function(node, data) {
   session <- node$session
+  if (!is.null(session$plan) && is_of_plan(session$plan)) return(invisible())
   check_session(session)
   if (!identical(data$type, "EXEC")) return(invisible())
   verb <- calling_verb()
   abandon_dead_calls(session)
   work <- data$data
+  if (begin_plan(session, verb, work)) return(invisible())
   state <- stream_assigned(work)
   if (!is.null(state)) assign_stream(session, node$seat, state, work$tag)
   else if (identical(verb$name, "clusterCall") && length(verb$env$cl) == session$size) broadcast(session, node$seat, work, verb)
-  else send_task(session, node$seat, work, verb, bound = !isTRUE(verb$name %in% spread_verbs))
+  else {
+    bound <- is_bound(session, node$seat, verb)
+    if (bound) session$placed <- union(session$placed, node$seat)
+    send_task(session, node$seat, work, verb, bound = bound)
+  }
   invisible()
 }
 
-# Verbs whose tasks any worker may run; what others send to a seat runs on its own.
+# Verbs whose tasks any worker may run; what others send to a seat runs on its own, and so do tasks of clusterApply once something was
+# left on a seat.
 spread_verbs <- c("staticClusterApply", "dynamicClusterApply")
+
+is_bound <- function(session, seat, verb)
+  !isTRUE(verb$name %in% spread_verbs) || (identical(verb$name, "staticClusterApply") && seat %in% session$placed)
 
 recvData_roost_seat <- function(node) {
   session <- node$session
+  if (!is.null(session$plan)) return(next_of_plan(session))
   check_session(session)
   while (!length(session$arrived[[seat_key(node$seat)]])) receive_outcomes(session, node$seat)
   take_arrived(session, node$seat)
@@ -30,6 +42,7 @@ recvData_roost_seat <- function(node) {
 
 recvOneData_roost_cluster <- function(cl) {
   session <- session_of(cl)
+  if (!is.null(session$plan)) return(first_of_plan(session))
   check_session(session)
   seats <- vapply(cl, function(node) node$seat, 0L)
   repeat {
@@ -58,13 +71,17 @@ take_arrived <- function(session, seat) {
 
 arrive <- function(session, seat, value, success = TRUE, tag = NULL) {
   key <- seat_key(seat)
-  time <- structure(c(0, 0, 0, 0, 0), names = c("user.self", "sys.self", "elapsed", "user.child", "sys.child"),
-                    class = "proc_time")
-  message <- list(type = "VALUE", value = value, success = success, time = time, tag = tag)
-  session$arrived[[key]] <- c(session$arrived[[key]], list(message))
+  session$arrived[[key]] <- c(session$arrived[[key]], list(answer_message(value, success, tag)))
 }
 
-# ---- the open job ----
+# What a worker of parallel answers.
+answer_message <- function(value, success = TRUE, tag = NULL)
+  list(type = "VALUE", value = value, success = success, time = no_time, tag = tag)
+
+no_time <- structure(c(0, 0, 0, 0, 0), names = c("user.self", "sys.self", "elapsed", "user.child", "sys.child"),
+                     class = "proc_time")
+
+# ---- open jobs ----
 
 # What a worker runs for a seat: list(fun, args, seed, id). `id`: the value of a broadcast is wanted, which setup has
 # computed; with a seed it is computed anew if it drew random numbers.
@@ -79,61 +96,33 @@ seat_task <- function(x) {
   if (!is.null(x$seed)) assign(".Random.seed", x$seed, envir = globalenv())
   do.call(x$fun, x$args, quote = TRUE)
 }
+environment(seat_task) <- baseenv()
 
 send_task <- function(session, seat, work, verb, id = NULL, bound = FALSE) {
-  seed <- task_state(session, seat, work$tag, verb)
-  x <- list(list(fun = work$fun, args = work$args, seed = seed, id = id))
-  if (bound) {
-    job <- new_cluster_job(session, seeded = !is.null(seed), x, seat)
-    session$served <- union(session$served, seat)
-  } else {
-    job <- open_job(session, seeded = !is.null(seed))
-    request(session, list(op = "append", job = job$id), list(stream(x)))
-  }
-  job$sent <- job$sent + 1L
-  job$outstanding[[as.character(job$sent)]] <- list(seat = seat, tag = work$tag, verb = verb$env,
-                                                    keep = !is.null(seed) && is.null(work$tag))
-}
-
-# One open job serves call after call, until setup or seeds change: a job carries the number of setup in force.
-open_job <- function(session, seeded) {
-  for (job in session$open_jobs)
-    if (!job$bound && job$setup == session$setup && job$seeded == seeded) return(job)
-  close_idle_jobs(session)
-  new_cluster_job(session, seeded)
-}
-
-# A job that takes more tasks; or, of a seat, one task that runs on its worker.
-new_cluster_job <- function(session, seeded, X = list(), seat = NULL) {
-  task <- seat_task
-  environment(task) <- baseenv()
-  common <- make_common(session, task, list(), return_seed = seeded)
-  answer <- submit(session, X, common, c(policy(label = "parallel"), list(seat = seat)), open = is.null(seat))
-  job <- new.env(parent = emptyenv())
-  job$id <- answer$control$job
-  job$bound <- !is.null(seat)
-  job$setup <- session$setup
-  job$seeded <- seeded
-  job$sent <- 0L
-  job$cursor <- 0
-  job$outstanding <- list()
-  session$open_jobs <- c(session$open_jobs, list(job))
-  job
-}
-
-close_idle_jobs <- function(session) {
-  idle <- vapply(session$open_jobs, function(job) !length(job$outstanding), NA)
-  for (job in session$open_jobs[idle]) cancel_quietly(session, job$id)
-  session$open_jobs <- session$open_jobs[!idle]
+  state <- task_state(session, seat, work$tag, verb)
+  kind <- if (bound) paste("seat", seat) else if (is.null(state)) "parallel" else "seeded"
+  if (bound && !is.null(state)) kind <- paste(kind, "seeded")
+  if (bound) session$served <- union(session$served, seat)
+  job <- open_calls(session, kind, keep = TRUE, seat = if (bound) seat, runner = seat_task, return_seed = !is.null(state))
+  task <- new.env(parent = emptyenv())
+  task$seat <- seat
+  task$tag <- work$tag
+  task$verb <- verb$env
+  task$keep <- !is.null(state) && is.null(work$tag)
+  task$job <- job
+  task$arrived <- function(outcome) deliver(session, task, outcome)
+  session$sent[[length(session$sent) + 1L]] <- task
+  task$number <- append_call(session, job, list(fun = work$fun, args = work$args, seed = state, id = id), NaN, task)
 }
 
 # Waits up to `timeout` seconds for outcomes of these seats' tasks, whichever come first.
 receive_outcomes <- function(session, seats, timeout = Inf) {
-  waiting <- Filter(function(job) any(vapply(job$outstanding, function(task) task$seat %in% seats, NA)), session$open_jobs)
+  waiting <- Filter(function(task) task$seat %in% seats, session$sent)
   if (!length(waiting)) fail("Nothing was sent to seat ", paste(seats, collapse = ", "), ", so nothing can be received.")
+  jobs <- unique(lapply(waiting, function(task) task$job))
   finished <- FALSE
   on.exit(if (!finished) abandon(session))
-  if (length(waiting) == 1L) receive_from(session, waiting[[1L]], timeout) else receive_first(session, waiting, timeout)
+  if (length(jobs) == 1L) receive_calls(session, jobs[[1L]], timeout) else receive_first(session, jobs, timeout)
   finished <- TRUE
 }
 
@@ -144,39 +133,30 @@ receive_first <- function(session, jobs, timeout) {
   end <- proc.time()[[3L]] + timeout
   pause <- first_pause
   repeat {
-    received <- vapply(jobs, function(job) receive_from(session, job, 0), NA)
-    if (any(received) || receive_from(session, jobs[[1L]], pause) || proc.time()[[3L]] >= end) return(invisible())
+    received <- vapply(jobs, function(job) receive_calls(session, job, 0), NA)
+    if (any(received) || receive_calls(session, jobs[[1L]], pause) || proc.time()[[3L]] >= end) return(invisible())
     pause <- min(last_pause, pause * 1.5)
   }
 }
 
-# TRUE when something came.
-receive_from <- function(session, job, timeout) {
-  answer <- request(session, list(op = "next", job = job$id, cursor = job$cursor, max = outcomes_max, timeout = timeout),
-                    more = watcher())
-  job$cursor <- answer$control$cursor
-  outcomes <- split_outcomes(answer)
-  for (outcome in outcomes) deliver(session, job, outcome)
-  if (job$bound && !length(job$outstanding)) {
-    session$open_jobs <- Filter(function(other) !identical(other, job), session$open_jobs)
-    session$garbage <- c(session$garbage, job$id)
-  }
-  length(outcomes) > 0L
-}
-
-deliver <- function(session, job, outcome) {
-  key <- as.character(outcome$index)
-  task <- job$outstanding[[key]]
-  if (is.null(task)) return()
-  job$outstanding[[key]] <- NULL
+deliver <- function(session, task, outcome) {
+  session$sent <- Filter(function(other) !identical(other, task), session$sent)
   detail <- outcome$detail
   if (task$keep && length(detail$seed)) session$states[[seat_key(task$seat)]] <- detail$seed
   if (!is.null(detail)) relay_quietly(detail)
-  if (is.null(outcome$error)) return(arrive(session, task$seat, outcome$value, TRUE, task$tag))
-  original <- outcome$error$condition
-  text <- if (is.null(original)) conditionMessage(outcome$error) else conditionMessage(original)
-  arrive(session, task$seat, structure(text, class = c("snow-try-error", "try-error"),
-                                       condition = if (is.null(original)) outcome$error else original), FALSE, task$tag)
+  if (is.null(outcome$error)) arrive(session, task$seat, outcome$value, TRUE, task$tag)
+  else arrive(session, task$seat, as_try_error(outcome$error), FALSE, task$tag)
+}
+
+# As a worker of parallel answers: the task's own words. The number in an open job means nothing to anybody.
+as_try_error <- function(error) {
+  original <- error$condition
+  if (is.null(original)) {
+    error$message <- sub("^task [0-9]+ ", "the task ", conditionMessage(error))
+    error$task <- NULL
+    original <- error
+  }
+  structure(conditionMessage(original), class = c("snow-try-error", "try-error"), condition = original)
 }
 
 # A cluster of parallel drops what workers print and signal; ours shows it.
@@ -189,20 +169,23 @@ relay_quietly <- function(detail) {
 # ---- calls that were left ----
 
 abandon <- function(session) {
-  for (job in session$open_jobs) cancel_quietly(session, job$id)
-  session$open_jobs <- list()
+  for (task in session$sent) {
+    cancel_call(session, task$job, task$number)
+  }
+  session$sent <- list()
   session$arrived <- list()
   session$broadcast <- NULL
+  while (!is.null(session$plan)) drop_plan(session)
 }
 
 # Tasks of a verb that is no longer running were left by an error or an interrupt: no later call may get their outcomes.
 abandon_dead_calls <- function(session) {
-  frames <- NULL
-  for (job in session$open_jobs) for (task in job$outstanding) {
-    if (is.null(task$verb)) next
-    if (is.null(frames)) frames <- sys.frames()
-    if (!any(vapply(frames, identical, NA, task$verb))) return(abandon(session))
-  }
+  verbs <- c(lapply(session$sent, function(task) task$verb), if (!is.null(session$plan)) list(session$plan$frame))
+  verbs <- verbs[!vapply(verbs, is.null, NA)]
+  if (!length(verbs)) return(invisible())
+  frames <- sys.frames()
+  lives <- function(verb) any(vapply(frames, identical, NA, verb))
+  if (!all(vapply(unique(verbs), lives, NA))) abandon(session)
 }
 
 # The verb of parallel that is sending, with its frame; NULL when someone else does.

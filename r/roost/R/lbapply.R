@@ -21,6 +21,10 @@ lbapply <- function(pool, X, FUN, ..., seed = NULL, simplify = FALSE, partial = 
 
 apply_there <- function(session, X, fun, args, policy, needs, options, progress) {
   if (!length(X)) return(list(values = vector("list", 0L)))
+  if (is_call(X, needs, policy, options) && !is.null(outcomes <- call_there(session, X, fun, args, needs, policy$seed, NULL))) {
+    relay(outcomes$details)
+    return(outcomes)
+  }
   common <- make_common(session, fun, args, needs, options)
   bar <- progress_bar(progress, length(X))
   job <- NULL

@@ -122,15 +122,15 @@ register_parallelly <- function(...) {
 # Gives a seat its worker; FALSE when the pool has none for it.
 bind_seat <- function(node) {
   session <- node$session
-  sendData_roost_seat(node, list(type = "EXEC", data = list(fun = Sys.getpid, args = list(), return = TRUE, tag = NULL)))
-  job <- session$open_jobs[[length(session$open_jobs)]]
+  send_task(session, node$seat, list(fun = Sys.getpid, args = list()), NULL, bound = TRUE)
+  task <- session$sent[[length(session$sent)]]
   receive_outcomes(session, node$seat, bind_seconds)
   if (length(session$arrived[[seat_key(node$seat)]])) {
     take_arrived(session, node$seat)
     return(TRUE)
   }
-  cancel_quietly(session, job$id)
-  session$open_jobs <- Filter(function(other) !identical(other, job), session$open_jobs)
+  cancel_call(session, task$job, task$number)
+  session$sent <- Filter(function(other) !identical(other, task), session$sent)
   session$served <- setdiff(session$served, node$seat)
   FALSE
 }

@@ -1,13 +1,19 @@
 # Random numbers: task i uses the i-th L'Ecuyer stream that clusterSetRNGStream(seed) would make, wherever it runs.
 
-# The state whose stream is the first task's, or NULL. The session's generator moves on by one draw when `seed` is NULL.
+# The first task's stream: its state, or the number that set.seed() would make it from, which the bridge does, too; NULL: no streams.
+# The session's generator moves on by one draw when `seed` is NULL.
 first_seed <- function(seed) {
   if (identical(seed, FALSE)) return(NULL)
-  if (is.null(seed)) seed <- sample.int(.Machine$integer.max, 1L)
+  if (is.null(seed)) return(as.integer(stats::runif(1L) * .Machine$integer.max))
   if (is.numeric(seed) && length(seed) == 7L && seed[1L] %% 100 == 7) return(c(10407L, as.integer(seed[-1L])))
   if (!is.numeric(seed) || length(seed) != 1L || is.na(seed) || abs(seed) > .Machine$integer.max)
     fail("`seed` must be NULL, FALSE, an integer of at most ", .Machine$integer.max, " in size, or a .Random.seed of kind \"L'Ecuyer-CMRG\".")
-  seed <- as.integer(seed)
+  as.integer(seed)
+}
+
+# The state in full.
+full_seed <- function(seed) {
+  if (length(seed) != 1L) return(seed)
   if (!identical(seed, seed_cache$seed)) {
     seed_cache$state <- seed_state(seed)
     seed_cache$seed <- seed

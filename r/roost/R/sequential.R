@@ -9,6 +9,7 @@ apply_here <- function(X, fun, args, seed, packages, options) {
     base::options(former_options)
     if (!is.null(seed)) restore_generator(former, kinds)
   })
+  seed <- full_seed(seed)
   n <- length(X)
   values <- vector("list", n)
   details <- vector("list", n)

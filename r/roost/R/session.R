@@ -35,9 +35,13 @@ new_session <- function(line) {
   session$large <- FALSE       # whether the last jobs' common data were too large for a control
   session$head <- NULL         # of the frame that is being received, with a blob of more than one read
   session$parts <- list()      # what was received of that blob
+  session$quiet <- 0L          # requests since the last answer that was waited for, of which none is
+  session$quiet_bytes <- 0
   session$open <- TRUE
   session$garbage <- character()
   session$setup <- 0L
+  session$calls <- list()      # the open jobs of small calls, by what they are for
+  session$sent <- list()       # tasks that verbs of parallel wait for
   session$exported <- list()
   session$futures <- list()    # that have not ended, as far as is known
   reg.finalizer(session, end_session, onexit = TRUE)
@@ -182,9 +186,9 @@ read_exactly <- function(session, bytes) {
 
 # Sends a request and waits for its final answer: list(seq, reply, control, blob). `more` gets the answers before it. Left by an
 # interrupt (or an error in `more`), it tells the bridge to forget the question. NULL when `seconds` are over. An error that
-# the bridge answers with is raised here, but for the code `expected`.
+# the bridge answers with is raised here, but for the code `expected`. A brief answer has the numbers of its control as `brief`.
 request <- function(session, control, blobs = NULL, more = NULL, seconds = Inf, expected = NULL) {
-  check_session(session)
+  if (!is_usable(session)) check_session(session)
   mine <- session$seq + 1
   # What is wrong with the arguments shows here: a number that is taken must be sent.
   pieces <- frame(mine, session$got, control, blobs)
@@ -197,13 +201,14 @@ request <- function(session, control, blobs = NULL, more = NULL, seconds = Inf, 
       session$asking <- outer
       if (is.null(outer)) session$aside <- NULL
     })
-    on.exit(if (is.null(answer) && session$open && control$op != "stop") stop_request(session, mine), add = TRUE)
+    on.exit(if (is.null(answer) && session$open && (is.double(control) || control$op != "stop")) stop_request(session, mine),
+            add = TRUE)
     session$seq <- mine
     session$asking <- mine
-    session$unheard <- c(session$unheard, list(list(seq = mine, pieces = pieces)))
+    session$unheard[[length(session$unheard) + 1L]] <- list(seq = mine, pieces = pieces)
     answer <- await_answer(session, mine, pieces, more, seconds, is_inner = !is.null(outer))
   })
-  if (is.null(answer)) return(NULL)
+  if (is.null(answer) || !is.null(answer$brief)) return(answer)
   if (!isTRUE(answer$control$ok) && !identical(answer$control$error$code, expected)) fail_by_bridge(answer$control$error)
   answer
 }
@@ -219,10 +224,109 @@ await_answer <- function(session, mine, unsent, more, seconds, is_inner) repeat 
     if (is_inner && answer$reply > 0 && answer$reply < mine) session$aside <- c(session$aside, list(answer))
     next
   }
-  answer$control <- withCallingHandlers(unserialize(answer$control), error = fail_unreadable)
+  answer <- read_control(answer)
+  if (!is.null(answer$brief)) return(answer)
   if (!isTRUE(answer$control$more)) return(answer)
   if (!is.null(more)) allowInterrupts(more(answer$control, answer$blob))
 }
+
+# request() for a small call: the same in fewer steps, as long as all goes well. What does not go well, the usual way does.
+exchange <- function(session, control, blob, more = NULL) {
+  if (!is_usable(session) || !session$ready || !is.null(session$asking))
+    return(request(session, control, list(blob), more = more))
+  mine <- session$seq + 1
+  bytes <- c(writeBin(c(mine, session$got, 8 * length(control), length(blob), control), raw(), endian = "little"), blob)
+  answer <- NULL
+  suspendInterrupts({
+    on.exit({
+      session$asking <- NULL
+      session$aside <- NULL
+      if (is.null(answer) && session$open) stop_request(session, mine)
+    })
+    session$seq <- session$asking <- mine
+    session$unheard[[length(session$unheard) + 1L]] <- list(seq = mine, pieces = list(bytes))
+    answer <- tryCatch({
+      con <- session$con
+      session$ready <- FALSE
+      writeBin(bytes, con)
+      session$ready <- TRUE
+      wait <- list(con)
+      while (!allowInterrupts(socketSelect(wait, FALSE, NULL))) NULL
+      session$ready <- FALSE
+      sizes <- readBin(con, "double", 4L, endian = "little")
+      if (length(sizes) < 4L) stop("the bridge closed the connection")
+      read_small(session, con, sizes)
+    }, error = identity)
+    if (inherits(answer, "error")) {
+      reconnect(session, answer)
+      answer <- NULL
+    }
+    if (!is.null(answer) && answer$reply == mine) {
+      session$unheard <- if (mine == session$seq) list() else heard(session, mine)
+      answer <- read_control(answer)
+      if (is.null(answer$brief) && isTRUE(answer$control$more)) {
+        if (!is.null(more)) allowInterrupts(more(answer$control, answer$blob))
+        answer <- NULL
+      }
+    } else answer <- NULL
+    if (is.null(answer)) answer <- await_answer(session, mine, NULL, more, Inf, is_inner = FALSE)
+  })
+  if (is.null(answer$brief) && !isTRUE(answer$control$ok)) fail_by_bridge(answer$control$error)
+  answer
+}
+
+# The rest of a frame that has begun with these sizes; NULL when it is large: it is read later, in parts.
+read_small <- function(session, con, sizes) {
+  control <- if (sizes[3L] > 0) read_exactly(session, sizes[3L]) else raw()
+  if (sizes[4L] > read_bytes) {
+    session$head <- list(seq = sizes[1L], reply = sizes[2L], control = control, missing = sizes[4L])
+    session$ready <- TRUE
+    return(NULL)
+  }
+  blob <- if (sizes[4L] > 0) read_exactly(session, sizes[4L])
+  session$ready <- TRUE
+  if (sizes[1L] > 0) {
+    session$got <- sizes[1L]
+    session$losses <- 0L
+  }
+  list(seq = sizes[1L], reply = sizes[2L], control = control, blob = blob)
+}
+
+# What an answer's control says: a row of numbers, or a list.
+read_control <- function(answer) {
+  if (is_brief(answer$control)) {
+    answer$brief <- if (length(answer$control)) readBin(answer$control, "double", length(answer$control) / 8, endian = "little") else numeric()
+  } else answer$control <- withCallingHandlers(unserialize(answer$control), error = fail_unreadable)
+  answer
+}
+
+# A stream of R begins with a letter.
+is_brief <- function(control) !length(control) || control[1L] == as.raw(0L)
+
+quiet_most <- 32L              # requests in a row of which no answer is awaited: the bridge then gets to say what it has
+quiet_bytes <- 1048576         # or so many bytes of them
+
+# Sends a request that is answered only when something is wrong, a brief one or a list with `quiet = TRUE`; what is wrong with tasks their
+# job says, too.
+send_quietly <- function(session, control, blob = NULL) {
+  if (!is_usable(session)) check_session(session)
+  if (session$quiet >= quiet_most || session$quiet_bytes > quiet_bytes) {
+    session$quiet <- 0L
+    session$quiet_bytes <- 0
+    request(session, ping)
+  }
+  pieces <- frame(session$seq + 1, session$got, control, if (!is.null(blob)) list(blob))
+  suspendInterrupts({
+    session$seq <- session$seq + 1
+    session$unheard[[length(session$unheard) + 1L]] <- list(seq = session$seq, pieces = pieces)
+    # A connection that is lost is made anew by the next request that waits, and what was not heard is sent again.
+    if (session$ready) tryCatch(write_frame(session, pieces), error = function(e) session$ready <- FALSE)
+  })
+  session$quiet <- session$quiet + 1L
+  session$quiet_bytes <- session$quiet_bytes + length(pieces[[1L]])
+}
+
+ping <- list(op = "ping")
 
 fail_unreadable <- function(e) pool_error("R cannot read what 'roost bridge' answered: ", conditionMessage(e))
 

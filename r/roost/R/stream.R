@@ -7,8 +7,13 @@ control_bytes <- 1048576L      # of a control with X and common data
 control_most <- 67108864       # of any control: what the bridge takes
 part_most <- 2148532224        # of a part of the blob, 2 GiB + 1 MiB: what the bridge takes
 
-# `blobs`: NULL, or a list of streams. X and common data in the control that turn out to be large become blobs.
+# `blobs`: NULL, or a list of streams. X and common data in the control that turn out to be large become blobs. A brief control is a
+# row of doubles, and has one blob.
 frame <- function(seq, reply, control, blobs = NULL) {
+  if (is.double(control)) {
+    blob <- blobs[[1L]]
+    return(list(c(header(seq, reply, 8 * length(control), length(blob), control), blob)))
+  }
   if (is.null(blobs)) {
     bytes <- stream(control)
     if (length(bytes) <= control_bytes || is.null(control$common)) {

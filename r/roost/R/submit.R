@@ -92,7 +92,7 @@ is_small <- function(X)
 # Jobs whose handles are gone: the bridge need not keep them. Durable ones have as many entries as they had handles.
 drop_garbage <- function(session) for (id in session$garbage) {
   session$garbage <- session$garbage[-match(id, session$garbage)]
-  tryCatch(request(session, list(op = "leave", job = id)), roost_pool_error = function(e) NULL)
+  send_quietly(session, list(op = "leave", job = id, quiet = TRUE))
 }
 
 # Someone who stops waiting for lapply's results does not want the rest of them.

@@ -1,0 +1,151 @@
+import NIOCore
+import RSerialization
+import Roost
+import RoostModel
+import RoostNode
+
+/// A request that appended a few tasks to an open job and waits for their outcomes.
+struct PendingCall {
+    var request: UInt64
+    var tasks: TaskRange
+    /// How many of the tasks have no outcome yet.
+    var missing: Int
+    let isBrief: Bool
+    /// Tells R how far the call is, now and then; nil: R does not want to know.
+    var progress: RepeatedTask?
+}
+
+/// Small calls. R keeps a job open and appends its small calls to it: no job is made and ended for each.
+///
+///     call    tasks ─▶ open job ── their outcomes ─▶ answer
+///     append  the same; the outcomes come with `next`
+///
+/// Both are done in the turn that reads them: no Swift task is made for one.
+extension BridgeServer {
+    /// - Returns: false when the request is of another kind, or too large to be done at once.
+    func appendAtOnce(_ sequence: UInt64, _ frame: BridgeFrame) -> Bool {
+        let control = frame.control
+        let isCall = control.text("op") == "call"
+        guard isCall || control.text("op") == "append" else { return false }
+        do throws(BridgeFailure) {
+            let job = try job(control)
+            guard let part = frame.parts.first, part.count <= BridgeLimits.inlineBytes, job.feeding == nil else {
+                guard isCall else { return false }
+                throw .usage("'call' is for tasks of at most \(BridgeLimits.inlineBytes) bytes in all, of a job that is open")
+            }
+            let cutter = try Self.cutterHere(part, seed: try seed(of: job, control))
+            let first = job.outcomes.taskCount
+            let closes = control.flag("close") ?? false
+            try append(cutter, to: job, closing: closes)
+            if isCall { return waitForCall(job, TaskRange(first: UInt32(first), count: UInt32(cutter.count)), sequence, control) }
+            if control.flag("quiet") != true || job.isOver {
+                finish(sequence, .success(appended(to: job)))
+            } else {
+                finishQuietly(sequence)
+            }
+        } catch {
+            finish(sequence, .failure(error))
+        }
+        return true
+    }
+
+    /// The stream of the first appended task: the request's own, else the one behind the last task's.
+    private func seed(of job: BridgeJob, _ control: Control) throws(BridgeFailure) -> RStreamSeed? {
+        let own = try RandomSeed(control)
+        // A batch has seeds for all of its tasks, or for none.
+        if job.isTransient {
+            guard job.outcomes.taskCount == 0 || job.isSeeded == (own != nil) else {
+                throw .usage("the tasks of an open job all have seeds, or none has")
+            }
+            job.isSeeded = own != nil
+        }
+        return own?.next ?? job.seed?.next
+    }
+
+    /// A small call's answer is mostly there before the thread would be asleep; and R's next call soon after.
+    private func expectSoon() {
+        guard cpus > 1, let loop = loop as? ProcessEventLoop else { return }
+        loop.stayAwake(for: .microseconds(BridgeLimits.awakeMicroseconds))
+    }
+
+    private func waitForCall(_ job: BridgeJob, _ tasks: TaskRange, _ sequence: UInt64, _ control: Control) -> Bool {
+        var call = PendingCall(request: sequence, tasks: tasks, missing: Int(tasks.count), isBrief: control.isBrief)
+        if control.flag("progress") ?? false { call.progress = reportProgress(of: job.id, sequence) }
+        job.calls.append(call)
+        beginWaiting(job, sequence)
+        if tasks.count < cpus { expectSoon() }
+        answerCalls(of: job)
+        return true
+    }
+
+    private func reportProgress(of id: JobID, _ sequence: UInt64) -> RepeatedTask {
+        let pause = TimeAmount.milliseconds(BridgeLimits.progressMilliseconds)
+        return loop.scheduleRepeatedTask(initialDelay: pause, delay: pause) { _ in
+            self.assumeIsolated { server in
+                guard let job = server.jobs[id], let call = job.calls.first(where: { $0.request == sequence }) else { return }
+                server.tellProgress(of: call, job)
+            }
+        }
+    }
+
+    private func tellProgress(of call: PendingCall, _ job: BridgeJob) {
+        var answer = BridgeAnswer()
+        answer.control.set("progress") { progress in
+            progress.set("tasks", Double(call.tasks.count))
+            progress.set("done", Double(Int(call.tasks.count) - job.outcomes.missing(of: call.tasks)))
+        }
+        send(call.request, .progress, control: answer.finished(more: true).control)
+    }
+
+    /// Answers calls whose tasks all have outcomes, and all of a job that can go on no more.
+    func answerCalls(of job: BridgeJob) {
+        guard !job.calls.isEmpty else { return }
+        var index = 0
+        while index < job.calls.count {
+            let call = job.calls[index]
+            guard job.failure != nil || job.outcomes.missing(of: call.tasks) == 0 else {
+                index += 1
+                continue
+            }
+            job.calls.remove(at: index)
+            end(call, of: job)
+            finish(call.request, result(of: call, job))
+            if call.tasks.count < cpus { expectSoon() }
+            if job.isTransient { job.outcomes.release(call.tasks) }
+        }
+    }
+
+    private func result(of call: PendingCall, _ job: BridgeJob) -> Result<BridgeAnswer, BridgeFailure> {
+        if let failure = job.failure { return .failure(failure) }
+        var answer = BridgeAnswer()
+        do throws(RSerializationError) {
+            let joined = try job.outcomes.joined(call.tasks.first..<call.tasks.end, nativeEncoding: job.nativeEncoding)
+            if call.isBrief, joined.isPlain {
+                (answer.brief, answer.parts) = ([], [joined.values])
+                return .success(answer)
+            }
+            write(joined, into: &answer)
+        } catch { return .failure(Self.noObjects(error)) }
+        answer.control.set("first", Double(call.tasks.first) + 1)
+        return .success(answer)
+    }
+
+    /// R waits for the call no longer: nobody wants its tasks.
+    func dropCall(madeBy request: UInt64) {
+        for job in jobs.values {
+            guard let index = job.calls.firstIndex(where: { $0.request == request }) else { continue }
+            let call = job.calls.remove(at: index)
+            end(call, of: job)
+            job.outcomes.abandon(call.tasks)
+            let (pool, id) = (pool, job.id)
+            // Ends with the pool's answer, or with the pool.
+            Task { _ = await pool.query(.cancel(.id(id), tasks: [call.tasks], kill: false)) }
+            return
+        }
+    }
+
+    private func end(_ call: PendingCall, of job: BridgeJob) {
+        call.progress?.cancel()
+        if job.waitingRequest == call.request { job.waitingRequest = nil }
+    }
+}

@@ -1,0 +1,112 @@
+# Small calls: each is a task or a few of a job that stays open, so that no job is made and ended for it.
+#
+#   lbapply() of few elements  ── call ───▶ the answer has their outcomes
+#   async(), verbs of parallel ── append ─▶ ·    next ─▶ outcomes of whichever tasks have ended
+#
+# An open job has one purpose: its tasks have seeds or not, leave things behind or not, run on one seat or anywhere.
+
+calls_most <- 20000L           # tasks of one open job: the bridge keeps some bytes for each
+call_elements <- 4L            # elements of an X that is sent as a call, at most
+call_bytes <- 32768L           # and bytes of each task
+
+# The session's open job of this kind, made when there is none, or setup has changed since: a job carries the number in force.
+open_calls <- function(session, kind, keep = FALSE, seat = NULL, runner = NULL, return_seed = FALSE) {
+  job <- session$calls[[kind]]
+  if (!is.null(job)) {
+    if (job$setup == session$setup && job$sent < calls_most) return(job)
+    retire_calls(session, job)
+  }
+  common <- list(fun = if (is.null(runner)) run_call else runner)
+  if (keep) common$keep <- TRUE
+  if (return_seed) common$return_seed <- TRUE
+  control <- list(transient = TRUE, live = TRUE, label = kind)
+  if (!is.null(seat)) control$seat <- seat
+  answer <- submit(session, list(), common, control, open = TRUE)$control
+  job <- new.env(parent = emptyenv())
+  job$id <- answer$job
+  job$brief <- answer$brief
+  job$setup <- session$setup
+  job$sent <- 0L               # tasks so far
+  job$cursor <- 0
+  job$waiting <- new.env(parent = emptyenv())   # by the task's number: whom its outcome is for
+  session$calls[[kind]] <- job
+  job
+}
+
+run_call <- function(x) {
+  g <- globalenv()
+  for (n in names(x$globals)) assign(n, x$globals[[n]], envir = g)
+  fun <- x$fun
+  do.call(fun, c(list(x$x), x$args), quote = TRUE)
+}
+environment(run_call) <- baseenv()
+
+# Takes no more tasks; goes when the last of those that somebody waits for has its outcome.
+retire_calls <- function(session, job) {
+  if (length(job$waiting)) job$retired <- TRUE else send_quietly(session, c(4, job$brief))
+}
+
+close_calls <- function(session) {
+  for (job in session$calls) retire_calls(session, job)
+  session$calls <- list()
+}
+
+# Calls `fun` with each element of X, few and small ones, and waits. NULL: they are not small.
+# `needs$globals` travel with each task.
+call_there <- function(session, X, fun, args, needs, seed, bar) {
+  tasks <- lapply(X, function(x) list(fun = fun, x = x, args = args, globals = needs$globals))
+  blob <- stream(tasks)
+  if (length(blob) > call_bytes) return(NULL)
+  job <- open_calls(session, "call")
+  job$sent <- job$sent + length(X)
+  answer <- if (is.null(bar) && length(seed) == 1L) exchange(session, c(1, job$brief, seed), blob, watcher())
+  else request(session, list(op = "call", brief = job$brief, seed = seed, progress = !is.null(bar)), list(blob), more = watcher(bar))
+  if (is.null(answer$brief)) read_outcomes(answer) else list(values = unserialize(answer$blob))
+}
+
+# Whether it can be a call: nothing but a few elements, a function and globals.
+is_call <- function(X, needs, policy, options)
+  length(X) <= call_elements && !length(needs$packages) && !length(needs$namespaces) && !isTRUE(needs$s4) && !length(options) &&
+  identical(names(policy), "seed") && is_small(X)
+
+# A handle's task, appended; its outcome comes with outcomes_of().
+append_call <- function(session, job, task, seed, handle) {
+  send_quietly(session, c(2, job$brief, seed), stream(list(task)))
+  job$sent <- job$sent + 1L
+  job$waiting[[as.character(job$sent)]] <- handle
+  job$sent
+}
+
+# Nobody waits for the task any more.
+cancel_call <- function(session, job, number) {
+  suppressWarnings(rm(list = as.character(number), envir = job$waiting))
+  if (session$open) tryCatch(request(session, list(op = "cancel", job = job$id, tasks = number), seconds = stop_seconds),
+                             error = function(e) NULL)
+}
+
+# Hands out what has come of the job's tasks, waiting up to `timeout` seconds for something.
+receive_calls <- function(session, job, timeout = Inf) {
+  answer <- exchange(session, c(3, job$brief, job$cursor, outcomes_max, timeout), NULL, watcher())
+  if (is.null(answer$brief)) {
+    index <- answer$control$index
+    job$cursor <- answer$control$cursor
+    outcomes <- split_outcomes(answer)
+    for (outcome in outcomes) hand_out(job, outcome$index, outcome)
+  } else {
+    job$cursor <- answer$brief[1L]
+    index <- answer$brief[-(1:2)]
+    values <- unserialize(answer$blob)
+    for (i in seq_along(index)) hand_out(job, index[i], list(index = index[i], value = values[[i]]))
+  }
+  if (isTRUE(job$retired) && !length(job$waiting)) send_quietly(session, c(4, job$brief))
+  length(index) > 0L
+}
+
+hand_out <- function(job, index, outcome) {
+  key <- as.character(index)
+  handle <- job$waiting[[key]]
+  if (is.null(handle)) return()
+  rm(list = key, envir = job$waiting)
+  handle$outcome <- outcome
+  if (!is.null(handle$arrived)) handle$arrived(outcome)
+}
