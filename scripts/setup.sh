@@ -41,6 +41,7 @@ declare -A packages=(
     [xz]=xz-utils                # the demo's work
     [ps]=procps                  # tests look for processes left behind
     [Rscript]=r-base-core        # R at both ends
+    [qpdf]=qpdf                  # R CMD check --as-cran asks for it
 )
 if [[ ${1:-} == bench ]]; then
     packages[python3]=python3
