@@ -3,7 +3,7 @@ library(roost)
 library(foreach)
 pool <- pool_local(workers = 2)
 registerDoRoost(pool)
-stopifnot(getDoParName() == "roost", getDoParWorkers() == 2)
+stopifnot(getDoParName() == "doRoost", getDoParWorkers() == 2)
 
 # Combining, order, names, iterators, conditions, nesting.
 stopifnot(

@@ -21,9 +21,7 @@ runs <- function() {
     tapply = future_tapply(mtcars$mpg, mtcars$cyl, mean),
     by = unclass(future_by(warpbreaks[, 1:2], warpbreaks[, "tension"], function(d) mean(d$breaks)))[1:3],
     replicate = future_replicate(3, rnorm(2)),
-    outer = future_outer(1:3, 1:2),
     eapply = future_eapply(list2env(list(a = 1)), function(x) x + 1),
-    filter = future_Filter(function(x) x > 2, 1:4),
     seeded = value(future(rnorm(3), seed = 12L)))
   v %<-% { offset * 2 }
   c(local_values, v = v)
