@@ -29,6 +29,7 @@ build: setup ## Build everything, optimised, tests included.
 	@scripts/build.sh
 
 test: build check ## Build, run all tests, check the format. What CI runs.
+	@scripts/test_failures.sh
 	@scripts/test.sh
 	@scripts/test_r.sh
 
