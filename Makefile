@@ -9,7 +9,7 @@ SWIFT ?= swift
 PREFIX ?= /usr/local
 # The seeds that `make simulate` plays.
 ROOST_SEEDS ?= 0..<100000
-# The rows that `make bench` measures: all, or some of tasks, durable, restart, embedded, map, idle, cold, r (all of R's), r-tiny, ….
+# The rows that `make bench` measures: all, or some of tasks, durable, restart, embedded, map, idle, cold, r (all of R's), r-small, r-tiny, ….
 ROW ?= all
 # What `make demo` shows: r, or map.
 PART ?= r
