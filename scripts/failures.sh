@@ -48,7 +48,7 @@ build_errors() { # LOG
 r_check_remarks() { # LOG
     awk '
         /^\* / { show = /\.\.\..*(ERROR|WARNING|NOTE)$/; held = $0; if (show) print; next }
-        /^(ERROR|WARNING|NOTE)$/ || /^ +(ERROR|WARNING|NOTE)$/ { if (!show && held) print held; show = 1; print; next }
+        /^ *(\[[^]]*\] *)?(ERROR|WARNING|NOTE)$/ { if (!show && held) print held; show = 1; print; next }
         /^Status: / || /^See$/ { show = 0; next }
         show' "$1"
 }

@@ -104,4 +104,16 @@ Running the tests in ‘tests/foreach.R’ failed.
 Last 13 lines of output:
   > stopifnot(identical(f(1), 3))
   Error: f(1) is not identical to 3'
+# R writes the word on a line of its own when tests were named before it.
+cat >"$log" <<'LOG'
+* checking tests ...
+  Running ‘bulk.R’ [1s/2s]
+ [20s/31s] ERROR
+Running the tests in ‘tests/bulk.R’ failed.
+* checking for detritus in the temp directory ... OK
+LOG
+expect 'tests that are named first' "$(r_check_remarks "$log")" '* checking tests ...
+ [20s/31s] ERROR
+Running the tests in ‘tests/bulk.R’ failed.'
+sed -i 's/bulk.R’ failed/foreach.R’ failed/' "$log"
 expect 'failed tests of R' "$(failed_r_tests "$log")" '  r/roost/tests/foreach.R'
