@@ -60,7 +60,8 @@ mapfile -t r_packages < <(
 )
 # … and what Tests/R/ecosystem and the benchmarks run on a pool.
 r_packages+=(
-    boot caret data.table doParallel doSNOW furrr glmnet lme4 lubridate Matrix pbapply plyr purrr R6 tibble xml2
+    BiocParallel boot caret data.table doParallel doSNOW furrr glmnet lme4 lubridate Matrix pbapply plyr purrr R6 snow tibble
+    xml2
 )
 # Asking R itself costs a second and a half each time: a package is there when its description is in one of R's libraries.
 libraries=()
@@ -78,7 +79,11 @@ is_in_r() {
 }
 # Debian's name for R's package data.table is r-cran-data.table; there are no capital letters.
 for package in "${r_packages[@]}"; do
-    is_in_r "$package" || missing+=("r-cran-${package,,}")
+    is_in_r "$package" && continue
+    case $package in
+        Bioc*) missing+=("r-bioc-${package,,}") ;;
+        *) missing+=("r-cran-${package,,}") ;;
+    esac
 done
 # The compiler's needs, the headers of C's and C++'s libraries; and the database's headers.
 [[ -e /usr/include/stdio.h ]] || missing+=(libc6-dev)
