@@ -9,12 +9,15 @@ SWIFT ?= swift
 PREFIX ?= /usr/local
 # The seeds that `make simulate` plays.
 ROOST_SEEDS ?= 0..<100000
-# The rows that `make bench` measures: all, or some of tasks, durable, restart, embedded, map, idle, cold, r (all of R's), r-tiny, ….
+# The rows that `make bench` measures: all, or some of tasks, durable, restart, embedded, map, idle, cold, r (all of R's), r-small, r-tiny, ….
 ROW ?= all
 # What `make demo` shows: r, or map.
 PART ?= r
+# What `make fresh` runs in the new root, and where it keeps it (nowhere).
+STEPS ?= demo test
+FRESH ?=
 
-.PHONY: help setup build test check lint format demo bench simulate chaos soak install install-r clean
+.PHONY: help setup build test fresh check lint format demo bench simulate chaos soak install install-r clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -26,8 +29,12 @@ build: setup ## Build everything, optimised, tests included.
 	@scripts/build.sh
 
 test: build check ## Build, run all tests, check the format. What CI runs.
+	@scripts/test_failures.sh
 	@scripts/test.sh
 	@scripts/test_r.sh
+
+fresh: ## `make demo` and `make test` from a clone in a new Debian 12 root (debootstrap, as root). FRESH=DIR keeps it.
+	@FRESH='$(FRESH)' scripts/fresh.sh $(STEPS)
 
 check: ## Look for what the compiler does not forbid: formatting, leftovers.
 	@scripts/check.sh

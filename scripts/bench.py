@@ -2,7 +2,8 @@
 
     python3 scripts/bench.py [all | tasks | embedded | map | idle | cold | r | r-tiny | r-alone | …] ...
 
-Figures of each row are kept in .bench/results.json, so that one row can be measured again alone. Processes are started
+Figures of each row are kept in .bench/results.json, so that one row can be measured again alone; what the report says of rows that
+were measured elsewhere stays. Processes are started
 one at a time, in directories of their own, and ended by pid.
 """
 import contextlib
@@ -316,7 +317,28 @@ class Report:
             self.missed.append(measure)
 
 
-def render(rows):
+def topic(line):
+    """What a line of the table, or of the notes below it, is about: without figures, which change."""
+    return line.split("|")[1].split(";")[0].strip() if line.startswith("|") else line.split("**")[1]
+
+
+def with_older(lines, older):
+    """New lines in the places of older ones about the same; what was not measured here stays as it was. Lines that begin with … belong
+    to the line above."""
+    def grouped(lines):
+        groups = {}
+        for line in lines:
+            if line.startswith("| … "):
+                groups[last].append(line)
+            else:
+                last = topic(line)
+                groups[last] = [line]
+        return groups
+    return [line for group in (grouped(older) | grouped(lines)).values() for line in group]
+
+
+def render(rows, older=""):
+    """The report; lines of `older` about rows that this machine has no figures of are kept."""
     report = Report()
     if "tasks" in rows:
         runs = rows["tasks"]["runs"]
@@ -367,25 +389,31 @@ def render(rows):
         report.add(f"… over GNU parallel's {spread(ms['parallel'], small)}", f"{ratio:.2f} ×", "≤ 0.5 ×", ratio <= 0.5)
     bench_r.render(rows, report, spread, count, small)
 
+    older = older.splitlines()
+    peers = (f"- Peers: {version_of(['parallel', '--version'])}; {version_of(['xargs', '--version'])}; "
+             f"HyperQueue {rows['map']['hyperqueue_version']}" if "map" in rows
+             else next((line for line in older if line.startswith("- Peers:")), "- Peers: not measured"))
+    table = [line for line in older if line.startswith("| ") and not line.startswith("| Measure ")]
     lines = [
         "# Results", "",
-        "Written by `make bench`; do not edit. Medians, with the least and the most of n runs. One machine, one day:",
-        "read ratios before absolutes.", "",
+        "Written by `make bench`; do not edit. Medians, with the least and the most of n runs. Each row was measured on one machine",
+        "on the day that is given below: read ratios before absolutes.", "",
         f"- Machine: {machine()}",
         f"- Swift: {version_of(['swift', '--version'])}",
-        f"- Peers: {version_of(['parallel', '--version'])}; {version_of(['xargs', '--version'])}; "
-        f"HyperQueue {rows.get('map', {}).get('hyperqueue_version', 'not measured')}",
+        peers,
         f"- R: {bench_r.versions()}", "",
-        "| Measure | Roost | Bar | Met |", "|---|---|---|---|", *report.lines, "",
+        "| Measure | Roost | Bar | Met |", "|---|---|---|---|", *with_older(report.lines, table), "",
         "## How", "",
     ]
+    notes = []
     for name in ROWS:
         if name in rows:
             command = rows[name]["command"]
             command = command if "`" in command else f"`{command}`"
-            lines.append(f"- **{name}** ({rows[name]['date']}, commit {rows[name]['commit']}, load before "
+            notes.append(f"- **{name}** ({rows[name]['date']}, commit {rows[name]['commit']}, load before "
                          f"{rows[name]['load']:.1f}): "
                          f"{ROWS[name].__doc__} {command}")
+    lines += with_older(notes, [line for line in older if line.startswith("- **")])
     lines += [
         "",
         "HyperQueue is run by its Python package, server and worker in one process, the client in another. Its wait",
@@ -417,7 +445,7 @@ def main():
         rows[name]["commit"] = commit()
         STORE.parent.mkdir(exist_ok=True)
         STORE.write_text(json.dumps(rows))
-    text, report = render(rows)
+    text, report = render(rows, REPORT.read_text() if REPORT.exists() else "")
     REPORT.parent.mkdir(exist_ok=True)
     REPORT.write_text(text)
     print("\n".join(report.lines))

@@ -3,6 +3,7 @@
 # shows a line for every twentieth part of the way; errors and warnings are shown whole, and warnings are errors.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. scripts/failures.sh
 
 mkdir -p .build
 log=.build/build.log
@@ -26,7 +27,9 @@ show() {
 status=0
 "${SWIFT:-swift}" build -c release --build-tests 2>&1 | tee "$log" | show || status=$?
 if [[ $status -ne 0 ]]; then
-    echo "build: failed after $((SECONDS - started)) s; the whole log is in $log" >&2
+    # Once more, for they may have scrolled away.
+    echo "build: failed after $((SECONDS - started)) s; the whole log is in $log; the errors:" >&2
+    build_errors "$log" >&2
     exit 1
 fi
 # Our targets cannot have warnings, for they would be errors; the manifest and the plan of the build could.

@@ -4,36 +4,64 @@
 #   scripts/setup.sh          what building, testing and the demo need
 #   scripts/setup.sh bench    and what the benchmarks need
 set -euo pipefail
+cd "$(dirname "$0")/.."
 
 fail() { echo "setup: $*" >&2; exit 1; }
 
-command -v "${SWIFT:-swift}" >/dev/null \
+swift=$(command -v "${SWIFT:-swift}") \
     || fail "no Swift toolchain found; install Swift 6.3 or later from https://www.swift.org/install/linux/ and put it on PATH"
+missing=()
+
+# Shared libraries that the toolchain's programs lack, as Debian packages: a bare Debian has few of them. Only what builds and tests
+# is looked at: its debugger and editor helpers need more. What has no version in its name is the toolchain's own.
+for library in $(cd "$(dirname "$(readlink -f "$swift")")" && ldd swift swift-driver swift-frontend swift-package swift-format clang lld \
+        ../lib/swift/linux/*.so 2>/dev/null | sed -nE 's/^[[:space:]]*([^ ]+\.so\.[^ ]+) => not found$/\1/p' | sort -u); do
+    case $library in
+        libncurses.so.6 | libform.so.6 | libpanel.so.6) missing+=(libncurses6) ;;
+        libxml2.so.2) missing+=(libxml2) ;;
+        libz.so.1) missing+=(zlib1g) ;;
+        libpython3.*) missing+=("${library%%.so*}") ;;
+        *[0-9].so.*) missing+=("${library/.so./-}") ;;    # libsqlite3.so.0 is in libsqlite3-0
+        *) missing+=("${library/.so./}") ;;               # libcurl.so.4 is in libcurl4
+    esac
+done
+# A toolchain that lacks no library may still be one for another machine.
+check_swift() {
+    local said
+    said=$("$swift" --version 2>&1) || fail "'$swift --version' does not run: ${said:-it says nothing}"
+}
+[[ ${#missing[@]} -gt 0 ]] || check_swift
 
 # command → Debian package
 declare -A packages=(
     [git]=git                    # SwiftPM fetches dependencies with it
+    [ld]=binutils                # the compiler links with it
     [protoc]=protobuf-compiler   # checks our codec against the protocol's .proto file
     [parallel]=parallel          # roost map is compared with it
     [xz]=xz-utils                # the demo's work
     [ps]=procps                  # tests look for processes left behind
     [Rscript]=r-base-core        # R at both ends
+    [qpdf]=qpdf                  # R CMD check --as-cran asks for it
 )
 if [[ ${1:-} == bench ]]; then
     packages[python3]=python3
     packages[xargs]=findutils
 fi
 
-missing=()
 for command in "${!packages[@]}"; do
     command -v "$command" >/dev/null || missing+=("${packages[$command]}")
 done
 if [[ ${1:-} == bench ]] && ! python3 -c 'import ensurepip, venv' 2>/dev/null; then missing+=(python3-venv); fi
-# What the R package is checked with: R's name for it → Debian's. Without R, all come with it.
-declare -A r_packages=(
-    [codetools]=r-cran-codetools [foreach]=r-cran-foreach [iterators]=r-cran-iterators [doRNG]=r-cran-dorng
-    [doParallel]=r-cran-doparallel [future]=r-cran-future [future.apply]=r-cran-future.apply
-    [parallelly]=r-cran-parallelly
+# What the R package names in its DESCRIPTION, but for what R itself has, …
+mapfile -t r_packages < <(
+    awk '/^[^ \t]/ { wanted = /^(Depends|Imports|LinkingTo|Suggests):/; sub(/^[^:]*:/, ",") } wanted' r/roost/DESCRIPTION \
+        | tr '\n' ' ' | sed 's/([^)]*)//g' | tr ',' '\n' | sed 's/ //g' | grep -v '^$' \
+        | grep -vxE 'R|base|compiler|datasets|graphics|grDevices|grid|methods|parallel|splines|stats|stats4|tcltk|tools|utils'
+)
+# … and what Tests/R/ecosystem and the benchmarks run on a pool.
+r_packages+=(
+    BiocParallel boot caret data.table doParallel doSNOW furrr glmnet lme4 lubridate Matrix pbapply plyr purrr R6 snow tibble
+    xml2
 )
 # Asking R itself costs a second and a half each time: a package is there when its description is in one of R's libraries.
 libraries=()
@@ -49,10 +77,15 @@ is_in_r() {
     for library in "${libraries[@]}"; do [[ -n $library && -e $library/$1/DESCRIPTION ]] && return; done
     false
 }
-for package in "${!r_packages[@]}"; do
-    is_in_r "$package" || missing+=("${r_packages[$package]}")
+# Debian's name for R's package data.table is r-cran-data.table; there are no capital letters.
+for package in "${r_packages[@]}"; do
+    is_in_r "$package" && continue
+    case $package in
+        Bioc*) missing+=("r-bioc-${package,,}") ;;
+        *) missing+=("r-cran-${package,,}") ;;
+    esac
 done
-# The toolchain's own needs, a linker and the C library's headers; and the database's headers.
+# The compiler's needs, the headers of C's and C++'s libraries; and the database's headers.
 [[ -e /usr/include/stdio.h ]] || missing+=(libc6-dev)
 [[ -e /usr/include/sqlite3.h ]] || missing+=(libsqlite3-dev)
 compgen -G '/usr/lib/gcc/*/*/libstdc++.*' >/dev/null || missing+=(libstdc++-12-dev)
@@ -67,3 +100,4 @@ command -v apt-get >/dev/null || fail "these packages are missing: ${missing[*]}
 echo "setup: installing ${missing[*]}"
 "${sudo[@]}" apt-get update -qq
 "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+check_swift

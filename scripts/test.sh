@@ -1,8 +1,9 @@
 #!/bin/bash
 # Runs what scripts/build.sh has built: all tests, or those that `--filter NAME` names. The whole log is kept in
-# .build/test.log; shown are the suites, everything that went wrong, and the runner's own summary.
+# .build/test.log; shown are the suites, everything that went wrong, the runner's own summary and, at the end, which tests failed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. scripts/failures.sh
 
 log=.build/test.log
 : >"$log"
@@ -25,9 +26,15 @@ else
     run --skip "$(IFS='|'; echo "${apart[*]}")" || status=$?
     for tests in "${apart[@]}"; do run --filter "$tests" || status=$?; done
 fi
-if [[ $status -ne 0 ]]; then
-    echo "test: failed with status $status; the whole log is in $log" >&2
+grep -E 'Test run with' "$log" || { echo "test: no test ran" >&2; [[ $status -ne 0 ]] || status=1; }
+[[ $status -ne 0 ]] || exit 0
+failed=$(failed_swift_tests "$log")
+[[ $status -ne 124 && $status -ne 137 ]] || echo "test: the time (ROOST_TEST_SECONDS=${ROOST_TEST_SECONDS:-2400}) is over" >&2
+if [[ -n $failed ]]; then
+    printf 'test: these failed; the whole log is in %s\n%s\n' "$log" "$failed" >&2
+else
+    # Nothing that the tests' runner would have said: it did not start, or was killed.
     tail -n 20 "$log" >&2
+    echo "test: failed with status $status; the whole log is in $log" >&2
 fi
-grep -E 'Test run with' "$log" || { echo "test: no summary; the whole log is in $log" >&2; exit 1; }
 exit "$status"

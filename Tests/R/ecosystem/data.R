@@ -1,0 +1,52 @@
+# Data and functions of packages that tasks do not name: which worker ran what before must not matter, so each is tried on workers that
+# have loaded nothing, and once more.
+library(roost)
+packages <- c("data.table", "tibble", "Matrix", "lubridate", "R6", "xml2", "purrr")
+for (package in packages) loadNamespace(package)
+in_turn <- function(X, FUN, ...) {
+  expected <- lapply(X, FUN, ...)
+  pool <- pool_local(workers = 2)
+  on.exit(close(pool))
+  for (round in 1:2) {
+    got <- lbapply(pool, X, FUN, ...)
+    if (!isTRUE(all.equal(got, expected))) stop(deparse(substitute(FUN))[1L], ": ", all.equal(got, expected))
+    if (!identical(lapply(got, class), lapply(expected, class))) stop(deparse(substitute(FUN))[1L], ": other classes")
+  }
+}
+
+# In the elements.
+suppressPackageStartupMessages(library(data.table))
+dt <- data.table(g = 1:2, v = 3:4)
+in_turn(list(dt, dt), function(d) d[g == 1, v])
+in_turn(list(dt, dt), function(d) as.list(d[, .(total = sum(v)), by = g]))
+tb <- tibble::tibble(a = 1:2, b = 3:4)
+in_turn(list(tb, tb), function(d) d[, 1])
+sparse <- Matrix::Matrix(c(0, 1, 0, 2), 2, sparse = TRUE)
+in_turn(list(sparse, sparse), function(s) as.vector(s %*% c(1, 2)))
+dates <- lubridate::ymd("2026-01-31") + 0:1
+in_turn(list(lubridate::interval(dates[1], dates[2])), function(i) lubridate::int_length(i))
+in_turn(list(lubridate::period(1, "month")), function(p) format(p + p))
+
+# In a variable of the session.
+in_turn(1:2, function(i) tb[, i])
+in_turn(1:2, function(i) dt[g == i, v])
+in_turn(1:2, function(i) sum(sparse[, i]))
+
+# Objects with methods of their own, and formulas of the session's variables.
+Counter <- R6::R6Class("Counter", public = list(n = 0, add = function(k = 1) { self$n <- self$n + k; invisible(self) }))
+counter <- Counter$new()
+counter$add(5)
+in_turn(1:2, function(i) counter$n + i)
+in_turn(1:2, function(i) Counter$new()$add(i)$n)
+counter$add(1)
+in_turn(1:2, function(i) counter$n + i)
+k <- 1
+in_turn(1:2, function(i) purrr::map_dbl(1:2, ~ .x + k))
+
+# What is a pointer into this process is refused by name, before anything is sent.
+document <- xml2::read_xml("<a><b/></a>")
+pool <- pool_local(workers = 2)
+e <- tryCatch(lbapply(pool, 1, function(i) xml2::xml_name(document)), error = identity)
+stopifnot(inherits(e, "roost_error"), grepl("document", conditionMessage(e)))
+stopifnot(identical(lbapply(pool, 1:2, function(i) xml2::xml_name(xml2::read_xml("<a/>"))), list("a", "a")))
+close(pool)
