@@ -23,13 +23,13 @@ max_calls <- 200L                   # lines of a traceback
 max_search <- 10000L                # objects in one value that are searched for connections and pointers
 chunk <- 1073741824                 # bytes of one readBin or writeBin
 joined <- 65536                     # parts of a frame up to this size are written as one
-warm_batches <- 10L                 # batches after which R compiles this file's hot functions, one a batch
+warm_batches <- 50L                 # batches after which R compiles this file's hot functions, one a batch
 spool_bytes <- 16777216             # size at which the file behind the sink is made anew
 reserved <- 120L                    # connections below ours, which R code that counts from 3 may use
 
 jobs <- new.env(parent = emptyenv())   # by handle: a job's common data, or what is wrong with it
 current <- ""                          # handle of the job whose turn it is
-phase <- "idle"                        # idle, received, job, setup, take, switch, ready, run, pack, tidy
+phase <- "idle"                        # idle, received, job, setup, take, switch, refused, ready, run, pack, tidy
 handling <- 0L                         # handle or number that a frame of phase job or setup names
 owed <- FALSE                          # a job came, and its run has not come
 fresh <- FALSE                         # an interrupt that comes now means the batch that was sent
@@ -55,8 +55,11 @@ high <- function(open) {
   open()
 }
 
-connect <- function() from <<- high(function() file("/dev/fd/3", "rb", raw = TRUE))
-from <- NULL
+connect <- function() high(function() {
+  from <<- file("/dev/fd/3", "rb", raw = TRUE)
+  to <<- file("/dev/fd/4", "wb", raw = TRUE)
+})
+from <- to <- NULL
 connect()
 
 leave <- function() quit("no", 0L, FALSE)
@@ -85,23 +88,22 @@ read <- function(bytes) {
 stream <- function(x) .Internal(serialize(x, NULL, 3L, 3L, NULL))   # serialize(x, NULL, xdr = FALSE, version = 3L)
 }, .roost)
 local({
-# A connection to write with is there only while something is written: no task finds one. `unsent` goes first.
+# What is `unsent` goes first.
 unsent <- raw()
 send <- function(kind, first, second = raw()) {
   header <- .Internal(writeBin(as.double(c(kind, length(first), length(second))), raw(), NA_integer_, swap, FALSE))
-  to <- .Internal(file("/dev/fd/4", "wb", TRUE, "native.enc", "default", TRUE))
   if (length(first) + length(second) <= joined)
     .Internal(writeBin(c(unsent, header, first, second), to, NA_integer_, FALSE, FALSE))
   else {
     .Internal(writeBin(c(unsent, header), to, NA_integer_, FALSE, FALSE))
-    write(first, to)
-    if (length(second)) write(second, to)
+    write(first)
+    if (length(second)) write(second)
   }
-  unsent <<- raw()
-  .Internal(close(to, "rw"))
+  if (length(unsent)) unsent <<- raw()
+  .Internal(flush(to))
 }
 
-write <- function(bytes, to) {
+write <- function(bytes) {
   if (length(bytes) <= chunk) return(.Internal(writeBin(bytes, to, NA_integer_, FALSE, FALSE)))
   for (at in seq(0, length(bytes) - 1, by = chunk))
     writeBin(bytes[seq(at + 1, min(length(bytes), at + chunk))], to)
@@ -140,16 +142,27 @@ obey <- function() {
 
 # Answers frames 1, 4 and 5. After a job comes its run: the answer goes with that one's.
 settle <- function(error = NULL) {
-  text <- stream(list(handling, error))
-  header <- .Internal(writeBin(as.double(c(4, length(text), 0)), raw(), NA_integer_, swap, FALSE))
-  unsent <<- c(unsent, header, text)
+  if (is.null(error) && is.integer(handling)) {
+    settled[settled_at] <- .Internal(writeBin(handling, raw(), 4L, FALSE, FALSE))
+    unsent <<- c(unsent, settled)
+    return()
+  }
+  unsent <<- c(unsent, settled_frame(handling, error))
 }
+
+settled_frame <- function(number, error) {
+  text <- stream(list(number, error))
+  c(.Internal(writeBin(as.double(c(4, length(text), 0)), raw(), NA_integer_, swap, FALSE)), text)
+}
+
+# The answer that all is well, and where in it the number stands.
+settled <- settled_frame(16909060L, NULL)
+settled_at <- grepRaw(writeBin(16909060L, raw()), settled, fixed = TRUE) + 0:3
 
 send_settled <- function() {
   owed <<- FALSE
-  to <- file("/dev/fd/4", "wb", raw = TRUE)
-  on.exit(close(to))
   writeBin(unsent, to)
+  flush(to)
   unsent <<- raw()
 }
 
@@ -178,7 +191,6 @@ local({
 add_job <- function(bytes) {
   handle <- as.character(handling)
   owed <<- TRUE
-  jobs[[handle]] <- simpleError("the job's data could not be read")
   jobs[[handle]] <- unserialize(bytes)
   settle()
   phase <<- "idle"
@@ -187,7 +199,7 @@ add_job <- function(bytes) {
 forget <- function(handle) {
   handle <- as.character(handle)
   if (handle == current) retire()
-  rm(list = intersect(handle, ls(jobs)), envir = jobs)
+  if (!is.null(jobs[[handle]])) .Internal(remove(handle, jobs, FALSE))
   phase <<- "idle"
 }
 
@@ -201,8 +213,9 @@ switch_to <- function(handle) {
   if (!identical(job$packages, lent_for)) lend(job$packages)
   plain <<- expected
   if (length(job$options)) {
+    optioned <<- TRUE
     options(job$options)
-    expected <<- as.list(.Options)
+    expected <<- option_list()
   }
   if (length(job$globals)) bring(job$globals, isTRUE(job$s4))
   .Internal(interruptsSuspended(TRUE))
@@ -212,9 +225,13 @@ switch_to <- function(handle) {
 retire <- function() {
   current <<- ""
   if (length(brought)) take_away()
+  if (!optioned) return()
+  optioned <<- FALSE
   expected <<- plain
-  if (!identical(now <- as.list(.Options), expected)) restore_options(now)
+  if (!identical(now <- option_list(), expected)) restore_options(now)
 }
+
+option_list <- function() .Internal(as.vector(.Options, "list"))
 }, .roost)
 local({
 load_package <- function(package, attach = TRUE) {
@@ -243,7 +260,7 @@ lend <- function(packages) {
 # What a package that was loaded just now has set stays.
 absorb_loaded <- function() {
   if (!identical(now <- .Internal(Sys.getenv(character(), "")), variables)) restore_variables(now)
-  if (!identical(now <- as.list(.Options), expected)) restore_options(now)
+  if (!identical(now <- option_list(), expected)) restore_options(now)
 }
 
 # Makes the search path what it was.
@@ -277,7 +294,11 @@ take_away <- function() {
   kept_names <<- own_names
   kept_values <<- own_values
   if (s4) try(methods::cacheMetaData(g, FALSE), silent = TRUE)
-  restore_globals()
+  names <- names(globals)
+  if (phase == "refused" || s4 || any(names %in% kept_names)) restore_globals() else {
+    .Internal(remove(names, g, FALSE))
+    kept_names <<- .Internal(ls(g, TRUE, FALSE))
+  }
   if (s4 && any(startsWith(kept_names, ".__"))) try(methods::cacheMetaData(g, TRUE), silent = TRUE)
   own_names <<- own_values <<- NULL
 }
@@ -308,7 +329,7 @@ set_up <- function(entry) {
 local({
 take <- function(bytes) {
   values <<- details <<- job <<- NULL
-  n <<- count_elements(bytes)
+  n <<- NA
   start <<- 1L
   owed <<- FALSE
   live <<- isTRUE(data[[3L]])
@@ -320,7 +341,10 @@ take <- function(bytes) {
   if (is.null(job)) job <<- simpleError("this worker does not know the task's job")
   if (inherits(job, "error")) return(refuse(job))
   given <- data[[2L]]
-  seeds <<- if (length(given)) if (n == 1L) array(c(10407L, given), c(7L, 1L)) else rbind(10407L, matrix(given, 6L))
+  if (length(given)) {
+    seeds <<- if (n == 1L) c(10407L, given) else rbind(10407L, matrix(given, 6L))
+    if (n == 1L) dim(seeds) <<- c(7L, 1L)
+  } else seeds <<- NULL
   if (is.null(seeds)) {
     if (seeded) restore_generator()
   } else if (!seeded) {
@@ -339,7 +363,12 @@ take <- function(bytes) {
 # All tasks of the batch fail with this.
 refuse <- function(error) {
   .Internal(interruptsSuspended(TRUE))
-  if (phase == "switch") { lent_for <<- FALSE; retire() }
+  if (is.na(n)) n <<- count_elements(body)
+  if (phase == "switch") {
+    phase <<- "refused"
+    lent_for <<- FALSE
+    retire()
+  }
   values <<- vector("list", n)
   for (i in seq_len(n)) note(i, error = error)
   phase <<- "pack"
@@ -400,21 +429,24 @@ perform <- function() {
   frame <<- NULL
   phase <<- "run"
   .Internal(interruptsSuspended(FALSE))
-  .Internal(enableJIT(jit))
+  if (!warm) .Internal(enableJIT(jit))
   if (length(job$args)) do.call(task_loop, c(job$args, list(.w = w)), quote = TRUE) else task_loop(.w = w)
   .Internal(interruptsSuspended(TRUE))
-  .Internal(enableJIT(0L))
+  if (!warm) .Internal(enableJIT(0L))
 }
 
 # R compiles what is called often only with everything that it calls, in a third of a second: the hot functions are enough.
 hot <- c("serve", "receive", "numbers", "read", "obey", "take", "add_job", "settle", "switch_to", "retire", "perform", "answer",
-         "stream", "send", "tidy", "tidy_globals", "check", "note", "count_elements", "bring", "take_away", "look_variables",
+         "stream", "send", "tidy", "tidy_globals", "values_now", "option_list", "mend", "forget", "check", "note", "bring", "take_away", "look_variables",
          "catch_output", "restore_globals")
 warm_up <- function() {
   batches <<- batches + 1L
   if (batches <= warm_batches) return()
   name <- hot[batches - warm_batches]
-  if (is.na(name)) warm <<- TRUE else assign(name, compiler::cmpfun(get(name, w)), envir = w)
+  if (is.na(name)) {
+    warm <<- TRUE
+    .Internal(enableJIT(jit))
+  } else assign(name, compiler::cmpfun(get(name, w)), envir = w)
 }
 
 printed <- function(i) {
@@ -588,7 +620,7 @@ traced <- function() {
 local({
 fail <- function(error, calls = NULL) {
   .Internal(interruptsSuspended(TRUE))
-  .Internal(enableJIT(0L))
+  if (!warm) .Internal(enableJIT(0L))
   .Internal(setTimeLimit(Inf, Inf, FALSE))
   .Internal(setSessionTimeLimit(Inf, Inf))
   i <- if (is.null(frame$.i)) start else frame$.i
@@ -609,15 +641,19 @@ local({
 # After closeAllConnections() in a task. TRUE: an error without calls is the loop's own, from `seek`. What was read ahead of
 # the connection is lost with it; behind a batch nothing comes but a `forget`, now and then.
 mend <- function() {
-  now <- getAllConnections()
-  lost <- !as.integer(from) %in% now
-  if (lost) connect()
+  now <- .Internal(getAllConnections())
+  if (identical(now, connections)) return(FALSE)
+  lost <- !as.integer(from) %in% now || !as.integer(to) %in% now
+  if (lost) {
+    for (con in list(from, to)) if (as.integer(con) %in% now) close(con)
+    connect()
+  }
   if (!is.null(spool) && !as.integer(spool) %in% now) {
     lost <- TRUE
     spool <<- NULL
     if (n > 1L) catch_output()
   }
-  if (lost) connections <<- c(intersect(connections, now), as.integer(from), if (!is.null(spool)) as.integer(spool))
+  if (lost) connections <<- c(intersect(connections, now), as.integer(from), as.integer(to), if (!is.null(spool)) as.integer(spool))
   lost
 }
 
@@ -627,6 +663,7 @@ failed <- function(e, calls = NULL) switch(phase,
   job = fail_entry(e),
   setup = fail_entry(e),
   take = , switch = refuse(e),
+  refused = phase <<- "pack",
   tidy = phase <<- "idle",
   pack = if (!careful) careful <<- TRUE else give_up(e),
   give_up(e))
@@ -738,7 +775,7 @@ devices <- function() which(nzchar(unlist(.Devices)))[-1L]
 
 # What is put back after tasks.
 look <- function() {
-  expected <<- plain <<- as.list(.Options)
+  expected <<- plain <<- option_list()
   namespaces <<- length(loadedNamespaces())
   directory <<- getwd()
   variables <<- .Internal(Sys.getenv(character(), ""))
@@ -765,12 +802,12 @@ look_variables <- function() {
   active <- FALSE
   for (name in names) if (bindingIsActive(as.name(name), g)) active <- TRUE
   if (active) names <- names[!vapply(names, function(name) bindingIsActive(as.name(name), g), NA)]
-  kept_values <<- mget(names, envir = g)
+  kept_values <<- if (length(names)) mget(names, envir = g) else none
 }
 
 tidy <- function() {
   if (!identical(now <- .Internal(Sys.getenv(character(), "")), variables)) restore_variables(now)
-  if (!identical(now <- as.list(.Options), expected)) restore_options(now)
+  if (!identical(now <- option_list(), expected)) restore_options(now)
   if (!identical(getwd(), directory) && !is.null(directory)) try(setwd(directory), silent = TRUE)
   if (.Internal(sink.number(FALSE)) != 2L) sink(type = "message")
   if (!seeded && !identical(g$.Random.seed[1L], generator)) restore_generator()
@@ -791,7 +828,7 @@ tidy <- function() {
 # The variables that tasks left or changed, and what they attached.
 tidy_globals <- function() {
   if (!identical(.Internal(ls(g, TRUE, FALSE)), kept_names) ||
-      !identical(mget(names(kept_values), envir = g), kept_values)) restore_globals()
+      !identical(values_now(), kept_values)) restore_globals()
   if (!identical(search(), kept_search)) {
     restore_search(kept_search)
     kept_search <<- search()
@@ -799,6 +836,8 @@ tidy_globals <- function() {
 }
 }, .roost)
 local({
+values_now <- function() .Internal(mget(names(kept_values), g, "any", list(NULL), FALSE))
+
 restore_globals <- function() {
   now <- ls(g, all.names = TRUE, sorted = FALSE)
   extra <- setdiff(now, c(kept_names, ".Random.seed"))
@@ -824,7 +863,7 @@ keep_globals <- function() {
     own_search <<- c(own_search[1L], added, intersect(own_search[-1L], search()))
     kept_search <<- search()
   }
-  if (identical(.Internal(ls(g, TRUE, FALSE)), kept_names) && identical(mget(names(kept_values), envir = g), kept_values)) return()
+  if (identical(.Internal(ls(g, TRUE, FALSE)), kept_names) && identical(values_now(), kept_values)) return()
   former <- kept_values
   look_variables()
   if (!length(brought)) return()
@@ -863,7 +902,7 @@ restore_options <- function(now) {
   }
   old <- expected[!vapply(names(expected), function(name) identical(now[[name]], expected[[name]]), NA)]
   try(options(old), silent = TRUE)
-  expected <<- as.list(.Options)
+  expected <<- option_list()
   if (current == "") plain <<- expected
 }
 
@@ -895,6 +934,8 @@ n <- start <- depth <- batches <- 0L
 live <- seeded <- return_seed <- warm <- brought_s4 <- FALSE
 expected <- plain <- variables <- kinds <- generator <- directory <- connections <- opened <- left_open <- namespaces <- NULL
 libraries <- own_search <- kept_search <- lent_for <- locale <- locales <- mask <- NULL
+none <- structure(list(), names = character())
+optioned <- FALSE
 kept_names <- kept_values <- own_names <- own_values <- brought <- NULL
 # A task may install packages, for itself.
 private <- file.path(tempdir(), "library")
@@ -904,7 +945,7 @@ look()
 send(1, stream(list(paste(R.version$major, R.version$minor, sep = "."), pid, R.version$platform, tempdir())))
 repeat {
   .Internal(interruptsSuspended(TRUE))
-  .Internal(enableJIT(0L))
+  if (!warm) .Internal(enableJIT(0L))
   guard()
 }
 }, .roost)
