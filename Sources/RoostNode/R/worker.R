@@ -6,8 +6,8 @@
 # Base R only, R >= 4.0. A frame is three doubles (kind, bytes, bytes), then two R streams of those lengths.
 # Guarding a call costs R 10 us and a task may cost 1 us, so the guards stand once around everything (`guard`), and
 # `phase` says what a condition interrupted. After a task that failed, the guards are set up anew and the batch goes
-# on with the next. R compiles tasks' code and `task_loop` at their second call, the rest of this file only when a
-# hundred batches have shown that it pays: it costs 0.3 s.
+# on with the next. R compiles tasks' code and `task_loop` at their second call, the rest of this file only when some
+# batches have shown that it pays: one function a batch, 10 ms each.
 # R parses an expression anew at each of its lines, hence many small ones. The last never returns, and nothing may stand
 # behind it: browser() would read it.
 .roost <- new.env(parent = baseenv())
@@ -46,12 +46,10 @@ custom <- NULL                         # the last condition that is no error, wa
 local({
 # Our connections have the highest numbers: tasks' own begin with 3, as in any R, and who guesses numbers does not meet ours.
 high <- function(open) {
-  low <- vector("list", reserved)
-  for (i in seq_len(reserved)) {
-    low[[i]] <- tryCatch(.Internal(file("/dev/null", "", TRUE, "native.enc", "default", FALSE)), error = function(e) NULL)
-    if (is.null(low[[i]]) || as.integer(low[[i]]) >= reserved) break
-  }
-  on.exit(for (con in low) if (!is.null(con)) close(con))
+  low <- list()
+  try(while (length(low) < reserved && (!length(low) || low[[length(low)]] < reserved))
+    low[[length(low) + 1L]] <- .Internal(file("/dev/null", "", TRUE, "native.enc", "default", FALSE)), silent = TRUE)
+  on.exit(for (con in low) .Internal(close(con, "rw")))
   open()
 }
 
@@ -782,7 +780,7 @@ look <- function() {
   kinds <<- RNGkind()
   generator <<- g$.Random.seed[1L]
   connections <<- getAllConnections()
-  opened <<- .Devices
+  opened <<- unlist(.Devices)
   left_open <<- devices()
   libraries <<- .libPaths()
   own_search <<- kept_search <<- search()
@@ -813,9 +811,10 @@ tidy <- function() {
   if (!seeded && !identical(g$.Random.seed[1L], generator)) restore_generator()
   if (!identical(now <- getAllConnections(), connections))
     for (con in setdiff(now, connections)) try(close(getConnection(con)), silent = TRUE)
-  if (!identical(.Devices, opened)) {
-    for (device in setdiff(devices(), left_open)) grDevices::dev.off(device)
-    opened <<- .Devices
+  if (!identical(unlist(.Devices), opened)) {
+    for (device in setdiff(devices(), left_open)) try(grDevices::dev.off(device), silent = TRUE)
+    left_open <<- devices()
+    opened <<- unlist(.Devices)
   }
   if (!identical(.libPaths(), libraries)) .libPaths(libraries)
   if (!identical(.Internal(Sys.getlocale(1L)), locale))
