@@ -122,9 +122,7 @@ obey <- function() {
   # An interrupt that was sent before this batch meant an earlier one: it fires here, and we come again.
   if (!fresh) {
     fresh <<- TRUE
-    .Internal(interruptsSuspended(FALSE))
-    .Internal(Sys.sleep(0))
-    .Internal(interruptsSuspended(TRUE))
+    let_interrupts()
   }
   handling <<- data[[1L]]
   if (kind == 2) { phase <<- "take"; return(take(body)) }
@@ -136,6 +134,12 @@ obey <- function() {
   phase <<- "idle"
   settle()
   send_settled()
+}
+
+let_interrupts <- function() {
+  .Internal(interruptsSuspended(FALSE))
+  .Internal(Sys.sleep(0))
+  .Internal(interruptsSuspended(TRUE))
 }
 
 # Answers frames 1, 4 and 5. After a job comes its run: the answer goes with that one's.
@@ -206,7 +210,6 @@ forget <- function(handle) {
 switch_to <- function(handle) {
   if (current != "") retire()
   current <<- handle
-  .Internal(interruptsSuspended(FALSE))
   for (package in job$namespaces) if (is.null(.Internal(getRegisteredNamespace(package)))) load_package(package, FALSE)
   if (!identical(job$packages, lent_for)) lend(job$packages)
   plain <<- expected
@@ -216,7 +219,6 @@ switch_to <- function(handle) {
     expected <<- option_list()
   }
   if (length(job$globals)) bring(job$globals, isTRUE(job$s4))
-  .Internal(interruptsSuspended(TRUE))
 }
 
 # The turn is over. What the next one needs as well stays attached.
@@ -232,12 +234,13 @@ retire <- function() {
 option_list <- function() .Internal(as.vector(.Options, "list"))
 }, .roost)
 local({
+# An interrupt in the middle of loading leaves R with half a namespace and promises that can never be used again. So it waits.
 load_package <- function(package, attach = TRUE) {
   fault <- tryCatch({
     if (attach) suppressPackageStartupMessages(library(package, character.only = TRUE)) else loadNamespace(package)
     NULL
   }, error = identity)
-  if (is.null(fault)) return()
+  if (is.null(fault)) return(let_interrupts())
   there <- nzchar(system.file(package = package))
   stop(simpleError(paste0(
     "package '", package, "' ", if (!there) "is not installed" else if (attach) "cannot be attached" else "cannot be loaded",
@@ -436,7 +439,7 @@ perform <- function() {
 # R compiles what is called often only with everything that it calls, in a third of a second: the hot functions are enough.
 hot <- c("serve", "receive", "numbers", "read", "obey", "take", "add_job", "settle", "switch_to", "retire", "perform", "answer",
          "stream", "send", "tidy", "tidy_globals", "values_now", "option_list", "mend", "forget", "check", "note", "bring", "take_away", "look_variables",
-         "catch_output", "restore_globals")
+         "catch_output", "restore_globals", "let_interrupts")
 warm_up <- function() {
   batches <<- batches + 1L
   if (batches <= warm_batches) return()
@@ -619,8 +622,8 @@ local({
 fail <- function(error, calls = NULL) {
   .Internal(interruptsSuspended(TRUE))
   if (!warm) .Internal(enableJIT(0L))
-  .Internal(setTimeLimit(Inf, Inf, FALSE))
   .Internal(setSessionTimeLimit(Inf, Inf))
+  .Internal(setTimeLimit(Inf, Inf, FALSE))   # computes the next limit of both
   i <- if (is.null(frame$.i)) start else frame$.i
   if (!is.null(frame$.values)) values <<- frame$.values
   if (!mend() || !is.null(calls)) {
@@ -700,8 +703,8 @@ aborted <- function(...) {
 
 local({
 answer <- function() {
-  .Internal(setTimeLimit(Inf, Inf, FALSE))
   .Internal(setSessionTimeLimit(Inf, Inf))
+  .Internal(setTimeLimit(Inf, Inf, FALSE))
   if (Sys.getpid() != pid) tools::pskill(Sys.getpid(), 9L)   # a task's forked child: it must not end like R does
   mend()
   if (n > 1L) catch_up(n)
