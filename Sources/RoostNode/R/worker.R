@@ -6,8 +6,8 @@
 # Base R only, R >= 4.0. A frame is three doubles (kind, bytes, bytes), then two R streams of those lengths.
 # Guarding a call costs R 10 us and a task may cost 1 us, so the guards stand once around everything (`guard`), and
 # `phase` says what a condition interrupted. After a task that failed, the guards are set up anew and the batch goes
-# on with the next. R compiles tasks' code and `task_loop` at their second call, the rest of this file only when a
-# hundred batches have shown that it pays: it costs 0.3 s.
+# on with the next. R compiles tasks' code and `task_loop` at their second call, the rest of this file only when some
+# batches have shown that it pays: one function a batch, 10 ms each.
 # R parses an expression anew at each of its lines, hence many small ones. The last never returns, and nothing may stand
 # behind it: browser() would read it.
 .roost <- new.env(parent = baseenv())
@@ -15,24 +15,24 @@ local({
 g <- globalenv()
 jit <- .Internal(enableJIT(0L))        # of the tasks' code
 pid <- Sys.getpid()
-connect <- function() {
-  from <<- file("/dev/fd/3", "rb", raw = TRUE)
-  to <<- file("/dev/fd/4", "wb", raw = TRUE)
-}
-from <- to <- NULL
-connect()
 
 max_conditions <- 1000L             # warnings, and messages, kept of one task
 max_output <- c(1048576, 65536)     # bytes of output kept of one task: its first, its last
 max_value <- 2147483648             # bytes of one value
 max_calls <- 200L                   # lines of a traceback
+max_search <- 10000L                # objects in one value that are searched for connections and pointers
 chunk <- 1073741824                 # bytes of one readBin or writeBin
-warm_batches <- 100L                # batches after which R may compile this file, too
+joined <- 65536                     # parts of a frame up to this size are written as one
+warm_batches <- 50L                 # batches after which R compiles this file's hot functions, one a batch
 spool_bytes <- 16777216             # size at which the file behind the sink is made anew
+reserved <- 120L                    # connections below ours, which R code that counts from 3 may use
 
 jobs <- new.env(parent = emptyenv())   # by handle: a job's common data, or what is wrong with it
-current <- ""                          # handle of the job whose globals and options are in force
-phase <- "idle"                        # idle, ready (an old interrupt is still let go), run, pack
+current <- ""                          # handle of the job whose turn it is
+phase <- "idle"                        # idle, received, job, setup, take, switch, refused, ready, run, pack, tidy
+handling <- 0L                         # handle or number that a frame of phase job or setup names
+owed <- FALSE                          # a job came, and its run has not come
+fresh <- FALSE                         # an interrupt that comes now means the batch that was sent
 careful <- FALSE                       # pack: some value could not be serialized, so take them one by one
 spool <- NULL                          # file that catches what tasks of a batch of several print
 spooled <- 0                           # bytes in it
@@ -44,6 +44,22 @@ custom <- NULL                         # the last condition that is no error, wa
 # ---- frames ----
 
 local({
+# Our connections have the highest numbers: tasks' own begin with 3, as in any R, and who guesses numbers does not meet ours.
+high <- function(open) {
+  low <- list()
+  try(while (length(low) < reserved && (!length(low) || low[[length(low)]] < reserved))
+    low[[length(low) + 1L]] <- .Internal(file("/dev/null", "", TRUE, "native.enc", "default", FALSE)), silent = TRUE)
+  on.exit(for (con in low) .Internal(close(con, "rw")))
+  open()
+}
+
+connect <- function() high(function() {
+  from <<- file("/dev/fd/3", "rb", raw = TRUE)
+  to <<- file("/dev/fd/4", "wb", raw = TRUE)
+})
+from <- to <- NULL
+connect()
+
 leave <- function() quit("no", 0L, FALSE)
 
 # readBin(from, "double", 3L, endian = "little"), and its like, without the checks.
@@ -67,49 +83,96 @@ read <- function(bytes) {
   data
 }
 
+stream <- function(x) .Internal(serialize(x, NULL, 3L, 3L, NULL))   # serialize(x, NULL, xdr = FALSE, version = 3L)
+}, .roost)
+local({
+# What is `unsent` goes first.
+unsent <- raw()
+send <- function(kind, first, second = raw()) {
+  header <- .Internal(writeBin(as.double(c(kind, length(first), length(second))), raw(), NA_integer_, swap, FALSE))
+  if (length(first) + length(second) <= joined)
+    .Internal(writeBin(c(unsent, header, first, second), to, NA_integer_, FALSE, FALSE))
+  else {
+    .Internal(writeBin(c(unsent, header), to, NA_integer_, FALSE, FALSE))
+    write(first)
+    if (length(second)) write(second)
+  }
+  if (length(unsent)) unsent <<- raw()
+  .Internal(flush(to))
+}
+
 write <- function(bytes) {
   if (length(bytes) <= chunk) return(.Internal(writeBin(bytes, to, NA_integer_, FALSE, FALSE)))
   for (at in seq(0, length(bytes) - 1, by = chunk))
     writeBin(bytes[seq(at + 1, min(length(bytes), at + chunk))], to)
 }
-
-stream <- function(x) .Internal(serialize(x, NULL, 3L, 3L, NULL))   # serialize(x, NULL, xdr = FALSE, version = 3L)
-
-send <- function(kind, first, second = raw()) {
-  .Internal(writeBin(as.double(c(kind, length(first), length(second))), to, NA_integer_, swap, FALSE))
-  write(first)
-  if (length(second)) write(second)
-  .Internal(flush(to))
-}
 }, .roost)
 local({
 receive <- function() {
+  fresh <<- owed
   header <- numbers()
   if (length(header) < 3L) leave()
-  data <- unserialize(read(header[2L]))
-  second <- if (header[3L] > 0) read(header[3L])
-  switch(header[1L],
-    done(data[[1L]], attempt(add_job(data[[1L]], unserialize(second)))),
-    take(data, unserialize(second)),
-    forget(data[[1L]]),
-    done(data[[1L]], attempt(set_up(unserialize(second)))),
-    done(data[[1L]], attempt(set_up(from_file(data[[2L]])))),
-    stop("frame of unknown kind ", header[1L]))
+  kind <<- header[1L]
+  data <<- unserialize(read(header[2L]))
+  body <<- if (header[3L] > 0) read(header[3L])
+  phase <<- "received"
 }
 
-done <- function(id, error) send(4, stream(list(id, error)))
+obey <- function() {
+  # An interrupt that was sent before this batch meant an earlier one: it fires here, and we come again.
+  if (!fresh) {
+    fresh <<- TRUE
+    let_interrupts()
+  }
+  handling <<- data[[1L]]
+  if (kind == 2) { phase <<- "take"; return(take(body)) }
+  if (owed) send_settled()
+  if (kind == 1) { phase <<- "job"; return(add_job(body)) }
+  if (kind == 3) { phase <<- "tidy"; return(forget(handling)) }
+  phase <<- "setup"
+  set_up(if (kind == 5) from_file(data[[2L]]) else unserialize(body))
+  phase <<- "idle"
+  settle()
+  send_settled()
+}
+
+let_interrupts <- function() {
+  .Internal(interruptsSuspended(FALSE))
+  .Internal(Sys.sleep(0))
+  .Internal(interruptsSuspended(TRUE))
+}
+
+# Answers frames 1, 4 and 5. After a job comes its run: the answer goes with that one's.
+settle <- function(error = NULL) {
+  if (is.null(error) && is.integer(handling)) {
+    settled[settled_at] <- .Internal(writeBin(handling, raw(), 4L, FALSE, FALSE))
+    unsent <<- c(unsent, settled)
+    return()
+  }
+  unsent <<- c(unsent, settled_frame(handling, error))
+}
+
+settled_frame <- function(number, error) {
+  text <- stream(list(number, error))
+  c(.Internal(writeBin(as.double(c(4, length(text), 0)), raw(), NA_integer_, swap, FALSE)), text)
+}
+
+# The answer that all is well, and where in it the number stands.
+settled <- settled_frame(16909060L, NULL)
+settled_at <- grepRaw(writeBin(16909060L, raw()), settled, fixed = TRUE) + 0:3
+
+send_settled <- function() {
+  owed <<- FALSE
+  writeBin(unsent, to)
+  flush(to)
+  unsent <<- raw()
+}
 
 from_file <- function(path) {
   con <- file(path, "rb", raw = TRUE)
   on.exit(close(con))
   unserialize(con)
 }
-
-# Evaluates; NULL, or the error in words.
-attempt <- function(expr) tryCatch({
-  allowInterrupts(expr)
-  NULL
-}, error = reason, interrupt = function(e) "interrupted")
 
 reason <- function(e) {
   text <- tryCatch(conditionMessage(e), error = function(e2) "error without a message")
@@ -127,60 +190,132 @@ line <- function(call) tryCatch(substr(paste(deparse(call, 120L, nlines = 1L), c
 # ---- jobs and setup ----
 
 local({
-# Globals and options come into force when the job has its turn: jobs of one session may take turns.
-add_job <- function(handle, job) {
-  handle <- as.character(handle)
-  assign(handle, simpleError("the job's data could not be read"), envir = jobs)
-  if (seeded) restore_generator()
-  fault <- tryCatch({ attach_packages(job$packages); NULL }, error = identity)
-  tidy()
-  assign(handle, if (is.null(fault)) job else fault, envir = jobs)
-  look()
-  if (!is.null(fault)) stop(fault)
-}
-}, .roost)
-local({
-attach_packages <- function(packages) for (package in packages) {
-  if (paste0("package:", package) %in% search()) next
-  fault <- tryCatch({ suppressPackageStartupMessages(library(package, character.only = TRUE)); NULL }, error = identity)
-  if (is.null(fault)) next
-  there <- nzchar(system.file(package = package))
-  stop(simpleError(paste0(
-    "package '", package, "' ", if (there) "cannot be attached" else "is not installed", " on node ",
-    Sys.info()[["nodename"]], ", R ", getRversion(), " (library paths: ", paste(.libPaths(), collapse = ", "), "): ",
-    if (there) conditionMessage(fault) else "install it there, or name the library that has it as lib_paths")))
+add_job <- function(bytes) {
+  handle <- as.character(handling)
+  owed <<- TRUE
+  jobs[[handle]] <- unserialize(bytes)
+  settle()
+  phase <<- "idle"
 }
 
 forget <- function(handle) {
   handle <- as.character(handle)
   if (handle == current) retire()
-  rm(list = intersect(handle, ls(jobs)), envir = jobs)
+  if (!is.null(jobs[[handle]])) .Internal(remove(handle, jobs, FALSE))
+  phase <<- "idle"
 }
 
+# Globals, packages and options come into force when the job has its turn: jobs of one session may take turns. Each turn tries
+# anew: what failed once, or was interrupted, is no reason to fail again.
+switch_to <- function(handle) {
+  if (current != "") retire()
+  current <<- handle
+  for (package in job$namespaces) if (is.null(.Internal(getRegisteredNamespace(package)))) load_package(package, FALSE)
+  if (!identical(job$packages, lent_for)) lend(job$packages)
+  plain <<- expected
+  if (length(job$options)) {
+    optioned <<- TRUE
+    options(job$options)
+    expected <<- option_list()
+  }
+  if (length(job$globals)) bring(job$globals, isTRUE(job$s4))
+}
+
+# The turn is over. What the next one needs as well stays attached.
 retire <- function() {
   current <<- ""
+  if (length(brought)) take_away()
+  if (!optioned) return()
+  optioned <<- FALSE
   expected <<- plain
+  if (!identical(now <- option_list(), expected)) restore_options(now)
 }
 
-switch_to <- function(handle) {
-  job <- jobs[[handle]]
-  if (current != "") { retire(); tidy() }
-  for (name in names(job$globals)) assign(name, job$globals[[name]], envir = g)
-  plain <<- expected
-  if (length(job$options)) { options(job$options); look() }
-  current <<- handle
+option_list <- function() .Internal(as.vector(.Options, "list"))
+}, .roost)
+local({
+# An interrupt in the middle of loading leaves R with half a namespace and promises that can never be used again. So it waits.
+load_package <- function(package, attach = TRUE) {
+  fault <- tryCatch({
+    if (attach) suppressPackageStartupMessages(library(package, character.only = TRUE)) else loadNamespace(package)
+    NULL
+  }, error = identity)
+  if (is.null(fault)) return(let_interrupts())
+  there <- nzchar(system.file(package = package))
+  stop(simpleError(paste0(
+    "package '", package, "' ", if (!there) "is not installed" else if (attach) "cannot be attached" else "cannot be loaded",
+    " on node ", Sys.info()[["nodename"]], ", R ", getRversion(), " (library paths: ", paste(.libPaths(), collapse = ", "), "): ",
+    if (there) conditionMessage(fault) else "install it there, or name the library that has it as lib_paths")))
+}
+
+# Attaches a job's packages, and detaches those of the job before.
+lend <- function(packages) {
+  lent_for <<- NULL
+  restore_search(own_search)
+  for (package in packages) if (!paste0("package:", package) %in% search()) load_package(package)
+  lent_for <<- packages
+  kept_search <<- search()
+  absorb_loaded()
+}
+
+# What a package that was loaded just now has set stays.
+absorb_loaded <- function() {
+  if (!identical(now <- .Internal(Sys.getenv(character(), "")), variables)) restore_variables(now)
+  if (!identical(now <- option_list(), expected)) restore_options(now)
+}
+
+# Makes the search path what it was.
+restore_search <- function(wanted) {
+  now <- search()
+  extra <- now
+  for (name in wanted) extra <- extra[-match(name, extra, length(extra) + 1L)]
+  for (name in extra) try(suppressWarnings(suppressMessages(detach(name, character.only = TRUE))), silent = TRUE)
+  for (name in setdiff(wanted, now)) if (startsWith(name, "package:"))
+    try(suppressPackageStartupMessages(attachNamespace(substring(name, 9L))), silent = TRUE)
+}
+}, .roost)
+local({
+# Assigns a job's globals.
+bring <- function(globals, s4) {
+  own_names <<- kept_names
+  own_values <<- kept_values
+  brought <<- globals
+  brought_s4 <<- s4
+  for (name in names(globals)) assign(name, globals[[name]], envir = g)
+  if (s4) methods::cacheMetaData(g, TRUE)
+  look_variables()
+}
+
+# Puts back what was there before them, or nothing.
+take_away <- function() {
+  globals <- brought
+  brought <<- NULL
+  s4 <- brought_s4
+  brought_s4 <<- FALSE
+  kept_names <<- own_names
+  kept_values <<- own_values
+  if (s4) try(methods::cacheMetaData(g, FALSE), silent = TRUE)
+  names <- names(globals)
+  if (phase == "refused" || s4 || any(names %in% kept_names)) restore_globals() else {
+    .Internal(remove(names, g, FALSE))
+    kept_names <<- .Internal(ls(g, TRUE, FALSE))
+  }
+  if (s4 && any(startsWith(kept_names, ".__"))) try(methods::cacheMetaData(g, TRUE), silent = TRUE)
+  own_names <<- own_values <<- NULL
 }
 }, .roost)
 local({
 set_up <- function(entry) {
   if (seeded) restore_generator()
-  if (current != "") { retire(); tidy() }
-  on.exit(look())
+  retire()
+  if (length(lent_for)) lend(NULL)
+  on.exit({ .Internal(interruptsSuspended(TRUE)); look() })
+  .Internal(interruptsSuspended(FALSE))
   switch(entry$kind,
     assign = for (i in seq_along(entry$names)) assign(entry$names[i], entry$values[[i]], envir = g),
     eval = eval(entry$expr, g),
     session = {
-      if (length(entry$lib_paths)) .libPaths(entry$lib_paths)
+      if (length(entry$lib_paths)) .libPaths(c(private, entry$lib_paths))
       if (length(entry$wd)) setwd(entry$wd)
       if (length(entry$tz)) Sys.setenv(TZ = entry$tz)
       for (name in names(entry$locale)) Sys.setlocale(name, entry$locale[[name]])
@@ -193,40 +328,64 @@ set_up <- function(entry) {
 # ---- a batch ----
 
 local({
-take <- function(data, elements) {
-  handle <- as.character(data[[1L]])
-  X <<- elements
+take <- function(bytes) {
+  values <<- details <<- job <<- NULL
+  n <<- NA
+  start <<- 1L
+  owed <<- FALSE
+  live <<- isTRUE(data[[3L]])
+  X <<- unserialize(bytes)
   n <<- length(X)
   values <<- vector("list", n)
-  details <<- NULL
-  live <<- isTRUE(data[[3L]])
-  start <<- 1L
+  handle <- as.character(handling)
   job <<- jobs[[handle]]
   if (is.null(job)) job <<- simpleError("this worker does not know the task's job")
-  if (inherits(job, "error")) {
-    for (i in seq_len(n)) note(i, error = job)
-    phase <<- "pack"
-    return()
-  }
-  if (current != handle) switch_to(handle)
+  if (inherits(job, "error")) return(refuse(job))
   given <- data[[2L]]
-  seeds <<- if (length(given)) if (n == 1L) array(c(10407L, given), c(7L, 1L)) else rbind(10407L, matrix(given, 6L))
+  if (length(given)) {
+    seeds <<- if (n == 1L) c(10407L, given) else rbind(10407L, matrix(given, 6L))
+    if (n == 1L) dim(seeds) <<- c(7L, 1L)
+  } else seeds <<- NULL
   if (is.null(seeds)) {
     if (seeded) restore_generator()
   } else if (!seeded) {
     seeded <<- TRUE
     former_seed <<- g$.Random.seed
   }
+  if (current != handle) {
+    phase <<- "switch"
+    switch_to(handle)
+  }
   return_seed <<- isTRUE(job$return_seed)
   if (n > 1L) catch_output()
   phase <<- "ready"
 }
+
+# All tasks of the batch fail with this.
+refuse <- function(error) {
+  .Internal(interruptsSuspended(TRUE))
+  if (is.na(n)) n <<- count_elements(body)
+  if (phase == "switch") {
+    phase <<- "refused"
+    lent_for <<- FALSE
+    retire()
+  }
+  values <<- vector("list", n)
+  for (i in seq_len(n)) note(i, error = error)
+  phase <<- "pack"
+}
+
+# How long the list is whose stream this is, also when it cannot be read.
+count_elements <- function(bytes) {
+  from <- 14L + 4L + .Internal(readBin(bytes[15:18], "integer", 1L, 4L, TRUE, swap)) + 4L
+  .Internal(readBin(bytes[from + 1:4], "integer", 1L, 4L, TRUE, swap))
+}
 }, .roost)
 local({
 catch_output <- function() {
-  if (is.null(spool) || spooled > spool_bytes) {
-    if (!is.null(spool)) close(spool)
-    spool <<- file("", "w+b")
+  if (is.null(spool) || spooled > spool_bytes || !as.integer(spool) %in% getAllConnections()) {
+    if (!is.null(spool)) try(close(spool), silent = TRUE)
+    spool <<- high(function() file("", "w+b"))
     spooled <<- 0
     connections <<- union(connections, as.integer(spool))
   }
@@ -254,7 +413,7 @@ task_loop <- function(..., .w) {
     if (.seeded) .g[[".Random.seed"]] <- .seeds[, .i]
     x <- .X[[.i]]
     .value <- forceAndCall(1, fun, x, ...)
-    if (is.object(.value) || typeof(.value) == "externalptr") .w$check(.value)
+    if (!is.atomic(.value) || is.object(.value)) .w$check(.value)
     if (!is.null(.value)) .values[[.i]] <- .value
     if (.return_seed) .w$note(.i, seed = .g[[".Random.seed"]])
     if (.several && .Internal(seek(.spool, NA_real_, 1L, 2L)) != .spooled) .spooled <- .w$printed(.i)
@@ -266,27 +425,29 @@ task_loop <- function(..., .w) {
 environment(task_loop) <- new.env(parent = g)   # R compiles big functions of the global environment at once
 }, .roost)
 local({
-rest_compiler <- function() {
-  batches <<- batches + 1L
-  if (batches < warm_batches) .Internal(enableJIT(0L)) else warm <<- TRUE
-}
-
 perform <- function() {
   if (start > n) return(phase <<- "pack")
   frame <<- NULL
-  .Internal(interruptsSuspended(FALSE))
-  .Internal(Sys.sleep(0))   # an interrupt that came too late for the last task fires here
   phase <<- "run"
+  .Internal(interruptsSuspended(FALSE))
   if (!warm) .Internal(enableJIT(jit))
   if (length(job$args)) do.call(task_loop, c(job$args, list(.w = w)), quote = TRUE) else task_loop(.w = w)
   .Internal(interruptsSuspended(TRUE))
-  if (!warm) rest_compiler()
+  if (!warm) .Internal(enableJIT(0L))
 }
 
-check <- function(value) {
-  what <- if (inherits(value, "connection")) "a connection" else if (typeof(value) == "externalptr") "an external pointer"
-  if (!is.null(what)) stop(simpleError(paste0(
-    "the task's value is ", what, " (", classes(value), "), which means nothing outside the process that made it: return its contents"), quote(fun(x, ...))))
+# R compiles what is called often only with everything that it calls, in a third of a second: the hot functions are enough.
+hot <- c("serve", "receive", "numbers", "read", "obey", "take", "add_job", "settle", "switch_to", "retire", "perform", "answer",
+         "stream", "send", "tidy", "tidy_globals", "values_now", "option_list", "mend", "forget", "check", "note", "bring", "take_away", "look_variables",
+         "catch_output", "restore_globals", "let_interrupts")
+warm_up <- function() {
+  batches <<- batches + 1L
+  if (batches <= warm_batches) return()
+  name <- hot[batches - warm_batches]
+  if (is.na(name)) {
+    warm <<- TRUE
+    .Internal(enableJIT(jit))
+  } else assign(name, compiler::cmpfun(get(name, w)), envir = w)
 }
 
 printed <- function(i) {
@@ -300,6 +461,68 @@ printed <- function(i) {
   note(i, output = if (over <= 0) part(spooled, end - spooled) else paste0(
     part(spooled, max_output[1L]), "\n[... ", over, " bytes left out ...]\n", part(end - max_output[2L], max_output[2L])))
   spooled <<- end
+}
+}, .roost)
+local({
+# Connections and external pointers mean nothing outside the process that made them. Plain values must pass quickly.
+check <- function(value) {
+  if (is.list(value) && is.null(attributes(value)) && length(value) <= max_search) {
+    for (element in value) if (!is.atomic(element) || is.object(element)) break
+    if (is.null(element <- if (length(value)) element) || is.atomic(element) && !is.object(element)) return()
+  }
+  place <- find_reference(value)
+  if (is.null(place) || identical(getOption("roost.references"), "allow")) return()
+  what <- place$what
+  place <- paste(place$at, collapse = "")
+  stop(simpleError(paste0(
+    "the task's value ", if (place == "") "is " else "holds ", what, if (place != "") paste0(" at value", place),
+    ", which means nothing outside the process that made it: return its contents",
+    if (place != "") ", or set options(roost.references = \"allow\") if it may arrive dead"), quote(fun(x, ...))))
+}
+
+# Where a value holds one: list(what =, at = the accessors); NULL: nowhere, as far as `max_search` objects tell.
+find_reference <- function(value) {
+  left <- max_search
+  seen <- list(g, baseenv(), emptyenv())
+  within <- function(x, at) { found <- walk(x); if (!is.null(found)) list(what = found$what, at = c(at, found$at)) }
+  walk <- function(x) {
+    left <<- left - 1L
+    if (left < 0L) return()
+    if (typeof(x) == "externalptr") return(list(what = paste0("an external pointer (", classes(x), ")")))
+    if (is.object(x) && inherits(x, "connection")) return(list(what = paste0("a connection (", classes(x), ")")))
+    if (is.list(x)) {
+      names <- names(x)
+      for (i in seq_along(x)) {
+        element <- .subset2(x, i)
+        if (is.atomic(element) && !is.object(element)) next
+        label <- if (length(names) && !is.na(names[i]) && nzchar(names[i])) paste0("$", names[i]) else paste0("[[", i, "]]")
+        if (!is.null(found <- within(element, label))) return(found)
+        if (left < 0L) return()
+      }
+    } else if (typeof(x) == "closure") {
+      if (!is.null(found <- within(environment(x), "'s environment"))) return(found)
+    } else if (is.environment(x)) {
+      if (isNamespace(x) || any(vapply(seen, identical, NA, x)) || !is.null(attr(x, "name"))) return()
+      seen <<- c(seen, list(x))
+      for (name in ls(x, all.names = TRUE, sorted = FALSE)) {
+        if (bindingIsActive(as.name(name), x)) next
+        # An argument that was not looked at yet must stay so: of promises this is the expression.
+        element <- eval(call("substitute", as.name(name), x))
+        if (is.atomic(element) && !is.object(element) || is.language(element)) next
+        if (!is.null(found <- within(element, paste0("$", name)))) return(found)
+        if (left < 0L) return()
+      }
+      if (!is.null(found <- within(parent.env(x), "'s parent"))) return(found)
+    }
+    if (typeof(x) != "closure" || is.object(x)) {
+      extra <- attributes(x)
+      extra[c("names", "class", "dim", "dimnames", "row.names", "levels", "tsp", "srcref", ".internal.selfref")] <- NULL
+      for (name in names(extra)) if (!is.atomic(extra[[name]]) || is.object(extra[[name]]))
+        if (!is.null(found <- within(extra[[name]], paste0("@", name)))) return(found)
+    }
+    NULL
+  }
+  walk(value)
 }
 }, .roost)
 local({
@@ -349,7 +572,7 @@ guard <- function() tryCatch(
   withCallingHandlers(
     withRestarts(serve(), abort = aborted),
     condition = on_condition, error = on_error, warning = on_warning, message = on_message),
-  error = failed, interrupt = function(e) interrupted())
+  error = function(e) failed(e, trace), interrupt = function(e) interrupted())
 
 muffle <- function(condition, restart) if (!is.null(findRestart(restart, condition))) invokeRestart(restart)
 }, .roost)
@@ -397,8 +620,12 @@ traced <- function() {
 }, .roost)
 local({
 fail <- function(error, calls = NULL) {
-  i <- frame$.i
-  values <<- frame$.values
+  .Internal(interruptsSuspended(TRUE))
+  if (!warm) .Internal(enableJIT(0L))
+  .Internal(setSessionTimeLimit(Inf, Inf))
+  .Internal(setTimeLimit(Inf, Inf, FALSE))   # computes the next limit of both
+  i <- if (is.null(frame$.i)) start else frame$.i
+  if (!is.null(frame$.values)) values <<- frame$.values
   if (!mend() || !is.null(calls)) {
     values[i] <<- list(NULL)
     note(i, error = error)
@@ -412,32 +639,63 @@ fail <- function(error, calls = NULL) {
 }
 }, .roost)
 local({
-# After closeAllConnections() in a task. TRUE: an error without calls is the loop's own, from `seek`.
+# After closeAllConnections() in a task. TRUE: an error without calls is the loop's own, from `seek`. What was read ahead of
+# the connection is lost with it; behind a batch nothing comes but a `forget`, now and then.
 mend <- function() {
-  if (as.integer(to) %in% getAllConnections()) return(FALSE)
-  connect()
-  spool <<- NULL
-  connections <<- getAllConnections()
-  if (n > 1L) catch_output()
-  TRUE
+  now <- .Internal(getAllConnections())
+  if (identical(now, connections)) return(FALSE)
+  lost <- !as.integer(from) %in% now || !as.integer(to) %in% now
+  if (lost) {
+    for (con in list(from, to)) if (as.integer(con) %in% now) close(con)
+    connect()
+  }
+  if (!is.null(spool) && !as.integer(spool) %in% now) {
+    lost <- TRUE
+    spool <<- NULL
+    if (n > 1L) catch_output()
+  }
+  if (lost) connections <<- c(intersect(connections, now), as.integer(from), as.integer(to), if (!is.null(spool)) as.integer(spool))
+  lost
 }
 
-failed <- function(e) {
-  if (phase == "run" && !is.null(frame$.i)) return(fail(e, trace))
-  if (phase == "pack" && !careful) { careful <<- TRUE; return() }
+# What an error, an interrupt or a jump to top level has ended depends on the phase.
+failed <- function(e, calls = NULL) switch(phase,
+  run = fail(e, calls),
+  job = fail_entry(e),
+  setup = fail_entry(e),
+  take = , switch = refuse(e),
+  refused = phase <<- "pack",
+  tidy = phase <<- "idle",
+  pack = if (!careful) careful <<- TRUE else give_up(e),
+  give_up(e))
+
+fail_entry <- function(e) {
+  .Internal(interruptsSuspended(TRUE))
+  was <- phase
+  phase <<- "idle"
+  text <- reason(e)
+  if (was == "job") jobs[[as.character(handling)]] <- simpleError(paste("the job's data could not be read:", text))
+  settle(text)
+  if (was == "setup") send_settled()
+}
+
+give_up <- function(e) {
   cat("roost worker:", reason(e), "\n", file = stderr())
   quit("no", 70L, FALSE)
 }
 
-interrupted <- function() if (phase == "run" && !is.null(frame$.i) && start <= n)
-  fail(errorCondition("interrupted", class = "roost_interrupted"))
+interrupted <- function() switch(phase,
+  run = if (start <= n) fail(errorCondition("interrupted", class = "roost_interrupted")),
+  take = , switch = refuse(errorCondition("interrupted", class = "roost_interrupted")),
+  job = , setup = fail_entry(simpleError("interrupted")),
+  tidy = phase <<- "idle")
 
 # A jump to top level: invokeRestart("abort"), or stop() with a condition that is no error.
 aborted <- function(...) {
-  if (phase != "run") return()
+  if (!phase %in% c("run", "switch", "setup")) return()
   e <- custom
   if (is.null(e)) e <- simpleError("the task jumped to top level (restart \"abort\")")
-  fail(if (inherits(e, "error")) e else errorCondition(reason(e), condition = e))
+  failed(if (inherits(e, "error")) e else errorCondition(reason(e), condition = e))
 }
 
 }, .roost)
@@ -445,9 +703,11 @@ aborted <- function(...) {
 
 local({
 answer <- function() {
+  .Internal(setSessionTimeLimit(Inf, Inf))
+  .Internal(setTimeLimit(Inf, Inf, FALSE))
   if (Sys.getpid() != pid) tools::pskill(Sys.getpid(), 9L)   # a task's forked child: it must not end like R does
   mend()
-  catch_up(n)
+  if (n > 1L) catch_up(n)
   if (over_at > 0L) count_rest()
   while (.Internal(sink.number(TRUE)) > 0L) sink()
   if (!careful && n < 64L && any(lengths(values) > max_value / 8)) careful <<- TRUE
@@ -458,9 +718,11 @@ answer <- function() {
   .Internal(flush(stdout()))
   send(2, first, second)
   careful <<- FALSE
-  phase <<- "idle"
-  X <<- values <<- details <<- frame <<- seeds <<- NULL
+  phase <<- "tidy"
+  X <<- values <<- details <<- frame <<- seeds <<- body <<- NULL
   tidy()
+  if (!warm) warm_up()
+  phase <<- "idle"
 }
 }, .roost)
 local({
@@ -514,30 +776,104 @@ devices <- function() which(nzchar(unlist(.Devices)))[-1L]
 
 # What is put back after tasks.
 look <- function() {
-  expected <<- as.list(.Options)
+  expected <<- plain <<- option_list()
   namespaces <<- length(loadedNamespaces())
   directory <<- getwd()
   variables <<- .Internal(Sys.getenv(character(), ""))
   kinds <<- RNGkind()
-  kind <<- g$.Random.seed[1L]
+  generator <<- g$.Random.seed[1L]
   connections <<- getAllConnections()
-  opened <<- .Devices
+  opened <<- unlist(.Devices)
   left_open <<- devices()
+  libraries <<- .libPaths()
+  own_search <<- kept_search <<- search()
+  lent_for <<- NULL
+  locale <<- Sys.getlocale()
+  locales <<- vapply(categories, Sys.getlocale, "")
+  mask <<- .Internal(Sys.umask(NA_integer_))
+  look_variables()
+}
+
+categories <- c("LC_COLLATE", "LC_CTYPE", "LC_MONETARY", "LC_NUMERIC", "LC_TIME", "LC_MESSAGES")
+
+# The variables of the global environment, but for the generator's state and those that a function computes.
+look_variables <- function() {
+  kept_names <<- .Internal(ls(g, TRUE, FALSE))
+  names <- kept_names[kept_names != ".Random.seed"]
+  active <- FALSE
+  for (name in names) if (bindingIsActive(as.name(name), g)) active <- TRUE
+  if (active) names <- names[!vapply(names, function(name) bindingIsActive(as.name(name), g), NA)]
+  kept_values <<- if (length(names)) mget(names, envir = g) else none
 }
 
 tidy <- function() {
   if (!identical(now <- .Internal(Sys.getenv(character(), "")), variables)) restore_variables(now)
-  if (!identical(now <- as.list(.Options), expected)) restore_options(now)
+  if (!identical(now <- option_list(), expected)) restore_options(now)
   if (!identical(getwd(), directory) && !is.null(directory)) try(setwd(directory), silent = TRUE)
   if (.Internal(sink.number(FALSE)) != 2L) sink(type = "message")
-  if (!seeded && !identical(g$.Random.seed[1L], kind)) restore_generator()
+  if (!seeded && !identical(g$.Random.seed[1L], generator)) restore_generator()
   if (!identical(now <- getAllConnections(), connections))
     for (con in setdiff(now, connections)) try(close(getConnection(con)), silent = TRUE)
-  if (!identical(.Devices, opened)) {
-    for (device in setdiff(devices(), left_open)) grDevices::dev.off(device)
-    opened <<- .Devices
+  if (!identical(unlist(.Devices), opened)) {
+    for (device in setdiff(devices(), left_open)) try(grDevices::dev.off(device), silent = TRUE)
+    left_open <<- devices()
+    opened <<- unlist(.Devices)
   }
+  if (!identical(.libPaths(), libraries)) .libPaths(libraries)
+  if (!identical(.Internal(Sys.getlocale(1L)), locale))
+    for (name in categories) suppressWarnings(Sys.setlocale(name, locales[[name]]))
+  if (.Internal(Sys.umask(NA_integer_)) != mask) Sys.umask(mask)
+  if (isTRUE(job$keep)) keep_globals() else tidy_globals()
   namespaces <<- length(loadedNamespaces())
+}
+
+# The variables that tasks left or changed, and what they attached.
+tidy_globals <- function() {
+  if (!identical(.Internal(ls(g, TRUE, FALSE)), kept_names) ||
+      !identical(values_now(), kept_values)) restore_globals()
+  if (!identical(search(), kept_search)) {
+    restore_search(kept_search)
+    kept_search <<- search()
+  }
+}
+}, .roost)
+local({
+values_now <- function() .Internal(mget(names(kept_values), g, "any", list(NULL), FALSE))
+
+restore_globals <- function() {
+  now <- ls(g, all.names = TRUE, sorted = FALSE)
+  extra <- setdiff(now, c(kept_names, ".Random.seed"))
+  if (any(startsWith(extra, ".__"))) try(methods::cacheMetaData(g, FALSE), silent = TRUE)
+  rm(list = extra, envir = g)
+  for (name in names(kept_values)) {
+    value <- kept_values[[name]]
+    if (name %in% now && !bindingIsActive(as.name(name), g) && identical(g[[name]], value)) next
+    if (name %in% now && (bindingIsActive(as.name(name), g) || bindingIsLocked(name, g))) {
+      unlockBinding(name, g)
+      rm(list = name, envir = g)
+    }
+    assign(name, value, envir = g)
+  }
+  if (any(startsWith(extra, ".__")) && any(startsWith(kept_names, ".__"))) try(methods::cacheMetaData(g, TRUE), silent = TRUE)
+  kept_names <<- .Internal(ls(g, TRUE, FALSE))
+}
+
+# A job that is to leave what its tasks did: all of it is as if setup had done it, but for the job's own globals.
+keep_globals <- function() {
+  if (!identical(search(), kept_search)) {
+    added <- setdiff(search(), kept_search)
+    own_search <<- c(own_search[1L], added, intersect(own_search[-1L], search()))
+    kept_search <<- search()
+  }
+  if (identical(.Internal(ls(g, TRUE, FALSE)), kept_names) && identical(values_now(), kept_values)) return()
+  former <- kept_values
+  look_variables()
+  if (!length(brought)) return()
+  for (name in union(names(former), names(kept_values))) {
+    if (name %in% names(brought) && identical(kept_values[[name]], former[[name]])) next
+    own_values[[name]] <<- kept_values[[name]]
+  }
+  own_names <<- c(names(own_values), intersect(".Random.seed", kept_names))
 }
 }, .roost)
 local({
@@ -568,19 +904,19 @@ restore_options <- function(now) {
   }
   old <- expected[!vapply(names(expected), function(name) identical(now[[name]], expected[[name]]), NA)]
   try(options(old), silent = TRUE)
-  expected <<- as.list(.Options)
+  expected <<- option_list()
   if (current == "") plain <<- expected
 }
 
 restore_generator <- function() {
   now <- if (seeded) former_seed else g$.Random.seed
-  odd <- if (is.null(now)) seeded else !identical(now[1L], kind) && (seeded || !identical(RNGkind(), kinds))
+  odd <- if (is.null(now)) seeded else !identical(now[1L], generator) && (seeded || !identical(RNGkind(), kinds))
   if (odd) {
     suppressWarnings(do.call(RNGkind, as.list(kinds)))
     if (exists(".Random.seed", g, inherits = FALSE)) rm(".Random.seed", envir = g)
   } else {
     if (seeded) assign(".Random.seed", now, envir = g)
-    kind <<- now[1L]
+    generator <<- now[1L]
   }
   seeded <<- FALSE
   former_seed <<- NULL
@@ -590,17 +926,24 @@ restore_generator <- function() {
 # ---- the way round ----
 
 local({
-serve <- function() repeat switch(phase, idle = receive(), ready = perform(), pack = answer(),
+serve <- function() repeat switch(phase, idle = receive(), received = obey(), ready = perform(), pack = answer(),
                                   stop("phase ", phase))
 
 w <- environment()
 rm(".roost", envir = g)
-X <- values <- details <- frame <- seeds <- job <- trace <- former_seed <- NULL
+X <- values <- details <- frame <- seeds <- job <- trace <- former_seed <- kind <- data <- body <- NULL
 n <- start <- depth <- batches <- 0L
-live <- seeded <- return_seed <- warm <- FALSE
-expected <- plain <- variables <- kinds <- kind <- directory <- connections <- opened <- left_open <- namespaces <- NULL
+live <- seeded <- return_seed <- warm <- brought_s4 <- FALSE
+expected <- plain <- variables <- kinds <- generator <- directory <- connections <- opened <- left_open <- namespaces <- NULL
+libraries <- own_search <- kept_search <- lent_for <- locale <- locales <- mask <- NULL
+none <- structure(list(), names = character())
+optioned <- FALSE
+kept_names <- kept_values <- own_names <- own_values <- brought <- NULL
+# A task may install packages, for itself.
+private <- file.path(tempdir(), "library")
+dir.create(private)
+.libPaths(c(private, .libPaths()))
 look()
-plain <- expected
 send(1, stream(list(paste(R.version$major, R.version$minor, sep = "."), pid, R.version$platform, tempdir())))
 repeat {
   .Internal(interruptsSuspended(TRUE))
