@@ -44,6 +44,40 @@ do_roost <- function(obj, expr, envir, data) {
 foreach_error <- function(error) if (is.null(error)) NULL else if (is.null(error$condition)) error else error$condition
 
 run_iterations <- function(session, obj, expr, envir, arguments, options) {
+  # The search sees the expression as a function of the arguments, made where foreach() was called.
+  formals <- rep(alist(x = ), length(obj$argnames))
+  names(formals) <- obj$argnames
+  probe <- eval(call("function", as.pairlist(formals), expr), envir)
+  needs <- find_needs(list(expr = probe, X = unname(arguments)), c(obj$export, options$export), c(obj$packages, options$packages),
+                      envir, setdiff(obj$noexport, obj$export))
+  if (isTRUE(obj$verbose)) say_exports(needs, environment(needs$values[[1L]]), envir)
+  fun <- iteration
+  environment(fun) <- list2env(list(expr = expr, frame = environment(needs$values[[1L]])), parent = baseenv())
+  seed <- if (is.null(options$seed)) NULL else first_seed(options$seed)
+  apply_there(session, needs$values[[2L]], fun, list(),
+              policy(seed = seed, retries = or(options$retries, 0L), timeout = options$timeout,
+                     label = or(options$label, "foreach"), cpus = or(options$cpus, 1), memory = options$memory,
+                     labels = options$labels),
+              needs, list(), isTRUE(options$progress))
+}
+
+# Runs on the worker. A %dopar% inside is sequential there, and need not warn that it is.
+iteration <- function(arguments) {
+  if (isNamespaceLoaded("foreach") && !foreach::getDoParRegistered()) foreach::registerDoSEQ()
+  eval(expr, list2env(arguments, parent = frame))
+}
+environment(iteration) <- list2env(list(expr = NULL, frame = globalenv()), parent = baseenv())
+
+say_exports <- function(needs, frame, envir) {
+  from <- if (identical(frame, envir)) character() else ls(frame, all.names = TRUE)
+  names <- unique(c(from, names(needs$globals)))
+  cat("exporting ", if (length(names)) paste(names, collapse = ", ") else "no variables",
+      if (length(needs$packages)) c("; attaching ", paste(needs$packages, collapse = ", ")), "\n", sep = "")
+}
+
+or <- function(error) if (is.null(error)) NULL else if (is.null(error$condition)) error else error$condition
+
+run_iterations <- function(session, obj, expr, envir, arguments, options) {
   exports <- new.env(parent = globalenv())
   packages <- foreach_exports(obj, expr, envir, exports)
   fun <- function(arguments) {

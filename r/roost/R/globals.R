@@ -1,62 +1,322 @@
-# What a function needs besides its arguments: globals (variables of the global environment, sent with the job) and
-# packages (attached here, to be attached there). Variables of closures travel with the closure, as R serializes it;
-# functions of namespaces stay by reference.
+# What a function needs besides its arguments.
+#
+#   globals      variables of the global environment: sent with the job
+#   frames       variables of functions around it: they travel with the function; only what is mentioned does (frames.R)
+#   packages     attached here, and used: to be attached there
+#   namespaces   of packages whose classes the values have: to be loaded there (classes.R)
+#
+# The search goes from FUN and its arguments to the names in their code (names.R), from names to values, from values to the
+# functions in them. What is mentioned for sure is sent; what is mentioned in doubt is sent if it is small.
+
+doubt_bytes <- 1048576         # a variable that is mentioned in doubt is sent up to this size
+search_elements <- 1000L       # of a list, searched for functions
+search_values <- 20000L        # in all
+search_frames <- 200L
+search_depth <- 30L
 
 common_places <- c("package:base", "package:methods", "package:datasets", "package:utils", "package:grDevices",
                    "package:graphics", "package:stats", "Autoloads")
 
-find_needs <- function(functions, export = NULL, packages = NULL, envir = globalenv()) {
-  if (is.null(export) && is.null(packages) && length(functions) == 1L && is_self_contained(functions[[1L]]))
-    return(list(globals = list(), packages = character()))
+no_needs <- list(globals = list(), packages = character())
+
+# `values`: a named list of what is sent: the function, its arguments, X. The answer has them as they are to be sent.
+find_needs <- function(values, export = NULL, packages = NULL, envir = globalenv(), hidden = NULL) {
+  needs <- new_search(hidden)
+  look_at_search_path()
+  for (i in seq_along(values)) {
+    value <- values[[i]]
+    if (is.atomic(value) && is.null(attributes(value))) next
+    if (identical(names(values)[i], "X")) search_tasks(value, needs)
+    else search_root(value, root_name(values, i), needs)
+  }
+  for (name in export) add_export(name, envir, needs)
+  add_methods(needs)
+  values <- without_frames(values, needs)
+  own <- order_packages(c(needs$packages, packages))
+  c(list(values = values, globals = needs$globals, packages = own), found_classes(needs))
+}
+
+root_name <- function(values, i) {
+  name <- names(values)[i]
+  if (is.null(name) || !nzchar(name)) paste0("argument ", i) else name
+}
+
+new_search <- function(hidden = NULL) {
   needs <- new.env(parent = emptyenv())
   needs$globals <- list()
   needs$packages <- character()
-  needs$seen <- list()
-  look_at_search_path()
-  if (is.null(export)) for (f in functions) add_function(f, needs)
-  if (length(export)) for (name in setdiff(export, names(needs$globals))) {
-    if (!exists(name, envir = envir)) fail("`export` names '", name, "', which does not exist here.")
-    add_global(name, get(name, envir = envir), needs)
-  }
-  own <- if (is.null(packages)) order_packages(needs$packages) else packages
-  list(globals = needs$globals, packages = own)
+  needs$hidden <- hidden       # names that are not to be sent
+  needs$words <- list()        # all names that code mentions
+  needs$classes <- character() # of the values
+  needs$seen <- list()         # functions
+  needs$places <- list()       # environments that are values
+  needs$frames <- list()       # environments of functions, see frames.R
+  needs$within <- NULL         # the frame whose variable is being searched
+  needs$free <- TRUE           # whether what is being searched can be given another environment
+  needs$doubt <- FALSE         # whether it is mentioned in doubt
+  needs$whole <- TRUE          # whether all was searched that a job's tasks share
+  needs$tasks <- FALSE         # whether a task's own element is being searched
+  needs$computes <- FALSE      # whether some code computes the names of variables
+  needs$count <- 0L
+  needs$root <- NULL           # list(name, value)
+  needs$allow <- NULL          # references
+  needs
 }
 
-# Uses nothing but its arguments and variables.
-is_self_contained <- function(f) is.primitive(f) || !length(free_names(f))
+# Searches a value that has a name of its own.
+search_root <- function(value, name, needs) {
+  former <- needs$root
+  needs$root <- list(name = name, value = value)
+  search_value(value, needs, 0L)
+  needs$root <- former
+}
 
-add_function <- function(f, needs) {
-  if (!is.function(f) || is.primitive(f)) return()
+# X: each element is a task's own, so what is not searched of it travels as it is.
+search_tasks <- function(X, needs) {
+  n <- length(X)
+  if (n > search_elements) {
+    half <- search_elements %/% 2L
+    X <- X[unique(c(seq_len(half), round(seq(half + 1L, n, length.out = half))))]
+  }
+  needs$tasks <- TRUE
+  search_root(X, "X", needs)
+  needs$tasks <- FALSE
+}
+
+cut_short <- function(needs) if (!needs$tasks) needs$whole <- FALSE
+
+# In doubt a value with a reference is left out: FALSE.
+search_doubtful <- function(value, name, needs) {
+  if (is.atomic(value) && is.null(attributes(value))) return(TRUE)
+  former <- list(needs$doubt, needs$root, needs$free, needs$within, needs$tasks)
+  needs$doubt <- TRUE
+  on.exit({
+    needs$tasks <- former[[5L]]
+    needs$doubt <- former[[1L]]
+    needs$root <- former[[2L]]
+    needs$free <- former[[3L]]
+    needs$within <- former[[4L]]
+  })
+  tryCatch({ search_root(value, name, needs); TRUE }, roost_doubtful_reference = function(e) FALSE)
+}
+
+# ---- values ----
+
+search_value <- function(value, needs, depth) {
+  type <- typeof(value)
+  if (type == "closure") search_function(value, needs, depth = depth)
+  else if (type == "list" || type == "expression" || type == "pairlist") search_list(value, needs, depth)
+  else if (type == "environment") search_environment(value, needs, depth)
+  else if (type == "language" || type == "symbol") search_code(value, needs)
+  else if (type == "externalptr") found_reference(value, needs)
+  else if (type == "weakref") return()
+  extra <- attributes(value)
+  if (is.null(extra) || length(extra) == 1L && !is.null(extra$names)) return()
+  search_attributes(value, extra, needs, depth)
+}
+
+search_list <- function(value, needs, depth) {
+  if (depth >= search_depth) return(cut_short(needs))
+  value <- if (is.object(value)) unclass(value) else value
+  n <- length(value)
+  if (n > search_elements) {
+    cut_short(needs)
+    n <- search_elements
+  }
+  needs$count <- needs$count + n
+  if (needs$count > search_values) return(cut_short(needs))
+  for (i in seq_len(n)) {
+    part <- value[[i]]
+    if (!missing(part) && !(is.atomic(part) && is.null(attributes(part)))) search_value(part, needs, depth + 1L)
+  }
+}
+
+search_attributes <- function(value, extra, needs, depth) {
+  if (is.object(value)) {
+    classes <- extra$class
+    note_classes(classes, needs)
+    if (is_reference(value)) return(found_reference(value, needs))
+    if (any(classes %in% self_mending) || is_pool(value)) return()
+  }
+  former <- needs$free
+  for (name in names(extra)) {
+    part <- extra[[name]]
+    if (is.atomic(part) && is.null(attributes(part)) || name == "srcref" || name == ".Environment" || name == "class") next
+    needs$free <- FALSE
+    search_value(part, needs, depth + 1L)
+  }
+  needs$free <- former
+}
+
+# An environment that is a value: R6 objects, reference classes, caches.
+search_environment <- function(at, needs, depth) {
+  if (identical(at, globalenv()) || identical(at, emptyenv()) || is_fixed(at)) return()
+  for (other in needs$places) if (identical(other, at)) return()
+  pin(at, needs)
+  needs$places[[length(needs$places) + 1L]] <- at
+  if (length(needs$places) > search_frames || depth >= search_depth) return(cut_short(needs))
+  if (is_pool(at)) return()
+  former <- needs$free
+  needs$free <- FALSE
+  classes <- attr(at, "class")
+  if (!any(classes %in% self_mending)) for (name in names(at)) {
+    needs$count <- needs$count + 1L
+    if (needs$count > search_values) { cut_short(needs); break }
+    if (name == "..." || bindingIsActive(name, at) || is_promise(name, at)) next
+    part <- peek(name, at)
+    if (!(is.atomic(part) && is.null(attributes(part)))) search_value(part, needs, depth + 1L)
+  }
+  needs$free <- former
+}
+
+# Handles of this package: they are of no use in a task, and say so there.
+is_pool <- function(x) inherits(x, c("roost_cluster", "roost_seat", "roost_job"))
+
+# Quoted code and formulas: their names are looked up where they were made, or in the global environment.
+search_code <- function(code, needs) {
+  home <- attr(code, ".Environment")
+  if (!is.environment(home)) home <- globalenv()
+  words <- walk_code(code)
+  add_words(words$names, needs)
+  route <- frames_of(home, needs)
+  for (name in setdiff(words$names, "...")) add_name(name, route, needs, FALSE)
+}
+
+found_reference <- function(value, needs) {
+  if (identical(value, null_pointer)) return()
+  if (needs$doubt) stop(structure(class = c("roost_doubtful_reference", "condition"), list(message = "", call = NULL)))
+  if (is.null(needs$allow)) needs$allow <- references_allowed()
+  if (!needs$allow) refuse_reference(needs$root, value)
+}
+
+# ---- functions ----
+
+search_function <- function(f, needs, name = "", depth = 0L) {
   home <- environment(f)
-  if (is_fixed(home)) return()
-  for (other in needs$seen) if (identical(other, f)) return()
-  needs$seen[[length(needs$seen) + 1L]] <- f
-  for (name in free_names(f)) add_name(name, home, needs)
-}
-
-# Where does `name`, used in a function whose environment is `home`, come from?
-add_name <- function(name, home, needs) {
-  at <- home
-  while (!identical(at, globalenv()) && !is_fixed(at)) {
-    if (identical(at, emptyenv())) return()
-    if (exists(name, envir = at, inherits = FALSE)) {
-      if (!bindingIsActive(name, at)) add_function(peek(name, at), needs)
-      return()
-    }
-    at <- parent.env(at)
-  }
-  if (!identical(at, globalenv())) return()
-  if (exists(name, envir = at, inherits = FALSE)) {
-    if (is.null(needs$globals[[name]])) add_global(name, get(name, envir = at, inherits = FALSE), needs)
+  if (is.null(home) || is_fixed(home) && !identical(home, globalenv())) return()
+  for (other in needs$seen) if (identical(other, f)) {
+    if (length(needs$frames)) frames_of(home, needs)
     return()
   }
-  place <- place_of(name)
-  if (place %in% common_places) return()
-  if (startsWith(place, "package:")) add_package(substring(place, 9L), needs)
-  else if (nzchar(place)) add_global(name, get(name, pos = place, inherits = FALSE), needs)
+  if (length(needs$seen) > search_elements) return(cut_short(needs))
+  needs$seen[[length(needs$seen) + 1L]] <- f
+  found <- code_names(f, name)
+  route <- frames_of(home, needs)
+  needs$words[[length(needs$words) + 1L]] <- found
+  if (found$computes) needs$computes <- TRUE
+  if (length(route$frames)) {
+    sure <- frame_names(found$sure, route, needs, TRUE)
+    doubtful <- frame_names(found$doubtful, route, needs, FALSE)
+    if (found$dots) frame_names("...", route, needs, TRUE)
+    if (found$computes) for (frame in route$frames) add_all(frame, needs)
+  } else {
+    sure <- found$sure
+    doubtful <- found$doubtful
+  }
+  if (is.null(route$package)) {
+    if (length(sure)) add_globals(sure, found, needs)
+    if (length(doubtful)) for (name in existing(doubtful, globalenv())) add_global(name, needs, FALSE)
+  }
+  if (length(found$constants)) {
+    free <- needs$free
+    needs$free <- FALSE
+    for (constant in found$constants) search_value(constant, needs, depth + 1L)
+    needs$free <- free
+  }
 }
 
-# Where on the search path behind the global environment `name` is; remembered while the path stays the same.
+# Those of `names` that are no variables of the frames; the others are noted there.
+frame_names <- function(names, route, needs, sure) {
+  for (frame in route$frames) {
+    if (!length(names)) break
+    here <- match(names, names(frame$env), 0L) > 0L
+    if (!any(here)) next
+    for (name in names[here]) mention(name, frame, needs, sure)
+    names <- names[!here]
+  }
+  names
+}
+
+add_name <- function(name, route, needs, sure) {
+  if (length(frame_names(name, route, needs, sure)) && is.null(route$package) &&
+      exists(name, envir = globalenv(), inherits = FALSE)) add_global(name, needs, sure)
+}
+
+# Names that exist in `at`: few names are asked for one by one, if `at` is large.
+existing <- function(names, at) {
+  if (length(at) <= 500L) names[match(names, names(at), 0L) > 0L]
+  else names[vapply(names, exists, NA, envir = at, inherits = FALSE)]
+}
+
+add_globals <- function(names, found, needs) {
+  here <- existing(names, globalenv())
+  for (name in here) add_global(name, needs, TRUE)
+  if (length(here) < length(names)) add_places(if (length(here)) names[!names %in% here] else names, found, needs)
+}
+
+add_global <- function(name, needs, sure) {
+  if (name %in% names(needs$globals) || name %in% needs$hidden) return()
+  home <- globalenv()
+  if (bindingIsActive(name, home) && !sure) return()
+  value <- if (sure) get(name, envir = home, inherits = FALSE) else peek(name, home)
+  add_value(name, value, needs, sure)
+}
+
+add_value <- function(name, value, needs, sure) {
+  if (!sure && !is_small_global(value)) return()
+  # Reserved before the search: values may lead to themselves.
+  needs$globals[name] <- list(value)
+  if (is.atomic(value) && is.null(attributes(value))) return()
+  former <- list(needs$free, needs$within, needs$tasks)
+  needs$free <- TRUE
+  needs$within <- NULL
+  needs$tasks <- FALSE
+  kept <- if (sure) { if (is.function(value)) search_named(value, name, needs) else search_root(value, name, needs); TRUE }
+          else search_doubtful(value, name, needs)
+  needs$free <- former[[1L]]
+  needs$within <- former[[2L]]
+  needs$tasks <- former[[3L]]
+  if (!kept) needs$globals[[name]] <- NULL
+}
+
+# As search_root(), for a function: its names are kept under its own.
+search_named <- function(f, name, needs) {
+  former <- needs$root
+  needs$root <- list(name = name, value = f)
+  if (typeof(f) == "closure") search_function(f, needs, name)
+  if (!is.null(extra <- attributes(f))) search_attributes(f, extra, needs, 0L)
+  needs$root <- former
+}
+
+is_small_global <- function(value) is.function(value) || !is_pool(value) && utils::object.size(value) <= doubt_bytes
+
+add_export <- function(name, envir, needs) {
+  frame_names(name, frames_of(envir, needs), needs, TRUE)
+  if (name %in% names(needs$globals)) return()
+  if (!exists(name, envir = envir)) fail("`export` names '", name, "', which does not exist here.")
+  add_value(name, get(name, envir = envir), needs, TRUE)
+}
+
+add_words <- function(names, needs) needs$words[[length(needs$words) + 1L]] <- list(sure = names)
+
+# ---- the search path ----
+
+# Where behind the global environment `names` are; remembered with the text of the function, while the path stays the same.
+add_places <- function(names, found, needs) {
+  if (!identical(found$path, places$search) || !identical(found$asked, names)) {
+    found$path <- places$search
+    found$asked <- names
+    at <- vapply(names, place_of, "")
+    keep <- nzchar(at) & !at %in% common_places
+    found$places <- at[keep]
+  }
+  for (name in names(found$places)) {
+    place <- found$places[[name]]
+    if (startsWith(place, "package:")) needs$packages <- union(needs$packages, substring(place, 9L))
+    else if (!name %in% names(needs$globals)) add_value(name, get(name, pos = place, inherits = FALSE), needs, TRUE)
+  }
+}
+
 place_of <- function(name) {
   place <- places$found[[name]]
   if (is.null(place)) {
@@ -78,20 +338,11 @@ look_at_search_path <- function() {
   places$found <- new.env(parent = emptyenv())
 }
 
-# A promise that was not evaluated may not want to be.
-peek <- function(name, at) tryCatch(get(name, envir = at, inherits = FALSE), error = function(e) NULL)
-
-add_global <- function(name, value, needs) {
-  needs$globals[name] <- list(value)
-  add_function(value, needs)
-}
-
-add_package <- function(package, needs) needs$packages <- union(needs$packages, package)
-
+# Namespaces, attached packages, and what they import: they are there already.
 is_fixed <- function(at) {
-  if (is.null(at)) return(TRUE)
-  if (identical(at, globalenv())) return(FALSE)
-  isNamespace(at) || identical(at, baseenv()) || grepl("^(package|imports):", environmentName(at))
+  if (is.null(at) || isNamespace(at) || identical(at, baseenv())) return(TRUE)
+  name <- attr(at, "name")
+  is.character(name) && length(name) == 1L && grepl("^(package|imports):", name)
 }
 
 # Last attached here is first on the search path: attach them there in the same order.
@@ -101,13 +352,8 @@ order_packages <- function(packages) {
   c(attached[attached %in% packages], setdiff(packages, attached))
 }
 
-# codetools takes a millisecond a function: the last ones are remembered.
-free_names <- function(f) {
-  for (known in names_cache$known) if (identical(known$f, f)) return(known$names)
-  names <- tryCatch(codetools::findGlobals(f, merge = TRUE), error = function(e) all.names(body(f), unique = TRUE))
-  names_cache$known <- utils::head(c(list(list(f = f, names = names)), names_cache$known), 16L)
-  names
-}
+# A promise that was not evaluated may not want to be.
+peek <- function(name, at) tryCatch(get(name, envir = at, inherits = FALSE), error = function(e) NULL)
 
-names_cache <- new.env(parent = emptyenv())
-names_cache$known <- list()
+# Is `name` bound to a promise (evaluated or not), or to code?
+is_promise <- function(name, at) is.language(do.call(substitute, list(as.name(name), at)))

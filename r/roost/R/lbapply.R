@@ -2,21 +2,68 @@
 
 lbapply <- function(pool, X, FUN, ..., seed = NULL, simplify = FALSE, partial = FALSE, retries = 0L, timeout = NULL,
                     progress = interactive(), export = NULL, packages = NULL, label = "", options = list(), cpus = 1,
-                    memory = NULL, labels = NULL) {
+                    memory = NULL, labels = NULL, .args = list()) {
+  if (!is.null(again <- protected_call(sys.call(), "pool", parent.frame()))) return(eval(again, parent.frame()))
+  # nodepool's order: X, FUN, pool.
+  if (is.function(X) && inherits(FUN, "cluster")) return(lbapply(FUN, pool, X, ..., seed = seed, simplify = simplify,
+    partial = partial, retries = retries, timeout = timeout, progress = progress, export = export, packages = packages, label = label,
+    options = options, cpus = cpus, memory = memory, labels = labels, .args = .args))
   FUN <- match.fun(FUN)
-  args <- list(...)
+  args <- further_args(list(...), .args)
   tasks <- as_tasks(X)
   state <- first_seed(seed)
-  outcomes <- if (is.null(pool)) apply_here(tasks, FUN, args, state, packages, options)
-  else apply_there(session_of(pool), tasks, FUN, args,
-                   policy(seed = state, retries = retries, timeout = timeout, label = label, cpus = cpus, memory = memory,
-                          labels = labels),
-                   find_needs(functions_of(FUN, args, tasks), export, packages, parent.frame()), options, progress)
+  if (is.null(pool)) outcomes <- apply_here(tasks, FUN, args, state, packages, options)
+  else {
+    session <- session_of(pool)
+    needs <- find_needs(list(FUN = FUN, `...` = args, X = tasks), export, packages, parent.frame())
+    outcomes <- apply_there(session, needs$values[[3L]], needs$values[[1L]], needs$values[[2L]],
+                            policy(seed = state, retries = retries, timeout = timeout, label = label, cpus = cpus, memory = memory,
+                                   labels = labels),
+                            needs, options, progress)
+  }
   values <- outcomes$values
   names(values) <- names(tasks)
   if (isTRUE(partial)) return(with_errors(values, task_errors(outcomes)))
   raise_task_errors(outcomes, values)
   if (isTRUE(simplify)) simplify2array(values) else values
+}
+
+# Arguments of FUN that have the names of ours come in `.args`.
+further_args <- function(args, more) {
+  if (length(names(args)) && any(hidden <- startsWith(names(args), hidden_prefix)))
+    names(args)[hidden] <- substring(names(args)[hidden], nchar(hidden_prefix) + 1L)
+  if (!length(more)) return(args)
+  if (!is.list(more)) fail("`.args` must be a list of arguments of FUN, not ", describe(more), ".")
+  c(args, more)
+}
+
+# R takes an argument `p` for `pool`, unless it stands behind `...`. Such arguments of FUN get a prefix on their way to `...`.
+hidden_prefix <- "FUN argument "
+
+protected_call <- function(call, formal, envir) {
+  given <- names(call)
+  dots <- FALSE
+  for (i in seq_along(call)) if (identical(call[[i]], quote(...))) dots <- TRUE
+  if (is.null(given) && !dots) return(NULL)
+  if (dots) {
+    inner <- names(eval(quote(substitute(list(...))), envir))[-1L]
+    if (is.null(inner) || !any(is_prefix(inner, formal))) dots <- FALSE
+  }
+  if (!dots && !any(is_prefix(given, formal))) return(NULL)
+  if (dots) call <- spread_dots(call, inner)
+  at <- is_prefix(names(call), formal)
+  names(call)[at] <- paste0(hidden_prefix, names(call)[at])
+  call
+}
+
+is_prefix <- function(names, formal) nzchar(names) & names != formal & startsWith(rep(formal, length(names)), names)
+
+spread_dots <- function(call, inner) {
+  parts <- as.list(call)
+  at <- which(vapply(parts, identical, NA, quote(...)))[1L]
+  each <- lapply(paste0("..", seq_along(inner)), as.name)
+  names(each) <- inner
+  as.call(c(parts[seq_len(at - 1L)], each, parts[-seq_len(at)]))
 }
 
 apply_there <- function(session, X, fun, args, policy, needs, options, progress) {

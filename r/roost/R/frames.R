@@ -1,0 +1,138 @@
+# Frames: the environments of functions that FUN, or a function that it uses, was made in. R serializes them whole, with all that
+# they hold. What no code mentions is left out: such a function gets a frame in place of its own that has only the variables
+# that are mentioned. All functions that shared one frame share the one in its place.
+#
+# A frame stays as it is when it could be told: something else than a function refers to it (it is the value of a variable, or
+# in an R6 object), or some code computes the names of the variables that it reads.
+
+# The frames from `home` to the global environment or a namespace: list(frames, package).
+frames_of <- function(home, needs) {
+  frames <- list()
+  if (identical(home, globalenv())) return(list(frames = frames, package = NULL))
+  within <- needs$within
+  free <- needs$free
+  at <- home
+  repeat {
+    if (identical(at, globalenv()) || identical(at, emptyenv())) return(list(frames = frames, package = NULL))
+    if (is_fixed(at)) return(list(frames = frames, package = if (isNamespace(at)) at))
+    frame <- frame_of(at, needs)
+    if (is.null(frame)) return(list(frames = frames, package = NULL))
+    if (!free) frame$pinned <- TRUE
+    if (!is.null(within) && !identical(within, frame)) within$leads[[length(within$leads) + 1L]] <- frame
+    within <- frame
+    frames[[length(frames) + 1L]] <- frame
+    at <- parent.env(at)
+  }
+}
+
+frame_of <- function(at, needs) {
+  for (frame in needs$frames) if (identical(frame$env, at)) return(frame)
+  if (length(needs$frames) >= search_frames) cut_short(needs)
+  frame <- new.env(parent = emptyenv())
+  frame$env <- at
+  frame$names <- character()       # that are mentioned
+  frame$left <- character()        # of these, references that are mentioned in doubt
+  frame$pinned <- !is.null(attributes(at)) || is_value(at, needs)
+  frame$leads <- list()            # frames that its variables refer to, and the one around it
+  frame$copy <- NULL
+  needs$frames[[length(needs$frames) + 1L]] <- frame
+  frame
+}
+
+is_value <- function(at, needs) {
+  for (other in needs$places) if (identical(other, at)) return(TRUE)
+  FALSE
+}
+
+# The environment is a value: as a frame it stays as it is.
+pin <- function(at, needs) for (frame in needs$frames) if (identical(frame$env, at)) frame$pinned <- TRUE
+
+mention <- function(name, frame, needs, sure) {
+  if (name %in% frame$names || name %in% needs$hidden) return()
+  frame$names <- c(frame$names, name)
+  at <- frame$env
+  if (name == "...") value <- tryCatch(eval(quote(list(...)), at), error = function(e) NULL)
+  else if (bindingIsActive(name, at)) return(frame$pinned <- TRUE)
+  else value <- peek(name, at)
+  if (is.atomic(value) && is.null(attributes(value))) return()
+  # A package knows what to do with the pointers in frames of its own functions.
+  if (typeof(value) == "externalptr" && isNamespace(topenv(at))) return()
+  former <- list(needs$within, needs$free, needs$tasks)
+  needs$tasks <- FALSE
+  needs$within <- frame
+  # What `...` holds keeps its environments.
+  needs$free <- name != "..."
+  if (!sure) {
+    if (!search_doubtful(value, name, needs)) frame$left <- c(frame$left, name)
+  } else search_root(value, name, needs)
+  needs$within <- former[[1L]]
+  needs$free <- former[[2L]]
+  needs$tasks <- former[[3L]]
+}
+
+# Code that computes names may read any variable.
+add_all <- function(frame, needs) for (name in names(frame$env))
+  if (name != "..." && !bindingIsActive(name, frame$env) && !is_promise(name, frame$env)) mention(name, frame, needs, FALSE)
+
+# ---- frames in place of others ----
+
+without_frames <- function(values, needs) {
+  if (!length(needs$frames)) return(values)
+  keep_frame_methods(needs)
+  if (!needs$whole || needs$computes) return(values)
+  for (frame in needs$frames) if (frame$pinned) pin_what_follows(frame)
+  if (all(vapply(needs$frames, function(frame) frame$pinned, NA))) return(values)
+  for (frame in needs$frames) if (!frame$pinned) frame$copy <- new.env()
+  for (frame in needs$frames) if (!frame$pinned) {
+    parent.env(frame$copy) <- in_place_of(parent.env(frame$env), needs$frames)
+    for (name in setdiff(frame$names, frame$left)) {
+      if (name == "...") assign("...", get("...", envir = frame$env, inherits = FALSE), envir = frame$copy)
+      else tryCatch(assign(name, with_copies(get(name, envir = frame$env, inherits = FALSE), needs$frames), envir = frame$copy),
+                    error = function(e) NULL)
+    }
+  }
+  for (name in names(needs$globals)) {
+    value <- needs$globals[[name]]
+    if (!is.atomic(value)) needs$globals[name] <- list(with_copies(value, needs$frames))
+  }
+  for (i in seq_along(values)) if (!is.atomic(values[[i]])) values[i] <- list(with_copies(values[[i]], needs$frames))
+  values
+}
+
+pin_what_follows <- function(frame) for (other in frame$leads) if (!other$pinned) {
+  other$pinned <- TRUE
+  pin_what_follows(other)
+} else if (is.null(other$followed)) {
+  other$followed <- TRUE
+  pin_what_follows(other)
+}
+
+in_place_of <- function(at, frames) {
+  for (frame in frames) if (identical(frame$env, at)) return(if (is.null(frame$copy)) at else frame$copy)
+  at
+}
+
+# The value, its functions and formulas with the new frames.
+with_copies <- function(value, frames) {
+  type <- typeof(value)
+  if (type == "closure") {
+    at <- environment(value)
+    new <- in_place_of(at, frames)
+    if (!identical(new, at)) environment(value) <- new
+  } else if (type == "list" && length(value) <= search_elements) {
+    plain <- if (is.object(value)) unclass(value) else value
+    for (i in seq_along(plain)) {
+      part <- plain[[i]]
+      if (missing(part) || is.atomic(part)) next
+      new <- with_copies(part, frames)
+      if (!identical(new, part)) plain[[i]] <- new
+    }
+    extra <- attributes(value)
+    attributes(plain) <- extra
+    value <- plain
+  } else if (type == "language" && is.environment(at <- attr(value, ".Environment"))) {
+    new <- in_place_of(at, frames)
+    if (!identical(new, at)) attr(value, ".Environment") <- new
+  }
+  value
+}
