@@ -82,12 +82,13 @@ without_frames <- function(values, needs) {
   if (!needs$whole || needs$computes) return(values)
   for (frame in needs$frames) if (frame$pinned) pin_what_follows(frame)
   if (all(vapply(needs$frames, function(frame) frame$pinned, NA))) return(values)
-  for (frame in needs$frames) if (!frame$pinned) frame$copy <- new.env()
+  for (frame in needs$frames) if (!frame$pinned) frame$copy <- if ("..." %in% frame$names) frame_with_dots() else new.env()
   for (frame in needs$frames) if (!frame$pinned) {
     parent.env(frame$copy) <- in_place_of(parent.env(frame$env), needs$frames)
     for (name in setdiff(frame$names, frame$left)) {
-      if (name == "...") assign("...", get("...", envir = frame$env, inherits = FALSE), envir = frame$copy)
-      else tryCatch(assign(name, with_copies(get(name, envir = frame$env, inherits = FALSE), needs$frames), envir = frame$copy),
+      if (name == "...") {
+        if (eval(quote(...length()), frame$env)) assign("...", get("...", envir = frame$env, inherits = FALSE), envir = frame$copy)
+      } else tryCatch(assign(name, with_copies(get(name, envir = frame$env, inherits = FALSE), needs$frames), envir = frame$copy),
                     error = function(e) NULL)
     }
   }
@@ -98,6 +99,8 @@ without_frames <- function(values, needs) {
   for (i in seq_along(values)) if (!is.atomic(values[[i]])) values[i] <- list(with_copies(values[[i]], needs$frames))
   values
 }
+
+frame_with_dots <- function(...) environment()
 
 pin_what_follows <- function(frame) for (other in frame$leads) if (!other$pinned) {
   other$pinned <- TRUE

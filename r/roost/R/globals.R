@@ -141,12 +141,15 @@ search_attributes <- function(value, extra, needs, depth) {
   former <- needs$free
   for (name in names(extra)) {
     part <- extra[[name]]
-    if (is.atomic(part) && is.null(attributes(part)) || name == "srcref" || name == ".Environment" || name == "class") next
+    if (is.atomic(part) && is.null(attributes(part)) || name %in% unsearched) next
     needs$free <- FALSE
     search_value(part, needs, depth + 1L)
   }
   needs$free <- former
 }
+
+# Of attributes: the last is a class definition's, and R makes a new one there.
+unsearched <- c("srcref", ".Environment", "class", "versionKey")
 
 # An environment that is a value: R6 objects, reference classes, caches.
 search_environment <- function(at, needs, depth) {

@@ -41,28 +41,25 @@ further_args <- function(args, more) {
 hidden_prefix <- "FUN argument "
 
 protected_call <- function(call, formal, envir) {
-  given <- names(call)
-  dots <- FALSE
-  for (i in seq_along(call)) if (identical(call[[i]], quote(...))) dots <- TRUE
-  if (is.null(given) && !dots) return(NULL)
-  if (dots) {
+  for (i in seq_along(call)) if (identical(call[[i]], quote(...))) {
     inner <- names(eval(quote(substitute(list(...))), envir))[-1L]
-    if (is.null(inner) || !any(is_prefix(inner, formal))) dots <- FALSE
+    if (any(is_prefix(inner, formal))) call <- spread_dots(call, i, inner)
+    break
   }
-  if (!dots && !any(is_prefix(given, formal))) return(NULL)
-  if (dots) call <- spread_dots(call, inner)
   at <- is_prefix(names(call), formal)
+  if (!any(at)) return(NULL)
   names(call)[at] <- paste0(hidden_prefix, names(call)[at])
   call
 }
 
-is_prefix <- function(names, formal) nzchar(names) & names != formal & startsWith(rep(formal, length(names)), names)
+is_prefix <- function(names, formal)
+  if (is.null(names)) FALSE else nzchar(names) & names != formal & startsWith(rep.int(formal, length(names)), names)
 
-spread_dots <- function(call, inner) {
+# `...` at place `at` becomes ..1, ..2 with their names.
+spread_dots <- function(call, at, names) {
   parts <- as.list(call)
-  at <- which(vapply(parts, identical, NA, quote(...)))[1L]
-  each <- lapply(paste0("..", seq_along(inner)), as.name)
-  names(each) <- inner
+  each <- lapply(paste0("..", seq_along(names)), as.name)
+  names(each) <- names
   as.call(c(parts[seq_len(at - 1L)], each, parts[-seq_len(at)]))
 }
 

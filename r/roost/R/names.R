@@ -22,21 +22,28 @@ code_names <- function(f, name = "") {
 
 find_names <- function(f) {
   walked <- walk_code(f)
-  sure <- unlist(lapply(c("ordered", "liberal"), function(method) tryCatch(
-    suppressWarnings(globals::findGlobals(f, attributes = FALSE, dotdotdot = "ignore", method = method)),
-    error = function(e) if (method == "ordered") setdiff(all.names(body(f), unique = TRUE), names(formals(f))))))
-  sure <- grep("^\\.\\.([.]|[0-9]+)$", unique(sure), value = TRUE, invert = TRUE)
-  # The environment keeps a function of a loop from being kept alive by what was found in it.
+  found <- globals_of(f, "ordered")
+  # The other method knows of no order: it has what is assigned in some branch, and what is simply a variable of the function.
+  found <- union(found, setdiff(globals_of(f, "liberal"), assigned_first(body(f))))
+  found <- grep("^\\.\\.([.]|[0-9]+)$", found, value = TRUE, invert = TRUE)
+  # Without its environment: what it holds is not to be kept for the sake of the text.
   text <- f
   environment(text) <- baseenv()
-  found <- new.env(parent = emptyenv())
-  found$fun <- text
-  found$sure <- sure
-  found$doubtful <- setdiff(walked$names, c(sure, "..."))
-  found$dots <- "..." %in% walked$names
-  found$computes <- walked$computes
-  found$constants <- walked$constants
-  found
+  list2env(list(fun = text, sure = found, doubtful = setdiff(walked$names, c(found, "...")), dots = "..." %in% walked$names,
+                computes = walked$computes, constants = walked$constants), parent = emptyenv())
+}
+
+globals_of <- function(f, method) tryCatch(
+  suppressWarnings(globals::findGlobals(f, attributes = FALSE, dotdotdot = "ignore", method = method)),
+  error = function(e) setdiff(all.names(body(f), unique = TRUE), names(formals(f))))
+
+# The names that are assigned in any case.
+assigned_first <- function(code) {
+  if (!is.call(code)) return(NULL)
+  head <- as.character(code[[1L]])[1L]
+  if (head %in% c("{", "(")) unlist(lapply(as.list(code)[-1L], assigned_first))
+  else if (head %in% c("<-", "=")) c(if (is.symbol(code[[2L]])) as.character(code[[2L]]), assigned_first(code[[3L]]))
+  else if (head == "for") as.character(code[[2L]])
 }
 
 # Functions that read variables by names that they compute, or the frames of their callers.

@@ -38,30 +38,35 @@ class_words <- function(x) {
 }
 
 # Where in `x` the first value is for which `wanted` is TRUE, as R would write it behind the variable's name.
-locate <- function(x, wanted, depth = 0L) {
-  if (wanted(x)) return("")
-  if (depth > 20L) return(NULL)
-  inside <- function(part, text) {
-    rest <- locate(part, wanted, depth + 1L)
-    if (!is.null(rest)) paste0(text, rest)
-  }
-  if (is.list(x)) {
-    x <- unclass(x)
-    for (i in seq_along(x)) {
-      name <- names(x)[i]
-      path <- inside(x[[i]], if (is.null(name) || is.na(name) || !nzchar(name)) paste0("[[", i, "]]") else paste0("$", name))
-      if (!is.null(path)) return(path)
+locate <- function(x, wanted) {
+  met <- list()
+  among <- function(x, names, depth, write) {
+    for (i in seq_along(names)) {
+      part <- if (is.environment(x)) peek(names[i], x) else x[[i]]
+      path <- if (!missing(part)) look(part, depth + 1L)
+      if (!is.null(path)) return(paste0(write(names[i], i), path))
     }
-  } else if (is.environment(x) && !is_fixed(x)) {
-    for (name in names(x)) {
-      path <- inside(peek(name, x), paste0("$", name))
-      if (!is.null(path)) return(path)
-    }
+    NULL
   }
-  extra <- attributes(x)
-  for (name in setdiff(names(extra), c("names", "class"))) {
-    path <- inside(extra[[name]], if (isS4(x)) paste0("@", name) else paste0(" (attribute \"", name, "\")"))
+  look <- function(x, depth) {
+    if (wanted(x)) return("")
+    if (depth > search_depth) return(NULL)
+    path <- NULL
+    if (is.environment(x)) {
+      if (identical(x, globalenv()) || is_fixed(x)) return(NULL)
+      for (other in met) if (identical(other, x)) return(NULL)
+      met[[length(met) + 1L]] <<- x
+      path <- among(x, names(x), depth, function(name, i) paste0("$", name))
+    } else if (is.list(x)) {
+      plain <- unclass(x)
+      names <- names(plain)
+      if (is.null(names)) names <- character(length(plain))
+      path <- among(plain, names, depth, function(name, i) if (nzchar(name)) paste0("$", name) else paste0("[[", i, "]]"))
+    }
     if (!is.null(path)) return(path)
+    extra <- attributes(x)
+    extra[c("names", "class", "srcref", "versionKey")] <- NULL
+    among(extra, names(extra), depth, function(name, i) if (isS4(x)) paste0("@", name) else paste0(" (its attribute \"", name, "\")"))
   }
-  NULL
+  look(x, 0L)
 }
