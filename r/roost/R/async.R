@@ -6,7 +6,8 @@
 async_lapply <- function(pool, X, FUN, ..., seed = NULL, retries = 0L, timeout = NULL, export = NULL, packages = NULL,
                          label = "", options = list(), priority = 0, cpus = 1, memory = NULL, labels = NULL,
                          durable = FALSE, .args = list()) {
-  if (!is.null(again <- protected_call(sys.call(), "pool", parent.frame()))) return(eval(again, parent.frame()))
+  if (!inherits(pool, "roost_cluster") && !is.null(again <- protected_call(sys.call(), pool, parent.frame())))
+    return(eval(again, parent.frame()))
   FUN <- match.fun(FUN)
   session <- session_of(pool)
   needs <- find_needs(list(FUN = FUN, `...` = further_args(list(...), .args), X = as_tasks(X)), export, packages, parent.frame())

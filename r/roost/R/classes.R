@@ -18,17 +18,11 @@ note_classes <- function(classes, needs) {
 
 # ---- what packages know ----
 
-found_classes <- function(needs) {
-  found <- list()
-  if (length(needs$classes)) {
-    look_at_namespaces()
-    here <- unlist(mget(needs$classes, envir = class_index$packages, ifnotfound = list(NULL)), use.names = FALSE)
-    others <- setdiff(needs$class_packages, c(base_packages, ".GlobalEnv"))
-    here <- unique(c(here, others[vapply(others, isNamespaceLoaded, NA)]))
-    if (length(here)) found$namespaces <- here
-  }
-  if (isTRUE(needs$s4)) found$s4 <- TRUE
-  found
+namespaces_of <- function(needs) {
+  look_at_namespaces()
+  here <- unlist(mget(needs$classes, envir = class_index$packages, ifnotfound = list(NULL)), use.names = FALSE)
+  others <- setdiff(needs$class_packages, c(base_packages, ".GlobalEnv"))
+  unique(c(here, others[vapply(others, isNamespaceLoaded, NA)]))
 }
 
 class_index <- new.env(parent = emptyenv())
@@ -65,7 +59,6 @@ base_classes <- function() {
 # ---- what the session knows ----
 
 add_methods <- function(needs) {
-  look_at_session()
   for (name in session_index$methods) {
     value <- peek(name, globalenv())
     if (is.function(value)) add_method(name, value, needs)
@@ -75,8 +68,8 @@ add_methods <- function(needs) {
 }
 
 add_method <- function(name, value, needs) {
-  if (name %in% names(needs$globals) || name %in% needs$hidden) return()
-  if (!is_mentioned(name, needs) && utils::object.size(value) > method_bytes) return()
+  if (match(name, names(needs$globals), 0L) || match(name, needs$hidden, 0L)) return()
+  if (utils::object.size(value) > method_bytes && !is_mentioned(name, needs)) return()
   add_value(name, value, needs, FALSE)
 }
 
@@ -94,20 +87,20 @@ session_index <- new.env(parent = emptyenv())
 look_at_session <- function() {
   home <- globalenv()
   now <- if (length(home) <= 500L) names(home) else length(home)
-  tables <- c(length(base_table()), length(own_table()))
+  own <- home[[".__S3MethodsTable__."]]
+  tables <- c(length(session_index$base), if (!is.null(own)) length(own))
   if (identical(now, session_index$now) && identical(tables, session_index$tables)) return()
-  session_index$now <- now
-  session_index$tables <- tables
+  if (is.null(session_index$base)) session_index$base <- get(".__S3MethodsTable__.", envir = baseenv(), inherits = FALSE)
   all <- names(home)
   session_index$s4 <- all[startsWith(all, ".__C__") | startsWith(all, ".__T__")]
   plain <- all[!startsWith(all, ".__") & all != ".Random.seed"]
   plain <- plain[grepl(".", substring(plain, 2L), fixed = TRUE)]
   session_index$methods <- plain[vapply(plain, is_method_name, NA)]
-  session_index$registered <- c(registered_here(base_table()), registered_here(own_table()))
+  session_index$registered <- c(registered_here(session_index$base), registered_here(own))
+  session_index$any <- length(session_index$s4) + length(session_index$methods) + length(session_index$registered) > 0L
+  session_index$now <- now
+  session_index$tables <- c(length(session_index$base), if (!is.null(own)) length(own))
 }
-
-base_table <- function() get(".__S3MethodsTable__.", envir = baseenv(), inherits = FALSE)
-own_table <- function() get0(".__S3MethodsTable__.", envir = globalenv(), inherits = FALSE)
 
 # Methods that no package has registered.
 registered_here <- function(table) {
@@ -149,11 +142,12 @@ is_generic <- function(name) {
 }
 
 # Methods that a frame has are found by dispatch, whether they are mentioned or not.
-keep_frame_methods <- function(needs) for (frame in needs$frames) {
-  names <- names(frame$env)
-  names <- names[grepl(".", substring(names, 2L), fixed = TRUE) & !names %in% frame$names & names != "..."]
-  for (name in names) if (is_method_name(name) && !bindingIsActive(name, frame$env) && !is_promise(name, frame$env))
-    if (is.function(peek(name, frame$env))) mention(name, frame, needs, FALSE)
+keep_frame_methods <- function(frame, needs) {
+  at <- frame$env
+  names <- names(at)
+  names <- names[grepl(".", names, fixed = TRUE)]
+  for (name in names) if (name != "..." && is_method_name(name) && !bindingIsActive(name, at) && !is_promise(name, at) &&
+                          is.function(at[[name]])) mention(name, frame, needs, FALSE)
 }
 
 # Classes and methods of the session belong together: all or none of them.

@@ -21,47 +21,49 @@ no_needs <- list(globals = list(), packages = character())
 
 # `values`: a named list of what is sent: the function, its arguments, X. The answer has them as they are to be sent.
 find_needs <- function(values, export = NULL, packages = NULL, envir = globalenv(), hidden = NULL) {
-  needs <- new_search(hidden)
+  needs <- list2env(blank_search, envir = NULL, parent = emptyenv())
+  needs$hidden <- hidden
   look_at_search_path()
+  names <- names(values)
   for (i in seq_along(values)) {
     value <- values[[i]]
-    if (is.atomic(value) && is.null(attributes(value))) next
-    if (identical(names(values)[i], "X")) search_tasks(value, needs)
-    else search_root(value, root_name(values, i), needs)
+    if (is.atomic(value) && is.null(attributes(value)) || is.list(value) && !length(value)) next
+    name <- if (is.null(names)) "FUN" else names[i]
+    if (name == "X") search_tasks(value, needs) else search_root(value, name, needs)
   }
   for (name in export) add_export(name, envir, needs)
-  add_methods(needs)
-  values <- without_frames(values, needs)
-  own <- order_packages(c(needs$packages, packages))
-  c(list(values = values, globals = needs$globals, packages = own), found_classes(needs))
+  look_at_session()
+  if (session_index$any) add_methods(needs)
+  if (length(needs$frames)) values <- without_frames(values, needs)
+  packages <- c(needs$packages, packages)
+  answer <- list(values = values, globals = needs$globals, packages = if (length(packages)) order_packages(packages) else packages)
+  if (length(needs$classes)) answer$namespaces <- namespaces_of(needs)
+  if (needs$s4) answer$s4 <- TRUE
+  answer
 }
 
-root_name <- function(values, i) {
-  name <- names(values)[i]
-  if (is.null(name) || !nzchar(name)) paste0("argument ", i) else name
-}
-
-new_search <- function(hidden = NULL) {
-  needs <- new.env(parent = emptyenv())
-  needs$globals <- list()
-  needs$packages <- character()
-  needs$hidden <- hidden       # names that are not to be sent
-  needs$words <- list()        # all names that code mentions
-  needs$classes <- character() # of the values
-  needs$seen <- list()         # functions
-  needs$places <- list()       # environments that are values
-  needs$frames <- list()       # environments of functions, see frames.R
-  needs$within <- NULL         # the frame whose variable is being searched
-  needs$free <- TRUE           # whether what is being searched can be given another environment
-  needs$doubt <- FALSE         # whether it is mentioned in doubt
-  needs$whole <- TRUE          # whether all was searched that a job's tasks share
-  needs$tasks <- FALSE         # whether a task's own element is being searched
-  needs$computes <- FALSE      # whether some code computes the names of variables
-  needs$count <- 0L
-  needs$root <- NULL           # list(name, value)
-  needs$allow <- NULL          # references
-  needs
-}
+# A search: an environment, since it changes.
+blank_search <- list(
+  globals = list(),
+  packages = character(),
+  hidden = NULL,               # names that are not to be sent
+  words = list(),              # all names that code mentions
+  classes = character(),       # of the values
+  class_packages = character(),
+  last = NULL,                 # the classes that were noted last
+  s4 = FALSE,                  # whether classes or methods of the session are among the globals
+  seen = list(),               # functions
+  places = list(),             # environments that are values
+  frames = list(),             # environments of functions, see frames.R
+  within = NULL,               # the frame whose variable is being searched
+  free = TRUE,                 # whether what is being searched can be given another environment
+  doubt = FALSE,               # whether it is mentioned in doubt
+  tasks = FALSE,               # whether it is in a task's own element
+  whole = TRUE,                # whether all was searched that a job's tasks share
+  computes = FALSE,            # whether some code computes the names of variables
+  count = 0L,
+  root = NULL,                 # list(name, value)
+  allow = NULL)                # references
 
 # Searches a value that has a name of its own.
 search_root <- function(value, name, needs) {
@@ -87,7 +89,6 @@ cut_short <- function(needs) if (!needs$tasks) needs$whole <- FALSE
 
 # In doubt a value with a reference is left out: FALSE.
 search_doubtful <- function(value, name, needs) {
-  if (is.atomic(value) && is.null(attributes(value))) return(TRUE)
   former <- list(needs$doubt, needs$root, needs$free, needs$within, needs$tasks)
   needs$doubt <- TRUE
   on.exit({
@@ -196,7 +197,8 @@ found_reference <- function(value, needs) {
 
 search_function <- function(f, needs, name = "", depth = 0L) {
   home <- environment(f)
-  if (is.null(home) || is_fixed(home) && !identical(home, globalenv())) return()
+  in_global <- identical(home, globalenv())
+  if (!in_global && is_fixed(home)) return()
   for (other in needs$seen) if (identical(other, f)) {
     if (length(needs$frames)) frames_of(home, needs)
     return()
@@ -204,7 +206,7 @@ search_function <- function(f, needs, name = "", depth = 0L) {
   if (length(needs$seen) > search_elements) return(cut_short(needs))
   needs$seen[[length(needs$seen) + 1L]] <- f
   found <- code_names(f, name)
-  route <- frames_of(home, needs)
+  route <- if (in_global) no_frames else frames_of(home, needs)
   needs$words[[length(needs$words) + 1L]] <- found
   if (found$computes) needs$computes <- TRUE
   if (length(route$frames)) {
@@ -218,7 +220,7 @@ search_function <- function(f, needs, name = "", depth = 0L) {
   }
   if (is.null(route$package)) {
     if (length(sure)) add_globals(sure, found, needs)
-    if (length(doubtful)) for (name in existing(doubtful, globalenv())) add_global(name, needs, FALSE)
+    for (name in existing(doubtful, globalenv())) add_global(name, needs, FALSE)
   }
   if (length(found$constants)) {
     free <- needs$free
@@ -247,7 +249,8 @@ add_name <- function(name, route, needs, sure) {
 
 # Names that exist in `at`: few names are asked for one by one, if `at` is large.
 existing <- function(names, at) {
-  if (length(at) <= 500L) names[match(names, names(at), 0L) > 0L]
+  if (!length(names)) names
+  else if (length(at) <= 500L) names[match(names, names(at), 0L) > 0L]
   else names[vapply(names, exists, NA, envir = at, inherits = FALSE)]
 }
 
@@ -258,10 +261,10 @@ add_globals <- function(names, found, needs) {
 }
 
 add_global <- function(name, needs, sure) {
-  if (name %in% names(needs$globals) || name %in% needs$hidden) return()
-  home <- globalenv()
-  if (bindingIsActive(name, home) && !sure) return()
-  value <- if (sure) get(name, envir = home, inherits = FALSE) else peek(name, home)
+  if (match(name, names(needs$globals), 0L) || match(name, needs$hidden, 0L)) return()
+  if (sure) value <- globalenv()[[name]]
+  else if (bindingIsActive(name, globalenv())) return()
+  else value <- peek(name, globalenv())
   add_value(name, value, needs, sure)
 }
 
@@ -356,7 +359,7 @@ order_packages <- function(packages) {
 }
 
 # A promise that was not evaluated may not want to be.
-peek <- function(name, at) tryCatch(get(name, envir = at, inherits = FALSE), error = function(e) NULL)
+peek <- function(name, at) if (is_promise(name, at)) tryCatch(at[[name]], error = function(e) NULL) else at[[name]]
 
-# Is `name` bound to a promise (evaluated or not), or to code?
-is_promise <- function(name, at) is.language(do.call(substitute, list(as.name(name), at)))
+# Is `name` bound to a promise (evaluated or not), or to code? Of the global environment nobody can tell.
+is_promise <- function(name, at) is.language(eval(call("substitute", as.name(name), at), baseenv()))

@@ -3,7 +3,8 @@
 lbapply <- function(pool, X, FUN, ..., seed = NULL, simplify = FALSE, partial = FALSE, retries = 0L, timeout = NULL,
                     progress = interactive(), export = NULL, packages = NULL, label = "", options = list(), cpus = 1,
                     memory = NULL, labels = NULL, .args = list()) {
-  if (!is.null(again <- protected_call(sys.call(), "pool", parent.frame()))) return(eval(again, parent.frame()))
+  if (!inherits(pool, "roost_cluster") && !is.null(again <- protected_call(sys.call(), pool, parent.frame())))
+    return(eval(again, parent.frame()))
   # nodepool's order: X, FUN, pool.
   if (is.function(X) && inherits(FUN, "cluster")) return(lbapply(FUN, pool, X, ..., seed = seed, simplify = simplify,
     partial = partial, retries = retries, timeout = timeout, progress = progress, export = export, packages = packages, label = label,
@@ -37,23 +38,26 @@ further_args <- function(args, more) {
   c(args, more)
 }
 
-# R takes an argument `p` for `pool`, unless it stands behind `...`. Such arguments of FUN get a prefix on their way to `...`.
+# R takes an argument `p` for `pool`, unless it stands behind `...`. Such arguments of FUN get a prefix on their way to `...`:
+# the call to be made instead, or NULL. `value` is what `pool` got.
 hidden_prefix <- "FUN argument "
 
-protected_call <- function(call, formal, envir) {
+protected_call <- function(call, value, envir) {
   for (i in seq_along(call)) if (identical(call[[i]], quote(...))) {
     inner <- names(eval(quote(substitute(list(...))), envir))[-1L]
-    if (any(is_prefix(inner, formal))) call <- spread_dots(call, i, inner)
+    if (any(inner %in% prefixes_of_pool)) call <- spread_dots(call, i, inner)
     break
   }
-  at <- is_prefix(names(call), formal)
-  if (!any(at)) return(NULL)
+  at <- match(prefixes_of_pool, names(call), 0L)
+  at <- at[at > 0L]
+  if (!length(at)) return(NULL)
+  # It was evaluated, and is not to be once more.
+  call[[at]] <- call("quote", value)
   names(call)[at] <- paste0(hidden_prefix, names(call)[at])
   call
 }
 
-is_prefix <- function(names, formal)
-  if (is.null(names)) FALSE else nzchar(names) & names != formal & startsWith(rep.int(formal, length(names)), names)
+prefixes_of_pool <- c("p", "po", "poo")
 
 # `...` at place `at` becomes ..1, ..2 with their names.
 spread_dots <- function(call, at, names) {
