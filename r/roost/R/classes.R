@@ -83,23 +83,23 @@ is_mentioned <- function(name, needs) {
 
 session_index <- new.env(parent = emptyenv())
 
-# The names that matter, as long as the global environment has the same names.
-look_at_session <- function() {
+# Has the session methods or classes? The names are looked at again when they are others; what registerS3method() knows only where
+# some class may be in play: counting R's table takes longer than all the rest.
+look_at_session <- function(thoroughly = TRUE) {
   home <- globalenv()
   now <- if (length(home) <= 500L) names(home) else length(home)
-  own <- home[[".__S3MethodsTable__."]]
-  tables <- c(length(session_index$base), if (!is.null(own)) length(own))
-  if (identical(now, session_index$now) && identical(tables, session_index$tables)) return()
+  if (identical(now, session_index$now) &&
+      (!thoroughly || identical(length(session_index$base), session_index$count))) return(session_index$any)
   if (is.null(session_index$base)) session_index$base <- get(".__S3MethodsTable__.", envir = baseenv(), inherits = FALSE)
   all <- names(home)
   session_index$s4 <- all[startsWith(all, ".__C__") | startsWith(all, ".__T__")]
   plain <- all[!startsWith(all, ".__") & all != ".Random.seed"]
   plain <- plain[grepl(".", substring(plain, 2L), fixed = TRUE)]
   session_index$methods <- plain[vapply(plain, is_method_name, NA)]
-  session_index$registered <- c(registered_here(session_index$base), registered_here(own))
-  session_index$any <- length(session_index$s4) + length(session_index$methods) + length(session_index$registered) > 0L
+  session_index$registered <- c(registered_here(session_index$base), registered_here(home[[".__S3MethodsTable__."]]))
   session_index$now <- now
-  session_index$tables <- c(length(session_index$base), if (!is.null(own)) length(own))
+  session_index$count <- length(session_index$base)
+  session_index$any <- length(session_index$s4) + length(session_index$methods) + length(session_index$registered) > 0L
 }
 
 # Methods that no package has registered.

@@ -21,6 +21,7 @@ no_needs <- list(globals = list(), packages = character())
 
 # `values`: a named list of what is sent: the function, its arguments, X. The answer has them as they are to be sent.
 find_needs <- function(values, export = NULL, packages = NULL, envir = globalenv(), hidden = NULL) {
+  if (is.null(export) && is.null(hidden) && !is.null(quick <- quick_needs(values, packages))) return(quick)
   needs <- list2env(blank_search, envir = NULL, parent = emptyenv())
   needs$hidden <- hidden
   look_at_search_path()
@@ -32,8 +33,7 @@ find_needs <- function(values, export = NULL, packages = NULL, envir = globalenv
     if (name == "X") search_tasks(value, needs) else search_root(value, name, needs)
   }
   for (name in export) add_export(name, envir, needs)
-  look_at_session()
-  if (session_index$any) add_methods(needs)
+  if (look_at_session(needs$strings || length(needs$classes))) add_methods(needs)
   if (length(needs$frames)) values <- without_frames(values, needs)
   packages <- c(needs$packages, packages)
   answer <- list(values = values, globals = needs$globals, packages = if (length(packages)) order_packages(packages) else packages)
@@ -41,6 +41,51 @@ find_needs <- function(values, export = NULL, packages = NULL, envir = globalenv
   if (needs$s4) answer$s4 <- TRUE
   answer
 }
+
+# The same for what is most frequent: one function that uses plain vectors and attached packages, and X is a vector. NULL: look
+# thoroughly.
+quick_needs <- function(values, packages) {
+  f <- values[[1L]]
+  if (typeof(f) != "closure") return(NULL)
+  for (value in values[-1L]) if (length(value) && (!is.atomic(value) || !is.null(attributes(value)))) return(NULL)
+  found <- code_names(f)
+  if (!found$simple || look_at_session(found$strings)) return(NULL)
+  names <- found$all
+  home <- environment(f)
+  if (!identical(home, globalenv())) {
+    if (is_fixed(home) || !identical(parent.env(home), globalenv()) || !is.null(attributes(home))) return(NULL)
+    inside <- names(home)
+    if (any(grepl(".", inside, fixed = TRUE))) return(NULL)
+    at <- match(names, inside, 0L)
+    frame <- new.env(parent = globalenv())
+    for (name in names[at > 0L]) {
+      if (bindingIsActive(name, home)) return(NULL)
+      value <- peek(name, home)
+      if (!is_vector(value)) return(NULL)
+      assign(name, value, envir = frame)
+    }
+    if (any(at > 0L)) names <- names[at == 0L]
+    environment(f) <- frame
+  }
+  globals <- list()
+  here <- existing(names, globalenv())
+  for (name in here) {
+    if (bindingIsActive(name, globalenv())) return(NULL)
+    value <- globalenv()[[name]]
+    if (!is_vector(value)) return(NULL)
+    if (match(name, found$sure, 0L) || utils::object.size(value) <= doubt_bytes) globals[[name]] <- value
+  }
+  look_at_search_path()
+  places <- places_of(if (length(here)) names[!match(names, here, 0L)] else names, found)
+  if (length(places)) {
+    if (!all(startsWith(places, "package:"))) return(NULL)
+    packages <- c(substring(unique(places), 9L), packages)
+  }
+  values[[1L]] <- f
+  list(values = values, globals = globals, packages = if (length(packages)) order_packages(packages) else character())
+}
+
+is_vector <- function(x) !is.null(x) && is.atomic(x) && is.null(attributes(x))
 
 # A search: an environment, since it changes.
 blank_search <- list(
@@ -61,6 +106,7 @@ blank_search <- list(
   tasks = FALSE,               # whether it is in a task's own element
   whole = TRUE,                # whether all was searched that a job's tasks share
   computes = FALSE,            # whether some code computes the names of variables
+  strings = FALSE,             # whether some code has strings, which may be classes
   count = 0L,
   root = NULL,                 # list(name, value)
   allow = NULL)                # references
@@ -207,8 +253,11 @@ search_function <- function(f, needs, name = "", depth = 0L) {
   needs$seen[[length(needs$seen) + 1L]] <- f
   found <- code_names(f, name)
   route <- if (in_global) no_frames else frames_of(home, needs)
+  # A generic function's frame has R's own tables in it.
+  if (isS4(f)) for (frame in route$frames) frame$pinned <- TRUE
   needs$words[[length(needs$words) + 1L]] <- found
   if (found$computes) needs$computes <- TRUE
+  if (found$strings) needs$strings <- TRUE
   if (length(route$frames)) {
     sure <- frame_names(found$sure, route, needs, TRUE)
     doubtful <- frame_names(found$doubtful, route, needs, FALSE)
@@ -307,20 +356,24 @@ add_words <- function(names, needs) needs$words[[length(needs$words) + 1L]] <- l
 
 # ---- the search path ----
 
-# Where behind the global environment `names` are; remembered with the text of the function, while the path stays the same.
 add_places <- function(names, found, needs) {
-  if (!identical(found$path, places$search) || !identical(found$asked, names)) {
-    found$path <- places$search
-    found$asked <- names
-    at <- vapply(names, place_of, "")
-    keep <- nzchar(at) & !at %in% common_places
-    found$places <- at[keep]
-  }
-  for (name in names(found$places)) {
-    place <- found$places[[name]]
+  places <- places_of(names, found)
+  for (i in seq_along(places)) {
+    place <- places[[i]]
+    name <- names(places)[i]
     if (startsWith(place, "package:")) needs$packages <- union(needs$packages, substring(place, 9L))
     else if (!name %in% names(needs$globals)) add_value(name, get(name, pos = place, inherits = FALSE), needs, TRUE)
   }
+}
+
+# Where behind the global environment those of `names` are that R does not have itself; kept with the text of the function, while
+# the search path stays the same. What is mentioned in doubt attaches nothing.
+places_of <- function(names, found) {
+  if (identical(found$path, places$search) && identical(found$asked, names)) return(found$places)
+  found$path <- places$search
+  found$asked <- names
+  at <- vapply(names[names %in% found$sure], place_of, "")
+  found$places <- at[nzchar(at) & !at %in% common_places]
 }
 
 place_of <- function(name) {

@@ -5,6 +5,7 @@
 #   doubtful    they are mentioned somewhere else: in quoted code, in strings, behind assignments in some branch
 #   dots        the code reads the `...` of a function around it
 #   computes    the code may read variables whose names are not in its text: get(), eval(), environment()
+#   strings     it has strings
 #   constants   functions, environments and pointers that stand in the code as values
 
 names_kept <- 32L              # texts that are kept of functions of one name
@@ -29,8 +30,13 @@ find_names <- function(f) {
   # Without its environment: what it holds is not to be kept for the sake of the text.
   text <- f
   environment(text) <- baseenv()
-  list2env(list(fun = text, sure = found, doubtful = setdiff(walked$names, c(found, "...")), dots = "..." %in% walked$names,
-                computes = walked$computes, constants = walked$constants), parent = emptyenv())
+  doubtful <- setdiff(walked$names, c(found, "..."))
+  dots <- "..." %in% walked$names
+  extra <- attributes(f)
+  list2env(list(fun = text, sure = found, doubtful = doubtful, all = c(found, doubtful), dots = dots, computes = walked$computes,
+                strings = walked$strings, constants = walked$constants,
+                simple = !dots && !walked$computes && !length(walked$constants) && !length(extra[names(extra) != "srcref"])),
+           parent = emptyenv())
 }
 
 globals_of <- function(f, method) tryCatch(
@@ -57,6 +63,7 @@ naming <- c("do.call", "match.fun", "Reduce", "Filter", "Map", "lapply", "sapply
 walk_code <- function(code) {
   names <- character()
   computes <- FALSE
+  strings <- FALSE
   constants <- list()
   add <- function(new, bound) names <<- c(names, new[!new %in% bound])
   walk_all <- function(list, bound) for (i in seq_along(list)) {
@@ -71,7 +78,10 @@ walk_code <- function(code) {
       if (any(nzchar(name))) add(name, bound)
     },
     language = walk_call(code, bound),
-    character = if (length(code) <= 100L) add(words(code), bound),
+    character = {
+      strings <<- TRUE
+      if (length(code) <= 100L) add(words(code), bound)
+    },
     closure = {
       inner <- c(bound, names(formals(code)))
       walk_all(formals(code), inner)
@@ -109,7 +119,7 @@ walk_code <- function(code) {
     walk_all(formals(code), bound)
     walk(body(code), bound)
   } else walk(code, NULL)
-  list(names = unique(names), computes = computes, constants = constants)
+  list(names = unique(names), computes = computes, strings = strings, constants = constants)
 }
 
 # Strings may name variables: get("x"), glue("{x}"), as.formula("y ~ x").
