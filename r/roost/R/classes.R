@@ -20,9 +20,13 @@ note_classes <- function(classes, needs) {
 
 namespaces_of <- function(needs) {
   look_at_namespaces()
+  if (identical(needs$classes, class_index$asked) && identical(needs$class_packages, class_index$asked_packages))
+    return(class_index$answer)
   here <- unlist(mget(needs$classes, envir = class_index$packages, ifnotfound = list(NULL)), use.names = FALSE)
   others <- setdiff(needs$class_packages, c(base_packages, ".GlobalEnv"))
-  unique(c(here, others[vapply(others, isNamespaceLoaded, NA)]))
+  class_index$asked <- needs$classes
+  class_index$asked_packages <- needs$class_packages
+  class_index$answer <- unique(c(here, others[vapply(others, isNamespaceLoaded, NA)]))
 }
 
 class_index <- new.env(parent = emptyenv())
@@ -32,6 +36,7 @@ look_at_namespaces <- function() {
   loaded <- loadedNamespaces()
   if (identical(loaded, class_index$loaded)) return()
   class_index$loaded <- loaded
+  class_index$asked <- NULL
   index <- new.env(parent = emptyenv())
   known <- base_classes()
   for (package in setdiff(loaded, c(base_packages, .packageName))) {

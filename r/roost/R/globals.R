@@ -11,6 +11,7 @@
 doubt_bytes <- 1048576         # a variable that is mentioned in doubt is sent up to this size
 search_elements <- 1000L       # of a list, searched for functions
 search_values <- 20000L        # in all
+long_list <- 100000L           # a list of plain vectors up to this length is known to be one
 search_frames <- 200L
 search_depth <- 30L
 
@@ -151,15 +152,19 @@ search_doubtful <- function(value, name, needs) {
 
 search_value <- function(value, needs, depth) {
   type <- typeof(value)
+  extra <- attributes(value)
+  if (!is.null(extra$class)) {
+    note_classes(extra$class, needs)
+    if (is_reference(value)) return(found_reference(value, needs))
+    if (is_pool(value) || any(match(extra$class, self_mending, 0L))) return()
+  }
   if (type == "closure") search_function(value, needs, depth = depth)
   else if (type == "list" || type == "expression" || type == "pairlist") search_list(value, needs, depth)
   else if (type == "environment") search_environment(value, needs, depth)
   else if (type == "language" || type == "symbol") search_code(value, needs)
-  else if (type == "externalptr") found_reference(value, needs)
+  else if (type == "externalptr") return(found_reference(value, needs))
   else if (type == "weakref") return()
-  extra <- attributes(value)
-  if (is.null(extra) || length(extra) == 1L && !is.null(extra$names)) return()
-  search_attributes(value, extra, needs, depth)
+  if (length(extra) > 1L || length(extra) && is.null(extra$names)) search_attributes(extra, needs, depth)
 }
 
 search_list <- function(value, needs, depth) {
@@ -167,7 +172,7 @@ search_list <- function(value, needs, depth) {
   value <- if (is.object(value)) unclass(value) else value
   n <- length(value)
   if (n > search_elements) {
-    cut_short(needs)
+    if (n > long_list || !all(vapply(value[-seq_len(search_elements)], is.atomic, NA))) cut_short(needs)
     n <- search_elements
   }
   needs$count <- needs$count + n
@@ -178,24 +183,18 @@ search_list <- function(value, needs, depth) {
   }
 }
 
-search_attributes <- function(value, extra, needs, depth) {
-  if (is.object(value)) {
-    classes <- extra$class
-    note_classes(classes, needs)
-    if (is_reference(value)) return(found_reference(value, needs))
-    if (any(classes %in% self_mending) || is_pool(value)) return()
-  }
+search_attributes <- function(extra, needs, depth) {
   former <- needs$free
+  needs$free <- FALSE
   for (name in names(extra)) {
     part <- extra[[name]]
-    if (is.atomic(part) && is.null(attributes(part)) || name %in% unsearched) next
-    needs$free <- FALSE
+    if (is.atomic(part) && is.null(attributes(part)) || match(name, unsearched, 0L)) next
     search_value(part, needs, depth + 1L)
   }
   needs$free <- former
 }
 
-# Of attributes: the last is a class definition's, and R makes a new one there.
+# The last is a class definition's, and R makes a new one there.
 unsearched <- c("srcref", ".Environment", "class", "versionKey")
 
 # An environment that is a value: R6 objects, reference classes, caches.
@@ -203,16 +202,15 @@ search_environment <- function(at, needs, depth) {
   if (identical(at, globalenv()) || identical(at, emptyenv()) || is_fixed(at)) return()
   for (other in needs$places) if (identical(other, at)) return()
   pin(at, needs)
+  note_classes(attr(at, "class"), needs)
   needs$places[[length(needs$places) + 1L]] <- at
   if (length(needs$places) > search_frames || depth >= search_depth) return(cut_short(needs))
-  if (is_pool(at)) return()
   former <- needs$free
   needs$free <- FALSE
-  classes <- attr(at, "class")
-  if (!any(classes %in% self_mending)) for (name in names(at)) {
+  for (name in names(at)) {
     needs$count <- needs$count + 1L
     if (needs$count > search_values) { cut_short(needs); break }
-    if (name == "..." || bindingIsActive(name, at) || is_promise(name, at)) next
+    if (name == "..." || bindingIsActive(name, at) || is_lazy(name, at)) next
     part <- peek(name, at)
     if (!(is.atomic(part) && is.null(attributes(part)))) search_value(part, needs, depth + 1L)
   }
@@ -226,10 +224,17 @@ is_pool <- function(x) inherits(x, c("roost_cluster", "roost_seat", "roost_job")
 search_code <- function(code, needs) {
   home <- attr(code, ".Environment")
   if (!is.environment(home)) home <- globalenv()
-  words <- walk_code(code)
-  add_words(words$names, needs)
+  found <- walk_code(code)
+  needs$words[[length(needs$words) + 1L]] <- list(sure = found$names)
+  if (found$strings) needs$strings <- TRUE
+  if (found$computes && length(needs$frames)) needs$computes <- TRUE
   route <- frames_of(home, needs)
-  for (name in setdiff(words$names, "...")) add_name(name, route, needs, FALSE)
+  names <- frame_names(setdiff(found$names, "..."), route, needs, FALSE)
+  if (!is.null(route$package)) return()
+  for (name in existing(names, globalenv())) add_global(name, needs, FALSE)
+  places <- vapply(setdiff(found$called, existing(names, globalenv())), place_of, "")
+  for (place in setdiff(places[nzchar(places)], common_places))
+    if (startsWith(place, "package:")) needs$packages <- union(needs$packages, substring(place, 9L))
 }
 
 found_reference <- function(value, needs) {
@@ -270,6 +275,7 @@ search_function <- function(f, needs, name = "", depth = 0L) {
   if (is.null(route$package)) {
     if (length(sure)) add_globals(sure, found, needs)
     for (name in existing(doubtful, globalenv())) add_global(name, needs, FALSE)
+    if (length(found$called)) add_places(found$called, found, needs)
   }
   if (length(found$constants)) {
     free <- needs$free
@@ -289,11 +295,6 @@ frame_names <- function(names, route, needs, sure) {
     names <- names[!here]
   }
   names
-}
-
-add_name <- function(name, route, needs, sure) {
-  if (length(frame_names(name, route, needs, sure)) && is.null(route$package) &&
-      exists(name, envir = globalenv(), inherits = FALSE)) add_global(name, needs, sure)
 }
 
 # Names that exist in `at`: few names are asked for one by one, if `at` is large.
@@ -339,7 +340,11 @@ search_named <- function(f, name, needs) {
   former <- needs$root
   needs$root <- list(name = name, value = f)
   if (typeof(f) == "closure") search_function(f, needs, name)
-  if (!is.null(extra <- attributes(f))) search_attributes(f, extra, needs, 0L)
+  extra <- attributes(f)
+  if (length(extra) > 1L || length(extra) && is.null(extra$srcref)) {
+    note_classes(extra$class, needs)
+    search_attributes(extra, needs, 0L)
+  }
   needs$root <- former
 }
 
@@ -351,8 +356,6 @@ add_export <- function(name, envir, needs) {
   if (!exists(name, envir = envir)) fail("`export` names '", name, "', which does not exist here.")
   add_value(name, get(name, envir = envir), needs, TRUE)
 }
-
-add_words <- function(names, needs) needs$words[[length(needs$words) + 1L]] <- list(sure = names)
 
 # ---- the search path ----
 
@@ -367,12 +370,12 @@ add_places <- function(names, found, needs) {
 }
 
 # Where behind the global environment those of `names` are that R does not have itself; kept with the text of the function, while
-# the search path stays the same. What is mentioned in doubt attaches nothing.
+# the search path stays the same. Of what is mentioned in doubt, functions that are called count.
 places_of <- function(names, found) {
   if (identical(found$path, places$search) && identical(found$asked, names)) return(found$places)
   found$path <- places$search
   found$asked <- names
-  at <- vapply(names[names %in% found$sure], place_of, "")
+  at <- vapply(names[names %in% c(found$sure, found$called)], place_of, "")
   found$places <- at[nzchar(at) & !at %in% common_places]
 }
 
@@ -413,6 +416,9 @@ order_packages <- function(packages) {
 
 # A promise that was not evaluated may not want to be.
 peek <- function(name, at) if (is_promise(name, at)) tryCatch(at[[name]], error = function(e) NULL) else at[[name]]
+
+# One that is more than the name of another variable, which a function was given as its argument.
+is_lazy <- function(name, at) is.call(eval(call("substitute", as.name(name), at), baseenv()))
 
 # Is `name` bound to a promise (evaluated or not), or to code? Of the global environment nobody can tell.
 is_promise <- function(name, at) is.language(eval(call("substitute", as.name(name), at), baseenv()))

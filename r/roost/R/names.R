@@ -3,6 +3,7 @@
 #
 #   sure        package globals says that the code reads them from outside
 #   doubtful    they are mentioned somewhere else: in quoted code, in strings, behind assignments in some branch
+#   called      of these, such as are called there
 #   dots        the code reads the `...` of a function around it
 #   computes    the code may read variables whose names are not in its text: get(), eval(), environment()
 #   strings     it has strings
@@ -31,10 +32,11 @@ find_names <- function(f) {
   text <- f
   environment(text) <- baseenv()
   doubtful <- setdiff(walked$names, c(found, "..."))
+  called <- setdiff(walked$called, found)
   dots <- "..." %in% walked$names
   extra <- attributes(f)
-  list2env(list(fun = text, sure = found, doubtful = doubtful, all = c(found, doubtful), dots = dots, computes = walked$computes,
-                strings = walked$strings, constants = walked$constants,
+  list2env(list(fun = text, sure = found, doubtful = doubtful, all = c(found, doubtful), called = called, dots = dots,
+                computes = walked$computes, strings = walked$strings, constants = walked$constants,
                 simple = !dots && !walked$computes && !length(walked$constants) && !length(extra[names(extra) != "srcref"])),
            parent = emptyenv())
 }
@@ -61,7 +63,7 @@ naming <- c("do.call", "match.fun", "Reduce", "Filter", "Map", "lapply", "sapply
 # All names in a function's text, or in code, but those that are surely arguments of a function in it, fields after `$`, or
 # packages.
 walk_code <- function(code) {
-  names <- character()
+  names <- called <- character()
   computes <- FALSE
   strings <- FALSE
   constants <- list()
@@ -107,6 +109,7 @@ walk_code <- function(code) {
     if (said %in% naming && length(call) > 1L && is.call(call[[2L]]) && is.symbol(call[[2L]][[1L]]) &&
         as.character(call[[2L]][[1L]]) %in% c("paste", "paste0", "sprintf")) computes <<- TRUE
     if (said %in% c("...length", "...elt", "...names", "nargs")) add("...", bound)
+    if (nzchar(name) && !name %in% bound) called <<- c(called, name)
     walk(head, bound)
     rest <- as.list(call)[-1L]
     if (name %in% c("$", "@")) rest <- if (is.call(rest[[2L]])) rest else rest[1L]
@@ -119,7 +122,7 @@ walk_code <- function(code) {
     walk_all(formals(code), bound)
     walk(body(code), bound)
   } else walk(code, NULL)
-  list(names = unique(names), computes = computes, strings = strings, constants = constants)
+  list(names = unique(names), called = unique(called), computes = computes, strings = strings, constants = constants)
 }
 
 # Strings may name variables: get("x"), glue("{x}"), as.formula("y ~ x").

@@ -30,6 +30,7 @@ g <- function(x) x + k
 L <- list(h = function(x) g(x)); deep <- list(list(list(h = function(x) g(x)), data.frame(a = 1)))
 equal(there(1:2, function(i) L$h(i)), c(2, 3))
 equal(there(1:2, function(i) deep[[1]][[1]]$h(i)), c(2, 3))
+object <- function(h) { self <- environment(); self }; o <- object(g); equal(there(1:2, function(i) o$h(i)), c(2, 3))
 E <- new.env(); E$h <- function(x) g(x); E$self <- E
 equal(there(1:2, function(i) E$h(i)), c(2, 3))
 tagged <- structure(1, how = function(x) g(x)); equal(there(1:2, function(i) attr(tagged, "how")(i)), c(2, 3))
@@ -69,6 +70,9 @@ if (has("rlang")) {
   quosure <- rlang::quo(a + b); equal(there(1, function(i) rlang::eval_tidy(quosure)), 10)
   in_frame <- function() { z <- 4; quosure <- rlang::quo(z + b); there(1, function(i) rlang::eval_tidy(quosure)) }; equal(in_frame(), 7)
 }
+
+library(splines); later <- quote(nrow(bs(1:10, df = 4))); equal(there(1, function(i) eval(later)), 10)
+fm <- mpg ~ bs(w, df = 4); equal(lbapply(pool, 1, function(i) coef(lm(fm, mtcars)))[[1]], coef(lm(fm, mtcars)))
 
 # Names in strings
 equal(there(1:2, function(i) get("b") + i), c(4, 5))

@@ -42,6 +42,10 @@ if (has("RSQLite")) {
   refuses(lbapply(pool, 1, function(i) DBI::dbListTables(db)), "db@ptr")
   DBI::dbDisconnect(db)
 }
+# Objects that their packages make whole again
+pointer <- attr(con, "conn_id")
+stopifnot(there(1, function(i, b) length(b), structure(list(handle = pointer), class = "xgb.Booster")) == 1L)
+refuses(lbapply(pool, 1, function(i, b) length(b), structure(list(handle = pointer), class = "other")), "...[[1]]$handle")
 e <- tryCatch(lbapply(pool, 1, function(i) file(tempfile(), "w")), error = identity)
 stopifnot(inherits(e, "roost_task_error"), grepl("a connection", conditionMessage(e)))
 options(roost.references = "maybe"); con <- file(path)
