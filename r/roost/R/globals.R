@@ -49,12 +49,16 @@ quick_needs <- function(values, packages) {
   f <- values[[1L]]
   if (typeof(f) != "closure") return(NULL)
   for (value in values[-1L]) if (length(value) && (!is.atomic(value) || !is.null(attributes(value)))) return(NULL)
+  home <- environment(f)
+  if (!identical(home, globalenv()) && is_fixed(home)) {
+    if (look_at_session(FALSE) || !is.null(attributes(f))) return(NULL)
+    return(list(values = values, globals = list(), packages = if (length(packages)) order_packages(packages) else character()))
+  }
   found <- code_names(f)
   if (!found$simple || look_at_session(found$strings)) return(NULL)
   names <- found$all
-  home <- environment(f)
   if (!identical(home, globalenv())) {
-    if (is_fixed(home) || !identical(parent.env(home), globalenv()) || !is.null(attributes(home))) return(NULL)
+    if (!identical(parent.env(home), globalenv()) || !is.null(attributes(home))) return(NULL)
     inside <- names(home)
     if (any(grepl(".", inside, fixed = TRUE))) return(NULL)
     at <- match(names, inside, 0L)
@@ -227,7 +231,7 @@ search_code <- function(code, needs) {
   found <- walk_code(code)
   needs$words[[length(needs$words) + 1L]] <- list(sure = found$names)
   if (found$strings) needs$strings <- TRUE
-  if (found$computes && length(needs$frames)) needs$computes <- TRUE
+  if (found$computes) needs$computes <- TRUE
   route <- frames_of(home, needs)
   names <- frame_names(setdiff(found$names, "..."), route, needs, FALSE)
   if (!is.null(route$package)) return()
@@ -272,11 +276,7 @@ search_function <- function(f, needs, name = "", depth = 0L) {
     sure <- found$sure
     doubtful <- found$doubtful
   }
-  if (is.null(route$package)) {
-    if (length(sure)) add_globals(sure, found, needs)
-    for (name in existing(doubtful, globalenv())) add_global(name, needs, FALSE)
-    if (length(found$called)) add_places(found$called, found, needs)
-  }
+  if (is.null(route$package)) add_globals(sure, doubtful, found, needs)
   if (length(found$constants)) {
     free <- needs$free
     needs$free <- FALSE
@@ -304,10 +304,16 @@ existing <- function(names, at) {
   else names[vapply(names, exists, NA, envir = at, inherits = FALSE)]
 }
 
-add_globals <- function(names, found, needs) {
-  here <- existing(names, globalenv())
+add_globals <- function(sure, doubtful, found, needs) {
+  here <- existing(sure, globalenv())
   for (name in here) add_global(name, needs, TRUE)
-  if (length(here) < length(names)) add_places(if (length(here)) names[!names %in% here] else names, found, needs)
+  if (length(here)) sure <- sure[!match(sure, here, 0L)]
+  if (length(doubtful)) {
+    here <- existing(doubtful, globalenv())
+    for (name in here) add_global(name, needs, FALSE)
+    sure <- c(sure, setdiff(found$called, here))
+  }
+  if (length(sure)) add_places(sure, found, needs)
 }
 
 add_global <- function(name, needs, sure) {
