@@ -5,24 +5,28 @@
 
 async_lapply <- function(pool, X, FUN, ..., seed = NULL, retries = 0L, timeout = NULL, export = NULL, packages = NULL,
                          label = "", options = list(), priority = 0, cpus = 1, memory = NULL, labels = NULL,
-                         durable = FALSE) {
+                         durable = FALSE, .args = list()) {
+  if (!inherits(pool, "roost_cluster") && !is.null(again <- protected_call(sys.call(), pool, parent.frame())))
+    return(eval(again, parent.frame()))
   FUN <- match.fun(FUN)
-  args <- list(...)
-  tasks <- as_tasks(X)
-  needs <- find_needs(functions_of(FUN, args, tasks), export, packages, parent.frame())
-  start_job(session_of(pool), tasks, FUN, args, needs, options,
+  session <- session_of(pool)
+  needs <- find_needs(list(FUN = FUN, `...` = further_args(list(...), .args), X = as_tasks(X)), export, packages, parent.frame())
+  start_job(session, needs$values[[3L]], needs$values[[1L]], needs$values[[2L]], needs, options,
             policy(seed = first_seed(seed), retries = retries, timeout = timeout, label = label, priority = priority,
                    cpus = cpus, memory = memory, labels = labels), durable)
 }
 
 async <- function(expr, pool = NULL, seed = NULL, export = NULL, packages = NULL, timeout = NULL, label = "",
                   envir = parent.frame(), durable = FALSE) {
-  fun <- eval(call("function", as.pairlist(alist(x = )), substitute(expr)), envir)
-  needs <- find_needs(list(fun), export, packages, envir)
-  fun <- detach_frame(fun, envir)
-  start_job(session_of(pool), list(NULL), fun, list(), needs, list(),
+  fun <- eval(call("function", async_formals, substitute(expr)), envir)
+  session <- session_of(pool)
+  needs <- find_needs(list(expr = fun), export, packages, envir)
+  start_job(session, list(NULL), needs$values[[1L]], list(), needs, list(),
             policy(seed = first_seed(seed), timeout = timeout, label = label), durable, single = TRUE)
 }
+
+# The one element, which the expression does not see.
+async_formals <- as.pairlist(alist(.roost_element = ))
 
 start_job <- function(session, X, fun, args, needs, options, policy, durable = FALSE, single = FALSE) {
   if (!isTRUE(durable) && !isFALSE(durable)) fail("`durable` must be TRUE or FALSE.")
@@ -161,19 +165,4 @@ as_table <- function(fields, columns) {
     if (length(values) == n) values else rep_len(if (length(values)) values else NA, n)
   })
   as.data.frame(columns, stringsAsFactors = FALSE)
-}
-
-# The function without its frame: only the variables that it uses go along.
-detach_frame <- function(fun, envir) {
-  top <- envir
-  while (!is_fixed(top) && !identical(top, globalenv()) && !identical(top, emptyenv())) top <- parent.env(top)
-  if (identical(top, envir)) return(fun)
-  home <- new.env(parent = top)
-  for (name in free_names(fun)) {
-    at <- envir
-    while (!identical(at, top) && !exists(name, envir = at, inherits = FALSE)) at <- parent.env(at)
-    if (!identical(at, top)) assign(name, get(name, envir = at, inherits = FALSE), envir = home)
-  }
-  environment(fun) <- home
-  fun
 }

@@ -43,43 +43,37 @@ do_roost <- function(obj, expr, envir, data) {
 
 foreach_error <- function(error) if (is.null(error)) NULL else if (is.null(error$condition)) error else error$condition
 
+
 run_iterations <- function(session, obj, expr, envir, arguments, options) {
-  exports <- new.env(parent = globalenv())
-  packages <- foreach_exports(obj, expr, envir, exports)
-  fun <- function(arguments) {
-    home <- new.env(parent = exports)
-    for (name in names(arguments)) assign(name, arguments[[name]], envir = home)
-    eval(expr, home)
-  }
-  environment(fun) <- list2env(list(exports = exports, expr = expr), parent = globalenv())
-  needs <- find_needs(Filter(is.function, as.list(exports)), options$export, NULL, envir)
-  packages <- unique(c(packages, obj$packages, options$packages, needs$packages))
+  # The search sees the expression as a function of the arguments, made where foreach() was called.
+  formals <- rep(alist(x = ), length(obj$argnames))
+  names(formals) <- obj$argnames
+  probe <- eval(call("function", as.pairlist(formals), expr), envir)
+  needs <- find_needs(list(expr = probe, X = unname(arguments)), c(obj$export, options$export), c(obj$packages, options$packages),
+                      envir, setdiff(obj$noexport, obj$export))
+  frame <- environment(needs$values[[1L]])
+  if (isTRUE(obj$verbose)) say_exports(needs, frame, envir)
+  fun <- iteration
+  environment(fun) <- list2env(list(expr = expr, frame = frame), parent = baseenv())
   seed <- if (is.null(options$seed)) NULL else first_seed(options$seed)
-  apply_there(session, unname(arguments), fun, list(),
+  apply_there(session, needs$values[[2L]], fun, list(),
               policy(seed = seed, retries = or(options$retries, 0L), timeout = options$timeout,
                      label = or(options$label, "foreach"), cpus = or(options$cpus, 1), memory = options$memory,
                      labels = options$labels),
-              list(globals = needs$globals, packages = packages), list(), isTRUE(options$progress))
+              needs, list(), isTRUE(options$progress))
 }
 
-# The expression's variables, as foreach finds them, and what .export and .noexport say.
-foreach_exports <- function(obj, expr, envir, exports) {
-  packages <- foreach::getexports(expr, exports, envir, good = character(), bad = obj$argnames)
-  missing <- setdiff(obj$export, ls(exports, all.names = TRUE))
-  for (name in missing) {
-    if (!exists(name, envir = envir)) fail("foreach: .export names '", name, "', which does not exist here.")
-    assign(name, get(name, envir = envir), envir = exports)
-  }
-  rm(list = intersect(obj$noexport, ls(exports, all.names = TRUE)), envir = exports)
-  # Functions of the calling frame find each other in the exports, not in the frame, which stays here.
-  for (name in ls(exports, all.names = TRUE)) {
-    value <- get(name, envir = exports, inherits = FALSE)
-    if (is.function(value) && !is.primitive(value) && identical(environment(value), envir) && !identical(envir, globalenv())) {
-      environment(value) <- exports
-      assign(name, value, envir = exports)
-    }
-  }
-  packages
+# Runs on the worker. A %dopar% inside is sequential there, and need not warn that it is.
+iteration <- function(arguments) {
+  if (isNamespaceLoaded("foreach") && !foreach::getDoParRegistered()) foreach::registerDoSEQ()
+  eval(expr, list2env(arguments, parent = frame))
+}
+environment(iteration) <- list2env(list(expr = NULL, frame = globalenv()), parent = baseenv())
+
+say_exports <- function(needs, frame, envir) {
+  names <- c(if (!identical(frame, envir)) ls(frame, all.names = TRUE), names(needs$globals))
+  cat("exporting ", if (length(names)) paste(unique(names), collapse = ", ") else "no variables",
+      if (length(needs$packages)) c("; attaching ", paste(needs$packages, collapse = ", ")), "\n", sep = "")
 }
 
 or <- function(x, default) if (is.null(x)) default else x

@@ -1,62 +1,390 @@
-# What a function needs besides its arguments: globals (variables of the global environment, sent with the job) and
-# packages (attached here, to be attached there). Variables of closures travel with the closure, as R serializes it;
-# functions of namespaces stay by reference.
+# What a function needs besides its arguments.
+#
+#   globals      variables of the global environment: sent with the job
+#   frames       variables of functions around it: they travel with the function; only what is mentioned does (frames.R)
+#   packages     attached here, and used: to be attached there
+#   namespaces   of packages whose classes the values have: to be loaded there (classes.R)
+#
+# The search goes from FUN and its arguments to the names in their code (names.R), from names to values, from values to the
+# functions in them. What is mentioned for sure is sent; what is mentioned in doubt is sent if it is small.
+
+doubt_bytes <- 1048576         # a variable that is mentioned in doubt is sent up to this size
+search_elements <- 1000L       # of a list, searched for functions
+search_values <- 20000L        # in all
+long_list <- 100000L           # a list of plain vectors up to this length is known to be one
+search_frames <- 200L
+search_depth <- 30L
 
 common_places <- c("package:base", "package:methods", "package:datasets", "package:utils", "package:grDevices",
                    "package:graphics", "package:stats", "Autoloads")
 
-find_needs <- function(functions, export = NULL, packages = NULL, envir = globalenv()) {
-  if (is.null(export) && is.null(packages) && length(functions) == 1L && is_self_contained(functions[[1L]]))
-    return(list(globals = list(), packages = character()))
-  needs <- new.env(parent = emptyenv())
-  needs$globals <- list()
-  needs$packages <- character()
-  needs$seen <- list()
+no_needs <- list(globals = list(), packages = character())
+
+# `values`: a named list of what is sent: the function, its arguments, X. The answer has them as they are to be sent.
+find_needs <- function(values, export = NULL, packages = NULL, envir = globalenv(), hidden = NULL) {
+  if (is.null(export) && is.null(hidden) && !is.null(quick <- quick_needs(values, packages))) return(quick)
+  needs <- list2env(blank_search, envir = NULL, parent = emptyenv())
+  needs$hidden <- hidden
   look_at_search_path()
-  if (is.null(export)) for (f in functions) add_function(f, needs)
-  if (length(export)) for (name in setdiff(export, names(needs$globals))) {
-    if (!exists(name, envir = envir)) fail("`export` names '", name, "', which does not exist here.")
-    add_global(name, get(name, envir = envir), needs)
+  names <- names(values)
+  for (i in seq_along(values)) {
+    value <- values[[i]]
+    if (is.atomic(value) && is.null(attributes(value)) || is.list(value) && !length(value)) next
+    name <- if (is.null(names)) "FUN" else names[i]
+    if (name == "X") search_tasks(value, needs) else search_root(value, name, needs)
   }
-  own <- if (is.null(packages)) order_packages(needs$packages) else packages
-  list(globals = needs$globals, packages = own)
+  for (name in export) add_export(name, envir, needs)
+  if (look_at_session(needs$strings || length(needs$classes))) add_methods(needs)
+  if (length(needs$frames)) values <- without_frames(values, needs)
+  packages <- c(needs$packages, packages)
+  answer <- list(values = values, globals = needs$globals, packages = if (length(packages)) order_packages(packages) else packages)
+  if (length(needs$classes)) answer$namespaces <- namespaces_of(needs)
+  if (needs$s4) answer$s4 <- TRUE
+  answer
 }
 
-# Uses nothing but its arguments and variables.
-is_self_contained <- function(f) is.primitive(f) || !length(free_names(f))
-
-add_function <- function(f, needs) {
-  if (!is.function(f) || is.primitive(f)) return()
+# The same for what is most frequent: one function that uses plain vectors and attached packages, and X is a vector. NULL: look
+# thoroughly.
+quick_needs <- function(values, packages) {
+  f <- values[[1L]]
+  if (typeof(f) != "closure") return(NULL)
+  for (value in values[-1L]) if (length(value) && (!is.atomic(value) || !is.null(attributes(value)))) return(NULL)
   home <- environment(f)
-  if (is_fixed(home)) return()
-  for (other in needs$seen) if (identical(other, f)) return()
-  needs$seen[[length(needs$seen) + 1L]] <- f
-  for (name in free_names(f)) add_name(name, home, needs)
+  if (!identical(home, globalenv()) && is_fixed(home)) {
+    if (look_at_session(FALSE) || !is.null(attributes(f))) return(NULL)
+    return(list(values = values, globals = list(), packages = if (length(packages)) order_packages(packages) else character()))
+  }
+  found <- code_names(f)
+  if (!found$simple || look_at_session(found$strings)) return(NULL)
+  names <- found$all
+  if (!identical(home, globalenv())) {
+    if (!identical(parent.env(home), globalenv()) || !is.null(attributes(home))) return(NULL)
+    inside <- names(home)
+    if (any(grepl(".", inside, fixed = TRUE))) return(NULL)
+    at <- match(names, inside, 0L)
+    frame <- new.env(parent = globalenv())
+    for (name in names[at > 0L]) {
+      if (bindingIsActive(name, home)) return(NULL)
+      value <- peek(name, home)
+      if (!is_vector(value)) return(NULL)
+      assign(name, value, envir = frame)
+    }
+    if (any(at > 0L)) names <- names[at == 0L]
+    environment(f) <- frame
+  }
+  globals <- list()
+  here <- existing(names, globalenv())
+  for (name in here) {
+    if (bindingIsActive(name, globalenv())) return(NULL)
+    value <- globalenv()[[name]]
+    if (!is_vector(value)) return(NULL)
+    if (match(name, found$sure, 0L) || utils::object.size(value) <= doubt_bytes) globals[[name]] <- value
+  }
+  look_at_search_path()
+  places <- places_of(if (length(here)) names[!match(names, here, 0L)] else names, found)
+  if (length(places)) {
+    if (!all(startsWith(places, "package:"))) return(NULL)
+    packages <- c(substring(unique(places), 9L), packages)
+  }
+  values[[1L]] <- f
+  list(values = values, globals = globals, packages = if (length(packages)) order_packages(packages) else character())
 }
 
-# Where does `name`, used in a function whose environment is `home`, come from?
-add_name <- function(name, home, needs) {
-  at <- home
-  while (!identical(at, globalenv()) && !is_fixed(at)) {
-    if (identical(at, emptyenv())) return()
-    if (exists(name, envir = at, inherits = FALSE)) {
-      if (!bindingIsActive(name, at)) add_function(peek(name, at), needs)
-      return()
-    }
-    at <- parent.env(at)
+is_vector <- function(x) !is.null(x) && is.atomic(x) && is.null(attributes(x))
+
+# A search: an environment, since it changes.
+blank_search <- list(
+  globals = list(),
+  packages = character(),
+  hidden = NULL,               # names that are not to be sent
+  words = list(),              # all names that code mentions
+  classes = character(),       # of the values
+  class_packages = character(),
+  last = NULL,                 # the classes that were noted last
+  s4 = FALSE,                  # whether classes or methods of the session are among the globals
+  seen = list(),               # functions
+  places = list(),             # environments that are values
+  frames = list(),             # environments of functions, see frames.R
+  within = NULL,               # the frame whose variable is being searched
+  free = TRUE,                 # whether what is being searched can be given another environment
+  doubt = FALSE,               # whether it is mentioned in doubt
+  tasks = FALSE,               # whether it is in a task's own element
+  whole = TRUE,                # whether all was searched that a job's tasks share
+  computes = FALSE,            # whether some code computes the names of variables
+  strings = FALSE,             # whether some code has strings, which may be classes
+  count = 0L,
+  root = NULL,                 # list(name, value)
+  allow = NULL)                # references
+
+# Searches a value that has a name of its own.
+search_root <- function(value, name, needs) {
+  former <- needs$root
+  needs$root <- list(name = name, value = value)
+  search_value(value, needs, 0L)
+  needs$root <- former
+}
+
+# X: each element is a task's own, so what is not searched of it travels as it is.
+search_tasks <- function(X, needs) {
+  n <- length(X)
+  if (n > search_elements) {
+    half <- search_elements %/% 2L
+    X <- X[unique(c(seq_len(half), round(seq(half + 1L, n, length.out = half))))]
   }
-  if (!identical(at, globalenv())) return()
-  if (exists(name, envir = at, inherits = FALSE)) {
-    if (is.null(needs$globals[[name]])) add_global(name, get(name, envir = at, inherits = FALSE), needs)
+  needs$tasks <- TRUE
+  search_root(X, "X", needs)
+  needs$tasks <- FALSE
+}
+
+cut_short <- function(needs) if (!needs$tasks) needs$whole <- FALSE
+
+# In doubt a value with a reference is left out: FALSE.
+search_doubtful <- function(value, name, needs) {
+  former <- list(needs$doubt, needs$root, needs$free, needs$within, needs$tasks)
+  needs$doubt <- TRUE
+  on.exit({
+    needs$tasks <- former[[5L]]
+    needs$doubt <- former[[1L]]
+    needs$root <- former[[2L]]
+    needs$free <- former[[3L]]
+    needs$within <- former[[4L]]
+  })
+  tryCatch({ search_root(value, name, needs); TRUE }, roost_doubtful_reference = function(e) FALSE)
+}
+
+# ---- values ----
+
+search_value <- function(value, needs, depth) {
+  type <- typeof(value)
+  extra <- attributes(value)
+  if (!is.null(extra$class)) {
+    note_classes(extra$class, needs)
+    if (is_reference(value)) return(found_reference(value, needs))
+    if (is_pool(value) || any(match(extra$class, self_mending, 0L))) return()
+  }
+  if (type == "closure") search_function(value, needs, depth = depth)
+  else if (type == "list" || type == "expression" || type == "pairlist") search_list(value, needs, depth)
+  else if (type == "environment") search_environment(value, needs, depth)
+  else if (type == "language" || type == "symbol") search_code(value, needs)
+  else if (type == "externalptr") return(found_reference(value, needs))
+  else if (type == "weakref") return()
+  if (length(extra) > 1L || length(extra) && is.null(extra$names)) search_attributes(extra, needs, depth)
+}
+
+search_list <- function(value, needs, depth) {
+  if (depth >= search_depth) return(cut_short(needs))
+  value <- if (is.object(value)) unclass(value) else value
+  n <- length(value)
+  if (n > search_elements) {
+    if (n > long_list || !all(vapply(value[-seq_len(search_elements)], is.atomic, NA))) cut_short(needs)
+    n <- search_elements
+  }
+  needs$count <- needs$count + n
+  if (needs$count > search_values) return(cut_short(needs))
+  for (i in seq_len(n)) {
+    part <- value[[i]]
+    if (!missing(part) && !(is.atomic(part) && is.null(attributes(part)))) search_value(part, needs, depth + 1L)
+  }
+}
+
+search_attributes <- function(extra, needs, depth) {
+  former <- needs$free
+  needs$free <- FALSE
+  for (name in names(extra)) {
+    part <- extra[[name]]
+    if (is.atomic(part) && is.null(attributes(part)) || match(name, unsearched, 0L)) next
+    search_value(part, needs, depth + 1L)
+  }
+  needs$free <- former
+}
+
+# The last is a class definition's, and R makes a new one there.
+unsearched <- c("srcref", ".Environment", "class", "versionKey")
+
+# An environment that is a value: R6 objects, reference classes, caches.
+search_environment <- function(at, needs, depth) {
+  if (identical(at, globalenv()) || identical(at, emptyenv()) || is_fixed(at)) return()
+  for (other in needs$places) if (identical(other, at)) return()
+  pin(at, needs)
+  note_classes(attr(at, "class"), needs)
+  needs$places[[length(needs$places) + 1L]] <- at
+  if (length(needs$places) > search_frames || depth >= search_depth) return(cut_short(needs))
+  former <- needs$free
+  needs$free <- FALSE
+  for (name in names(at)) {
+    needs$count <- needs$count + 1L
+    if (needs$count > search_values) { cut_short(needs); break }
+    if (name == "..." || bindingIsActive(name, at) || is_lazy(name, at)) next
+    part <- peek(name, at)
+    if (!(is.atomic(part) && is.null(attributes(part)))) search_value(part, needs, depth + 1L)
+  }
+  needs$free <- former
+}
+
+# Handles of this package: they are of no use in a task, and say so there.
+is_pool <- function(x) inherits(x, c("roost_cluster", "roost_seat", "roost_job"))
+
+# Quoted code and formulas: their names are looked up where they were made, or in the global environment.
+search_code <- function(code, needs) {
+  home <- attr(code, ".Environment")
+  if (!is.environment(home)) home <- globalenv()
+  found <- walk_code(code)
+  needs$words[[length(needs$words) + 1L]] <- list(sure = found$names)
+  if (found$strings) needs$strings <- TRUE
+  if (found$computes) needs$computes <- TRUE
+  route <- frames_of(home, needs)
+  names <- frame_names(setdiff(found$names, "..."), route, needs, FALSE)
+  if (!is.null(route$package)) return()
+  for (name in existing(names, globalenv())) add_global(name, needs, FALSE)
+  places <- vapply(setdiff(found$called, existing(names, globalenv())), place_of, "")
+  for (place in setdiff(places[nzchar(places)], common_places))
+    if (startsWith(place, "package:")) needs$packages <- union(needs$packages, substring(place, 9L))
+}
+
+found_reference <- function(value, needs) {
+  if (identical(value, null_pointer)) return()
+  if (needs$doubt) stop(structure(class = c("roost_doubtful_reference", "condition"), list(message = "", call = NULL)))
+  if (is.null(needs$allow)) needs$allow <- references_allowed()
+  if (!needs$allow) refuse_reference(needs$root, value)
+}
+
+# ---- functions ----
+
+search_function <- function(f, needs, name = "", depth = 0L) {
+  home <- environment(f)
+  in_global <- identical(home, globalenv())
+  if (!in_global && is_fixed(home)) return()
+  for (other in needs$seen) if (identical(other, f)) {
+    if (length(needs$frames)) frames_of(home, needs)
     return()
   }
-  place <- place_of(name)
-  if (place %in% common_places) return()
-  if (startsWith(place, "package:")) add_package(substring(place, 9L), needs)
-  else if (nzchar(place)) add_global(name, get(name, pos = place, inherits = FALSE), needs)
+  if (length(needs$seen) > search_elements) return(cut_short(needs))
+  needs$seen[[length(needs$seen) + 1L]] <- f
+  found <- code_names(f, name)
+  route <- if (in_global) no_frames else frames_of(home, needs)
+  # A generic function's frame has R's own tables in it.
+  if (isS4(f)) for (frame in route$frames) frame$pinned <- TRUE
+  needs$words[[length(needs$words) + 1L]] <- found
+  if (found$computes) needs$computes <- TRUE
+  if (found$strings) needs$strings <- TRUE
+  if (length(route$frames)) {
+    sure <- frame_names(found$sure, route, needs, TRUE)
+    doubtful <- frame_names(found$doubtful, route, needs, FALSE)
+    if (found$dots) frame_names("...", route, needs, TRUE)
+    if (found$computes) for (frame in route$frames) add_all(frame, needs)
+  } else {
+    sure <- found$sure
+    doubtful <- found$doubtful
+  }
+  if (is.null(route$package)) add_globals(sure, doubtful, found, needs)
+  if (length(found$constants)) {
+    free <- needs$free
+    needs$free <- FALSE
+    for (constant in found$constants) search_value(constant, needs, depth + 1L)
+    needs$free <- free
+  }
 }
 
-# Where on the search path behind the global environment `name` is; remembered while the path stays the same.
+# Those of `names` that are no variables of the frames; the others are noted there.
+frame_names <- function(names, route, needs, sure) {
+  for (frame in route$frames) {
+    if (!length(names)) break
+    here <- match(names, names(frame$env), 0L) > 0L
+    if (!any(here)) next
+    for (name in names[here]) mention(name, frame, needs, sure)
+    names <- names[!here]
+  }
+  names
+}
+
+# Names that exist in `at`: few names are asked for one by one, if `at` is large.
+existing <- function(names, at) {
+  if (!length(names)) names
+  else if (length(at) <= 500L) names[match(names, names(at), 0L) > 0L]
+  else names[vapply(names, exists, NA, envir = at, inherits = FALSE)]
+}
+
+add_globals <- function(sure, doubtful, found, needs) {
+  here <- existing(sure, globalenv())
+  for (name in here) add_global(name, needs, TRUE)
+  if (length(here)) sure <- sure[!match(sure, here, 0L)]
+  if (length(doubtful)) {
+    here <- existing(doubtful, globalenv())
+    for (name in here) add_global(name, needs, FALSE)
+    sure <- c(sure, setdiff(found$called, here))
+  }
+  if (length(sure)) add_places(sure, found, needs)
+}
+
+add_global <- function(name, needs, sure) {
+  if (match(name, names(needs$globals), 0L) || match(name, needs$hidden, 0L)) return()
+  if (sure) value <- globalenv()[[name]]
+  else if (bindingIsActive(name, globalenv())) return()
+  else value <- peek(name, globalenv())
+  add_value(name, value, needs, sure)
+}
+
+add_value <- function(name, value, needs, sure) {
+  if (!sure && !is_small_global(value)) return()
+  # Reserved before the search: values may lead to themselves.
+  needs$globals[name] <- list(value)
+  if (is.atomic(value) && is.null(attributes(value))) return()
+  former <- list(needs$free, needs$within, needs$tasks)
+  needs$free <- TRUE
+  needs$within <- NULL
+  needs$tasks <- FALSE
+  kept <- if (sure) { if (is.function(value)) search_named(value, name, needs) else search_root(value, name, needs); TRUE }
+          else search_doubtful(value, name, needs)
+  needs$free <- former[[1L]]
+  needs$within <- former[[2L]]
+  needs$tasks <- former[[3L]]
+  if (!kept) needs$globals[[name]] <- NULL
+}
+
+# As search_root(), for a function: its names are kept under its own.
+search_named <- function(f, name, needs) {
+  former <- needs$root
+  needs$root <- list(name = name, value = f)
+  if (typeof(f) == "closure") search_function(f, needs, name)
+  extra <- attributes(f)
+  if (length(extra) > 1L || length(extra) && is.null(extra$srcref)) {
+    note_classes(extra$class, needs)
+    search_attributes(extra, needs, 0L)
+  }
+  needs$root <- former
+}
+
+is_small_global <- function(value) is.function(value) || !is_pool(value) && utils::object.size(value) <= doubt_bytes
+
+add_export <- function(name, envir, needs) {
+  frame_names(name, frames_of(envir, needs), needs, TRUE)
+  if (name %in% names(needs$globals)) return()
+  if (!exists(name, envir = envir)) fail("`export` names '", name, "', which does not exist here.")
+  add_value(name, get(name, envir = envir), needs, TRUE)
+}
+
+# ---- the search path ----
+
+add_places <- function(names, found, needs) {
+  places <- places_of(names, found)
+  for (i in seq_along(places)) {
+    place <- places[[i]]
+    name <- names(places)[i]
+    if (startsWith(place, "package:")) needs$packages <- union(needs$packages, substring(place, 9L))
+    else if (!name %in% names(needs$globals)) add_value(name, get(name, pos = place, inherits = FALSE), needs, TRUE)
+  }
+}
+
+# Where behind the global environment those of `names` are that R does not have itself; kept with the text of the function, while
+# the search path stays the same. Of what is mentioned in doubt, functions that are called count.
+places_of <- function(names, found) {
+  if (identical(found$path, places$search) && identical(found$asked, names)) return(found$places)
+  found$path <- places$search
+  found$asked <- names
+  at <- vapply(names[names %in% c(found$sure, found$called)], place_of, "")
+  found$places <- at[nzchar(at) & !at %in% common_places]
+}
+
 place_of <- function(name) {
   place <- places$found[[name]]
   if (is.null(place)) {
@@ -78,20 +406,11 @@ look_at_search_path <- function() {
   places$found <- new.env(parent = emptyenv())
 }
 
-# A promise that was not evaluated may not want to be.
-peek <- function(name, at) tryCatch(get(name, envir = at, inherits = FALSE), error = function(e) NULL)
-
-add_global <- function(name, value, needs) {
-  needs$globals[name] <- list(value)
-  add_function(value, needs)
-}
-
-add_package <- function(package, needs) needs$packages <- union(needs$packages, package)
-
+# Namespaces, attached packages, and what they import: they are there already.
 is_fixed <- function(at) {
-  if (is.null(at)) return(TRUE)
-  if (identical(at, globalenv())) return(FALSE)
-  isNamespace(at) || identical(at, baseenv()) || grepl("^(package|imports):", environmentName(at))
+  if (is.null(at) || isNamespace(at) || identical(at, baseenv())) return(TRUE)
+  name <- attr(at, "name")
+  is.character(name) && length(name) == 1L && grepl("^(package|imports):", name)
 }
 
 # Last attached here is first on the search path: attach them there in the same order.
@@ -101,13 +420,11 @@ order_packages <- function(packages) {
   c(attached[attached %in% packages], setdiff(packages, attached))
 }
 
-# codetools takes a millisecond a function: the last ones are remembered.
-free_names <- function(f) {
-  for (known in names_cache$known) if (identical(known$f, f)) return(known$names)
-  names <- tryCatch(codetools::findGlobals(f, merge = TRUE), error = function(e) all.names(body(f), unique = TRUE))
-  names_cache$known <- utils::head(c(list(list(f = f, names = names)), names_cache$known), 16L)
-  names
-}
+# A promise that was not evaluated may not want to be.
+peek <- function(name, at) if (is_promise(name, at)) tryCatch(at[[name]], error = function(e) NULL) else at[[name]]
 
-names_cache <- new.env(parent = emptyenv())
-names_cache$known <- list()
+# One that is more than the name of another variable, which a function was given as its argument.
+is_lazy <- function(name, at) is.call(eval(call("substitute", as.name(name), at), baseenv()))
+
+# Is `name` bound to a promise (evaluated or not), or to code? Of the global environment nobody can tell.
+is_promise <- function(name, at) is.language(eval(call("substitute", as.name(name), at), baseenv()))

@@ -2,21 +2,69 @@
 
 lbapply <- function(pool, X, FUN, ..., seed = NULL, simplify = FALSE, partial = FALSE, retries = 0L, timeout = NULL,
                     progress = interactive(), export = NULL, packages = NULL, label = "", options = list(), cpus = 1,
-                    memory = NULL, labels = NULL) {
+                    memory = NULL, labels = NULL, .args = list()) {
+  if (!inherits(pool, "roost_cluster") && !is.null(again <- protected_call(sys.call(), pool, parent.frame())))
+    return(eval(again, parent.frame()))
+  # nodepool's order: X, FUN, pool.
+  if (is.function(X) && inherits(FUN, "cluster")) return(lbapply(FUN, pool, X, ..., seed = seed, simplify = simplify,
+    partial = partial, retries = retries, timeout = timeout, progress = progress, export = export, packages = packages, label = label,
+    options = options, cpus = cpus, memory = memory, labels = labels, .args = .args))
   FUN <- match.fun(FUN)
-  args <- list(...)
+  args <- further_args(list(...), .args)
   tasks <- as_tasks(X)
   state <- first_seed(seed)
-  outcomes <- if (is.null(pool)) apply_here(tasks, FUN, args, state, packages, options)
-  else apply_there(session_of(pool), tasks, FUN, args,
-                   policy(seed = state, retries = retries, timeout = timeout, label = label, cpus = cpus, memory = memory,
-                          labels = labels),
-                   find_needs(functions_of(FUN, args, tasks), export, packages, parent.frame()), options, progress)
+  if (is.null(pool)) outcomes <- apply_here(tasks, FUN, args, state, packages, options)
+  else {
+    session <- session_of(pool)
+    needs <- find_needs(list(FUN = FUN, `...` = args, X = tasks), export, packages, parent.frame())
+    outcomes <- apply_there(session, needs$values[[3L]], needs$values[[1L]], needs$values[[2L]],
+                            policy(seed = state, retries = retries, timeout = timeout, label = label, cpus = cpus, memory = memory,
+                                   labels = labels),
+                            needs, options, progress)
+  }
   values <- outcomes$values
   names(values) <- names(tasks)
   if (isTRUE(partial)) return(with_errors(values, task_errors(outcomes)))
   raise_task_errors(outcomes, values)
   if (isTRUE(simplify)) simplify2array(values) else values
+}
+
+# Arguments of FUN that have the names of ours come in `.args`.
+further_args <- function(args, more) {
+  if (length(names(args)) && any(hidden <- startsWith(names(args), hidden_prefix)))
+    names(args)[hidden] <- substring(names(args)[hidden], nchar(hidden_prefix) + 1L)
+  if (!length(more)) return(args)
+  if (!is.list(more)) fail("`.args` must be a list of arguments of FUN, not ", describe(more), ".")
+  c(args, more)
+}
+
+# R takes an argument `p` for `pool`, unless it stands behind `...`. Such arguments of FUN get a prefix on their way to `...`:
+# the call to be made instead, or NULL. `value` is what `pool` got.
+hidden_prefix <- "FUN argument "
+
+protected_call <- function(call, value, envir) {
+  for (i in seq_along(call)) if (identical(call[[i]], quote(...))) {
+    inner <- names(eval(quote(substitute(list(...))), envir))[-1L]
+    if (any(inner %in% prefixes_of_pool)) call <- spread_dots(call, i, inner)
+    break
+  }
+  at <- match(prefixes_of_pool, names(call), 0L)
+  at <- at[at > 0L]
+  if (!length(at)) return(NULL)
+  # It was evaluated, and is not to be once more.
+  call[[at]] <- call("quote", value)
+  names(call)[at] <- paste0(hidden_prefix, names(call)[at])
+  call
+}
+
+prefixes_of_pool <- c("p", "po", "poo")
+
+# `...` at place `at` becomes ..1, ..2 with their names.
+spread_dots <- function(call, at, names) {
+  parts <- as.list(call)
+  each <- lapply(paste0("..", seq_along(names)), as.name)
+  names(each) <- names
+  as.call(c(parts[seq_len(at - 1L)], each, parts[-seq_len(at)]))
 }
 
 apply_there <- function(session, X, fun, args, policy, needs, options, progress) {

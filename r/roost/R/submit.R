@@ -30,12 +30,16 @@ label_texts <- function(labels) {
   texts
 }
 
-# As lapply() sees X.
-as_tasks <- function(X) if (!is.vector(X) || is.object(X) || is.expression(X)) as.list(X) else X
+# As lapply() sees X. What is still of a class is a list whose class says what its elements are.
+as_tasks <- function(X) {
+  if (is.vector(X) && !is.object(X) && !is.expression(X)) return(X)
+  X <- as.list(X)
+  if (is.object(X)) lapply(X, identity) else X
+}
 
 # Only what there is.
 make_common <- function(session, fun, args, needs = list(), options = list(), return_seed = FALSE) {
-  if (length(needs$globals)) {
+  if (length(needs$globals) && length(session$exported)) {
     held <- vapply(names(needs$globals), function(name) is_exported(session, name, needs$globals[[name]]), NA)
     needs$globals <- needs$globals[!held]
   }
@@ -43,16 +47,11 @@ make_common <- function(session, fun, args, needs = list(), options = list(), re
   if (length(args)) common$args <- args
   if (length(needs$globals)) common$globals <- needs$globals
   if (length(needs$packages)) common$packages <- needs$packages
+  if (length(needs$namespaces)) common$namespaces <- needs$namespaces
+  if (isTRUE(needs$s4)) common$s4 <- TRUE
   if (length(options)) common$options <- options
   if (return_seed) common$return_seed <- TRUE
   common
-}
-
-# Functions among the arguments and the tasks need their globals, too.
-functions_of <- function(fun, args, X) {
-  if (!length(args) && !is.list(X)) return(list(fun))
-  among <- function(list) Filter(is.function, list)
-  c(list(fun), among(args), if (is.list(X) && length(X) <= 1000L) among(unname(X)))
 }
 
 submit <- function(session, X, common, policy, open = FALSE)

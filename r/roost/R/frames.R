@@ -1,0 +1,159 @@
+# Frames: the environments of functions that FUN, or a function that it uses, was made in. R serializes them whole, with all that
+# they hold. What no code mentions is left out: such a function gets a frame in place of its own that has only the variables
+# that are mentioned. All functions that shared one frame share the one in its place.
+#
+# A frame stays as it is when it could be told: something else than a function refers to it (it is the value of a variable, or
+# in an R6 object), or some code computes the names of the variables that it reads.
+
+# The frames from `home` to the global environment or a namespace: list(frames, package).
+frames_of <- function(home, needs) {
+  if (identical(home, globalenv())) return(no_frames)
+  frames <- list()
+  within <- needs$within
+  free <- needs$free
+  at <- home
+  repeat {
+    if (identical(at, globalenv()) || identical(at, emptyenv())) return(list(frames = frames, package = NULL))
+    if (is_fixed(at)) return(list(frames = frames, package = if (isNamespace(at)) at))
+    frame <- frame_of(at, needs)
+    if (!free) frame$pinned <- TRUE
+    if (!is.null(within) && !identical(within, frame)) within$leads[[length(within$leads) + 1L]] <- frame
+    within <- frame
+    frames[[length(frames) + 1L]] <- frame
+    at <- parent.env(at)
+  }
+}
+
+no_frames <- list(frames = list(), package = NULL)
+
+frame_of <- function(at, needs) {
+  for (frame in needs$frames) if (identical(frame$env, at)) return(frame)
+  if (length(needs$frames) >= search_frames) cut_short(needs)
+  frame <- list2env(blank_frame, envir = NULL, parent = emptyenv())
+  frame$env <- at
+  if (!is.null(attributes(at)) || is_value(at, needs)) frame$pinned <- TRUE
+  needs$frames[[length(needs$frames) + 1L]] <- frame
+  frame
+}
+
+blank_frame <- list(
+  env = NULL,
+  values = list(),             # of the variables that are mentioned, by name
+  left = character(),          # names of references that are mentioned in doubt
+  pinned = FALSE,              # stays as it is
+  followed = FALSE,            # and so do those that it leads to
+  leads = list(),              # frames that its variables refer to, and the one around it
+  copy = NULL)                 # the frame in its place
+
+is_value <- function(at, needs) {
+  for (other in needs$places) if (identical(other, at)) return(TRUE)
+  FALSE
+}
+
+# The environment is a value: as a frame it stays as it is.
+pin <- function(at, needs) for (frame in needs$frames) if (identical(frame$env, at)) frame$pinned <- TRUE
+
+mention <- function(name, frame, needs, sure) {
+  if (match(name, names(frame$values), 0L) || match(name, needs$hidden, 0L)) return()
+  at <- frame$env
+  if (name == "...") value <- tryCatch(eval(quote(list(...)), at), error = function(e) NULL)
+  else if (bindingIsActive(name, at)) return(frame$pinned <- TRUE)
+  else if (is_promise(name, at)) {
+    value <- tryCatch(at[[name]], error = function(e) no_value)
+    if (identical(value, no_value)) return()
+  } else value <- at[[name]]
+  frame$values[name] <- list(value)
+  if (is.atomic(value) && is.null(attributes(value))) return()
+  # A package knows what to do with the pointers in frames of its own functions.
+  if (typeof(value) == "externalptr" && isNamespace(topenv(at))) return()
+  former <- list(needs$within, needs$free, needs$tasks)
+  needs$within <- frame
+  # What `...` holds keeps its environments.
+  needs$free <- name != "..."
+  needs$tasks <- FALSE
+  if (!sure) {
+    if (!search_doubtful(value, name, needs)) frame$left <- c(frame$left, name)
+  } else if (typeof(value) == "closure") search_named(value, name, needs)
+  else search_root(value, name, needs)
+  needs$within <- former[[1L]]
+  needs$free <- former[[2L]]
+  needs$tasks <- former[[3L]]
+}
+
+no_value <- quote(no_value())  # of an argument that is missing, or cannot be evaluated
+
+# Code that computes names may read any variable.
+add_all <- function(frame, needs) for (name in names(frame$env))
+  if (name != "..." && !bindingIsActive(name, frame$env) && !is_promise(name, frame$env)) mention(name, frame, needs, FALSE)
+
+# ---- frames in place of others ----
+
+without_frames <- function(values, needs) {
+  if (!needs$whole || needs$computes) return(values)
+  frames <- needs$frames
+  for (frame in frames) keep_frame_methods(frame, needs)
+  for (frame in frames) if (frame$pinned) pin_what_follows(frame)
+  copied <- FALSE
+  for (frame in frames) if (!frame$pinned) {
+    frame$copy <- if (is.null(frame$values[["..."]])) new.env() else frame_with_dots()
+    copied <- TRUE
+  }
+  if (!copied) return(values)
+  for (frame in frames) if (!frame$pinned) fill_copy(frame, frames)
+  for (name in names(needs$globals)) {
+    value <- needs$globals[[name]]
+    if (!is.atomic(value)) needs$globals[name] <- list(with_copies(value, frames))
+  }
+  for (i in seq_along(values)) if (!is.atomic(values[[i]])) values[i] <- list(with_copies(values[[i]], frames))
+  values
+}
+
+frame_with_dots <- function(...) environment()
+
+fill_copy <- function(frame, frames) {
+  copy <- frame$copy
+  parent.env(copy) <- in_place_of(parent.env(frame$env), frames)
+  for (name in names(frame$values)) {
+    if (name == "...") {
+      if (eval(quote(...length()), frame$env)) assign("...", get("...", envir = frame$env, inherits = FALSE), envir = copy)
+      next
+    }
+    value <- frame$values[[name]]
+    if (is.atomic(value)) assign(name, value, envir = copy)
+    else if (!match(name, frame$left, 0L)) assign(name, with_copies(value, frames), envir = copy)
+  }
+}
+
+pin_what_follows <- function(frame) if (!frame$followed) {
+  frame$pinned <- frame$followed <- TRUE
+  for (other in frame$leads) pin_what_follows(other)
+}
+
+in_place_of <- function(at, frames) {
+  for (frame in frames) if (identical(frame$env, at)) return(if (is.null(frame$copy)) at else frame$copy)
+  at
+}
+
+# The value, its functions and formulas with the new frames.
+with_copies <- function(value, frames) {
+  type <- typeof(value)
+  if (type == "closure") {
+    at <- environment(value)
+    new <- in_place_of(at, frames)
+    if (!identical(new, at)) environment(value) <- new
+  } else if (type == "list" && length(value) && length(value) <= search_elements) {
+    plain <- if (is.object(value)) unclass(value) else value
+    for (i in seq_along(plain)) {
+      part <- plain[[i]]
+      if (missing(part) || is.atomic(part)) next
+      new <- with_copies(part, frames)
+      if (!identical(new, part)) plain[[i]] <- new
+    }
+    attributes(plain) <- attributes(value)
+    value <- plain
+  } else if (type == "language" && is.environment(at <- attr(value, ".Environment"))) {
+    new <- in_place_of(at, frames)
+    if (!identical(new, at)) attr(value, ".Environment") <- new
+  }
+  value
+}
