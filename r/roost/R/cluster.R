@@ -42,11 +42,6 @@ recvOneData_roost_cluster <- function(cl) {
 
 closeNode_roost_seat <- function(node) invisible()
 
-stopCluster_roost_cluster <- function(cl = NULL) {
-  if (length(cl)) end_session(session_of(cl))
-  invisible()
-}
-
 seat_key <- function(seat) as.character(seat)
 
 take_arrived <- function(session, seat) {

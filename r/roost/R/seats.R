@@ -70,8 +70,6 @@ isNodeAlive.roost_cluster <- function(x, ...) {
   vapply(x, function(node) !is.null(seat_row(node, table)) || isNodeAlive.roost_seat(node), NA)
 }
 
-is_usable <- function(session) session$open && session$pid == Sys.getpid()
-
 # TRUE when the signal was sent.
 killNode.roost_seat <- function(x, signal = tools::SIGTERM, timeout = 5, ...) {
   check_session(x$session)
