@@ -40,13 +40,11 @@ future_place <- function(pool, workers, queue, timeout, crash_limit, priority, c
   check_session(session)
   whole <- function(value, name) {
     if (is.function(value)) value <- value()
-    if (is.null(value)) return(NULL)
-    if (!is.numeric(value) || length(value) != 1L || is.na(value) || value < 1) fail("`", name, "` must be a number, 1 or more.")
-    value
+    if (!is.null(value)) whole_number(value, name)
   }
-  list(session = session, workers = whole(workers, "workers"), queue = whole(queue, "queue"), cpus = cpus,
-       policy = policy(timeout = timeout, crash_limit = crash_limit, priority = priority, cpus = cpus, memory = memory,
-                       labels = labels))
+  rules <- policy(timeout = timeout, crash_limit = crash_limit, priority = priority, cpus = cpus, memory = memory, labels = labels)
+  if (asks_for_more(rules)) check_possible(session, rules)
+  list(session = session, workers = whole(workers, "workers"), queue = whole(queue, "queue"), cpus = cpus, policy = rules)
 }
 
 RoostFutureBackend <- function(..., pool = NULL, workers = NULL, queue = NULL, timeout = NULL, crash_limit = 3L, priority = 0,

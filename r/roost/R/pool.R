@@ -115,7 +115,7 @@ pool_halt <- function(pool) {
   server <- if (is.null(session$server)) found_server(session$url) else session$server
   end_session(session)
   if (!is.null(server)) halt_server(server)
-  else if (!identical(session$facts$pool, "embedded"))
+  else if (!is_embedded(session))
     message("roost: this session has ended; the server at ", session$facts$pool, " goes on, since run_pool() of this account ",
             "and machine has not started it. An administrator ends it: roost server stop --pool ", session$facts$pool)
   invisible()
@@ -126,4 +126,24 @@ stopCluster_roost_cluster <- function(cl = NULL) {
   if (!length(cl)) return(invisible())
   if (is.null(session_of(cl)$server)) end_session(session_of(cl)) else pool_halt(cl)
   invisible()
+}
+
+# ---- what a pool has ----
+
+is_embedded <- function(session) identical(session$facts$pool, "embedded")
+
+asks_for_more <- function(policy) !is.null(policy$cpus) || !is.null(policy$labels)
+
+# A pool in this machine does not grow: what it cannot run now it never can.
+check_possible <- function(session, policy) {
+  if (!is_embedded(session)) return(invisible())
+  slots <- session$facts$slots
+  if (!is.null(policy$cpus) && policy$cpus > slots)
+    fail("`cpus` is ", policy$cpus, ", and this pool has ", count(slots, "slot"), ". Remedy: make it with pool_local(workers = ",
+         ceiling(policy$cpus), "), or ask for less.")
+  missing <- setdiff(policy$labels, paste0("r=", session$facts$r))
+  if (length(missing))
+    fail("`labels` asks for ", paste(missing, collapse = ", "), ", and a pool made by pool_local() has no labels but ",
+         paste0("r=", session$facts$r, collapse = ", "), ". Remedy: leave them out, or use a server's pool, whose nodes say ",
+         "what they have: roost node start --label KEY=VALUE.")
 }
