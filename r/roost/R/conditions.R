@@ -33,4 +33,4 @@ whole_number <- function(value, name, low = 1, high = .Machine$integer.max) {
 
 # An argument in an error's text.
 show_value <- function(value)
-  if (is.atomic(value) && length(value) == 1L) deparse(unclass(value))[1L] else describe(value)
+  if (!is.atomic(value)) describe(value) else if (length(value) == 1L) deparse(unclass(value))[1L] else paste(length(value), "values")

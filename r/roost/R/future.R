@@ -75,6 +75,7 @@ launch_on_backend <- function(backend, future, ...) {
 
 launch_future <- function(future, place) {
   session <- place$session
+  future[["place"]] <- place
   payload <- future_payload(future)
   make_room(place)
   rules <- c(place$policy, list(live = relays_live(future)))
@@ -82,8 +83,10 @@ launch_future <- function(future, place) {
   common <- make_common(session, run_future, list(shared = payload$shared))
   answer <- tell_as_future_error(future, submit(session, list(payload$task), common, rules))$control
   future[["job"]] <- new_job(session, answer$job, answer$n)
+  session$launched <- c(session$launched, 0)[1L] + 1
+  future[["launched"]] <- format(session$launched, scientific = FALSE)
   future[["state"]] <- "running"
-  session$futures <- c(session$futures, list(future))
+  assign(future[["launched"]], future, envir = futures_of(session))
   invisible(future)
 }
 
@@ -91,31 +94,58 @@ launch_future <- function(future, place) {
 # launching waits only so that the queue does not grow without end.
 make_room <- function(place) {
   session <- place$session
-  if (length(session$futures) < queue_min && is.null(place$queue)) return()
+  if (length(futures_of(session)) < queue_min && is.null(place$queue)) return()
   most <- if (is.null(place$queue)) max(queue_min, queue_factor * count_workers(place)) else place$queue
   pause <- 0.01
-  while (length(session$futures) >= most && length(unresolved(session)) >= most) {
+  while (length(futures_of(session)) >= most && length(unresolved(session, most)) >= most) {
     Sys.sleep(pause)
     pause <- min(0.5, pause * 1.5)
   }
 }
 
-# The session's futures that have not ended, as far as the pool knows now.
-unresolved <- function(session) {
-  for (future in session$futures) tryCatch(has_ended(future), FutureError = function(e) strike_off(future))
+# The session's futures that have not ended, as far as is known: an environment, by the numbers of their launches.
+futures_of <- function(session) {
+  if (!is.environment(session$futures)) session$futures <- new.env(parent = emptyenv())
+  session$futures
+}
+
+# In the order of their launches.
+list_futures <- function(session) {
+  keys <- ls(futures_of(session), sorted = FALSE)
+  mget(keys[order(as.double(keys))], envir = session$futures)
+}
+
+# Those that have not ended, as far as the pool knows now: all of them, or as many as are left when there are fewer than `most`.
+# The oldest most likely have ended.
+unresolved <- function(session, most = 0) {
+  for (future in list_futures(session)) {
+    if (length(session$futures) < most) break
+    tryCatch(has_ended(future), FutureError = function(e) strike_off(future))
+  }
   session$futures
 }
 
 strike_off <- function(future) {
-  session <- future[["job"]]$session
-  session$futures <- Filter(function(other) !identical(other, future), session$futures)
+  futures <- futures_of(future[["job"]]$session)
+  key <- future[["launched"]]
+  if (exists(key, envir = futures, inherits = FALSE)) rm(list = key, envir = futures)
 }
 
 count_workers <- function(place) {
   if (!is.null(place$workers)) return(place$workers)
-  nodes <- request(place$session, list(op = "nodes"))$control
-  slots <- sum(nodes$slots[nodes$state == "connected"])
-  max(1, floor(slots / max(1, place$cpus)))
+  max(1, floor(count_slots(place$session) / max(1, place$cpus)))
+}
+
+slots_seconds <- 0.5           # the number of a pool's slots is asked for anew after so long
+
+count_slots <- function(session) {
+  if (is_embedded(session)) return(session$facts$slots)
+  now <- proc.time()[[3L]]
+  if (is.null(session$slots) || now - session$slots$at > slots_seconds) {
+    nodes <- request(session, list(op = "nodes"))$control
+    session$slots <- list(n = sum(nodes$slots[nodes$state == "connected"]), at = now)
+  }
+  session$slots$n
 }
 
 count_free_workers <- function(place) max(0, count_workers(place) - length(unresolved(place$session)))
@@ -224,7 +254,7 @@ error_of_task <- function(future, error) {
 # ---- the newer interface ----
 
 list_on_backend <- function(backend, ...) {
-  futures <- backend[["place"]]$session$futures
+  futures <- unname(list_futures(backend[["place"]]$session))
   table <- data.frame(
     counter = vapply(futures, function(future) suppressWarnings(as.integer(future[["uuid"]][2L])), 0L),
     start = vapply(futures, function(future) as.double(c(future[["start"]], NA)[1L]), 0),
@@ -258,8 +288,8 @@ cancel_future <- function(future, ...) {
 # The pool is the user's: it stays.
 stop_on_backend <- function(backend, interrupt = TRUE, ...) {
   session <- backend[["place"]]$session
-  if (interrupt && session$open) for (future in session$futures) cancel_future(future)
-  session$futures <- list()
+  if (interrupt && session$open) for (future in list_futures(session)) cancel_future(future)
+  session$futures <- NULL
   TRUE
 }
 
@@ -273,7 +303,12 @@ add_count <- function(backend, what) {
 
 # ---- registering ----
 
-is_modern <- function() numeric_version(getNamespaceVersion("future")) >= "1.40.0"
+loaded <- new.env(parent = emptyenv())
+
+is_modern <- function() {
+  if (is.null(loaded$is_modern)) loaded$is_modern <- numeric_version(getNamespaceVersion("future")) >= "1.40.0"
+  loaded$is_modern
+}
 
 register_future <- function(...) {
   future <- asNamespace("future")

@@ -53,8 +53,16 @@ latest <- new.env(parent = emptyenv())
 
 session_label <- function() paste0(Sys.info()[["user"]], "@", Sys.info()[["nodename"]], ":", Sys.getpid())
 
-make_pool <- function(session, seats) structure(
-  lapply(seats, new_seat, session = session), class = c("roost_cluster", "cluster"))
+make_pool <- function(session, seats) as_pool(lapply(seats, new_seat, session = session))
+
+# Package future tells clusters of plan(cluster, workers = ) apart by the attribute `name`; without one, by all that is in them,
+# which in a pool changes from call to call.
+as_pool <- function(seats) {
+  numbers <- vapply(seats, function(seat) seat$seat, 0L, USE.NAMES = FALSE)
+  if (length(seats)) attr(seats, "name") <- paste0("roost-", seats[[1L]]$session$port, "-", paste(numbers, collapse = ","))
+  class(seats) <- c("roost_cluster", "cluster")
+  seats
+}
 
 session_of <- function(pool) {
   if (is.null(pool)) {
@@ -97,14 +105,14 @@ close.roost_cluster <- function(con, ...) {
   invisible()
 }
 
-`[.roost_cluster` <- function(x, ...) structure(NextMethod(), class = class(x))
+`[.roost_cluster` <- function(x, ...) as_pool(unclass(x)[...])
 
 c.roost_cluster <- function(...) {
   pools <- list(...)
   sessions <- lapply(pools, session_of)
   if (!all(vapply(sessions, identical, NA, sessions[[1L]])))
     fail("Only parts of one pool can be combined: each pool has its own session.")
-  structure(do.call(c, lapply(pools, unclass)), class = class(pools[[1L]]))
+  as_pool(unlist(lapply(pools, function(pool) lapply(seq_along(pool), function(i) pool[[i]])), recursive = FALSE))
 }
 
 # Ends the server, too, and all its nodes: one that run_pool() of this account has started on this machine, here or in another

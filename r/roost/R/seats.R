@@ -97,7 +97,7 @@ cloneNode.roost_seat <- function(x, ...) {
   new_seat(x$session$last_seat, x$session)
 }
 
-cloneNode.roost_cluster <- function(x, ...) structure(lapply(x, cloneNode.roost_seat), class = class(x))
+cloneNode.roost_cluster <- function(x, ...) as_pool(lapply(x, cloneNode.roost_seat))
 
 # Nodes of other clusters are parallelly's, if it is there.
 isNodeAlive.default <- function(x, ...) by_parallelly("isNodeAlive")(x, ...)

@@ -40,7 +40,6 @@ new_session <- function(line) {
   session$garbage <- character()
   session$setup <- 0L
   session$exported <- list()
-  session$futures <- list()    # that have not ended, as far as is known
   reg.finalizer(session, end_session, onexit = TRUE)
   session
 }
