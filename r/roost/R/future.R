@@ -16,9 +16,12 @@ queue_factor <- 4L             # and at least so many for each of its slots
 roost <- function(..., pool = NULL, workers = NULL, queue = NULL, timeout = NULL, crash_limit = 3L, priority = 0, cpus = 1,
                   memory = NULL, labels = NULL) {
   if (!is.element("future", loadedNamespaces())) fail("roost() is for plan() of package 'future': plan(roost, pool = pool).")
+  # plan() tries a new strategy with this future. A pool may wait for its first node, so ask only whether it is there; and where
+  # none is named, as by R_FUTURE_PLAN=roost::roost, it may be made later. On a worker, where that variable is inherited, none is.
+  is_test <- identical(...elt_named("label", ...), "future-plan-test")
+  if (no_pool_yet(pool) && (is_test || nzchar(Sys.getenv("ROOST_NODE")))) return(future::sequential(...))
   place <- future_place(pool, workers, queue, timeout, crash_limit, priority, cpus, memory, labels)
-  # plan() tries a new strategy with this future. A pool may wait for its first node, so ask only whether it is there.
-  if (identical(...elt_named("label", ...), "future-plan-test")) return(future::sequential(...))
+  if (is_test) return(future::sequential(...))
   future <- future::MultiprocessFuture(..., place = place)
   class(future) <- c("RoostFuture", class(future))
   if (!isTRUE(future$lazy)) future <- future::run(future)
@@ -33,6 +36,8 @@ attr(roost, "tweakable") <- c("pool", "workers", "queue", "timeout", "crash_limi
   at <- match(name, names(substitute(list(...)))[-1L])
   if (!is.na(at)) ...elt(at)
 }
+
+no_pool_yet <- function(pool) is.null(pool) && (is.null(latest$session) || !latest$session$open)
 
 # Where futures go, and under which rules.
 future_place <- function(pool, workers, queue, timeout, crash_limit, priority, cpus, memory, labels) {
@@ -49,13 +54,22 @@ future_place <- function(pool, workers, queue, timeout, crash_limit, priority, c
 
 RoostFutureBackend <- function(..., pool = NULL, workers = NULL, queue = NULL, timeout = NULL, crash_limit = 3L, priority = 0,
                                cpus = 1, memory = NULL, labels = NULL) {
-  place <- future_place(pool, workers, queue, timeout, crash_limit, priority, cpus, memory, labels)
+  find <- function() future_place(pool, workers, queue, timeout, crash_limit, priority, cpus, memory, labels)
+  place <- if (!no_pool_yet(pool)) find()
   make <- getExportedValue("future", "MultiprocessFutureBackend")
-  backend <- make(..., place = place, workers = workers, reg = paste0("roost-", place$session$port))
+  backend <- make(..., place = place, workers = place$workers, reg = paste0("roost-", place$session$port))
+  backend[["find_place"]] <- find
   backend[["futureClasses"]] <- c("RoostFuture", backend[["futureClasses"]])
   class(backend) <- c("RoostFutureBackend", class(backend))
   backend
 }
+
+# Where a backend's futures go: it may have been made before its pool.
+place_of_backend <- function(backend) {
+  if (is.null(backend[["place"]])) backend[["place"]] <- backend[["find_place"]]()
+  backend[["place"]]
+}
+
 attr(roost, "factory") <- RoostFutureBackend
 
 # ---- launching ----
@@ -67,8 +81,7 @@ run_roost_future <- function(future, ...) {
 }
 
 launch_on_backend <- function(backend, future, ...) {
-  future[["place"]] <- backend[["place"]]
-  future <- launch_future(future, backend[["place"]])
+  future <- launch_future(future, place_of_backend(backend))
   add_count(backend, "launched")
   future
 }
@@ -254,7 +267,7 @@ error_of_task <- function(future, error) {
 # ---- the newer interface ----
 
 list_on_backend <- function(backend, ...) {
-  futures <- unname(list_futures(backend[["place"]]$session))
+  futures <- if (is.null(backend[["place"]])) list() else unname(list_futures(backend[["place"]]$session))
   table <- data.frame(
     counter = vapply(futures, function(future) suppressWarnings(as.integer(future[["uuid"]][2L])), 0L),
     start = vapply(futures, function(future) as.double(c(future[["start"]], NA)[1L]), 0),
@@ -288,6 +301,7 @@ cancel_future <- function(future, ...) {
 # The pool is the user's: it stays.
 stop_on_backend <- function(backend, interrupt = TRUE, ...) {
   session <- backend[["place"]]$session
+  if (is.null(session)) return(TRUE)
   if (interrupt && session$open) for (future in list_futures(session)) cancel_future(future)
   session$futures <- NULL
   TRUE
@@ -322,17 +336,24 @@ register_future <- function(...) {
     method("listFutures", "RoostFutureBackend", list_on_backend)
     method("interruptFuture", "RoostFutureBackend", interrupt_on_backend)
     method("stopWorkers", "RoostFutureBackend", stop_on_backend)
-    method("nbrOfWorkers", "RoostFutureBackend", function(evaluator) count_workers(evaluator[["place"]]))
+    method("nbrOfWorkers", "RoostFutureBackend", function(evaluator) count_backend(evaluator, count_workers))
     method("nbrOfFreeWorkers", "RoostFutureBackend", function(evaluator, background = FALSE, ...)
-      count_free_workers(evaluator[["place"]]))
+      count_backend(evaluator, count_free_workers))
   } else {
     method("run", "RoostFuture", run_roost_future)
     method("getExpression", "RoostFuture", expression_of_future)
-    method("nbrOfWorkers", "roost", function(evaluator) count_workers(place_of_strategy(evaluator)))
+    method("nbrOfWorkers", "roost", function(evaluator) count_strategy(evaluator, count_workers))
     method("nbrOfFreeWorkers", "roost", function(evaluator, background = FALSE, ...)
-      count_free_workers(place_of_strategy(evaluator)))
+      count_strategy(evaluator, count_free_workers))
   }
 }
+
+# Before there is a pool: one, so that there is a plan to make.
+count_backend <- function(backend, count)
+  if (is.null(backend[["place"]]) && no_pool_yet(NULL)) 1L else count(place_of_backend(backend))
+
+count_strategy <- function(strategy, count)
+  if (no_pool_yet(formals(strategy)$pool)) 1L else count(place_of_strategy(strategy))
 
 place_of_strategy <- function(strategy) {
   given <- formals(strategy)
