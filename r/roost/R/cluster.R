@@ -14,7 +14,11 @@ sendData_roost_seat <- function(node, data) {
   state <- stream_assigned(work)
   if (!is.null(state)) assign_stream(session, node$seat, state, work$tag)
   else if (identical(verb$name, "clusterCall") && length(verb$env$cl) == session$size) broadcast(session, node$seat, work, verb)
-  else send_task(session, node$seat, work, verb, bound = !isTRUE(verb$name %in% spread_verbs))
+  else {
+    is_spread <- isTRUE(verb$name %in% spread_verbs)
+    if (is_spread && length(session$killed)) tell_killed(node)
+    send_task(session, node$seat, work, verb, bound = !is_spread)
+  }
   invisible()
 }
 
@@ -169,7 +173,7 @@ deliver <- function(session, job, outcome) {
   if (!is.null(detail)) relay_quietly(detail)
   if (is.null(outcome$error)) return(arrive(session, task$seat, outcome$value, TRUE, task$tag))
   original <- outcome$error$condition
-  text <- if (is.null(original)) conditionMessage(outcome$error) else conditionMessage(original)
+  text <- cluster_error_text(outcome$error)
   arrive(session, task$seat, structure(text, class = c("snow-try-error", "try-error"),
                                        condition = if (is.null(original)) outcome$error else original), FALSE, task$tag)
 }
