@@ -18,8 +18,10 @@ Sys.setenv(HOME = home, XDG_CONFIG_HOME = file.path(home, "config"), XDG_DATA_HO
            XDG_STATE_HOME = file.path(home, "state"))
 port <- roost:::free_port()
 start_server <- function() {
-  pid <- roost:::start_process(c("server", "start", "--listen", paste0("127.0.0.1:", port), "--data", file.path(home, "pool")))
-  roost:::wait_for_port(port, pid)
+  ready <- tempfile("ready")
+  pid <- roost:::start_process(c("server", "start", "--listen", paste0("127.0.0.1:", port), "--data", file.path(home, "pool"),
+                                 "--ready-file", ready), log = "/dev/null")
+  roost:::await_processes("The server", pid, ready, 30, "", "answered")
   pid
 }
 until <- function(what, condition, seconds = 60) {
