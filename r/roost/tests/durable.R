@@ -174,7 +174,7 @@ forget(torn)
 stopifnot(!any(pool_jobs(pool)$durable))
 
 close(pool)
-for (pid in c(node$pid, server)) {
+for (pid in c(as.integer(node), server)) {
   tools::pskill(pid, tools::SIGTERM)
   until("it is gone", function() !roost:::process_lives(pid), 30)
 }
