@@ -108,8 +108,11 @@ plot_run <- function(run, span) {
   rect(attempts$started - run$began, row - 0.36, attempts$ended - run$began, row + 0.36, col = colour, lwd = 0.7,
        border = ifelse(long, "white", colour))
   shown <- c("fits", "means", if (any(attempts$lost)) "lost")
-  legend("topright", c(fits = "bootstrap fits", means = "means", lost = "lost, run again")[shown], fill = colours[shown],
-         border = NA, bty = "n", horiz = TRUE, xpd = NA, inset = c(0, -0.5 / nrow(workers)))
+  # Beside the title, above the line where events have their words.
+  line <- par("mai")[3] / par("mar")[3]
+  legend(span[2], grconvertY(grconvertY(1, "npc", "inches") + 2.5 * line, "inches"), xjust = 1, yjust = 0.5,
+         c(fits = "bootstrap fits", means = "means", lost = "lost, run again")[shown], fill = colours[shown],
+         border = NA, bty = "n", horiz = TRUE, xpd = NA)
   mark_events(events(), run)
 }
 

@@ -80,9 +80,11 @@ status <- function(job) {
 wait <- function(job, timeout = Inf, progress = interactive()) {
   if (!is.null(check_job(job)$outcomes)) return(invisible(TRUE))
   bar <- progress_bar(progress, job$n)
-  if (!is.null(bar)) on.exit(bar$end())
+  ended <- FALSE
+  if (!is.null(bar)) on.exit(bar$end(ended))
   answer <- ask(job, "wait", timeout = as.double(timeout), progress = !is.null(bar), more = watcher(bar))
-  invisible(isTRUE(answer$control$ended))
+  ended <- isTRUE(answer$control$ended)
+  invisible(ended)
 }
 
 results <- function(job, partial = FALSE, simplify = FALSE, progress = interactive()) {
@@ -102,28 +104,14 @@ fetch <- function(job, progress) {
   job$progress <- unlist(ask(job, "status")$control$progress)
   outcomes <- read_outcomes(answer)
   job$outcomes <- outcomes
+  if (!is.null(bar)) bar$end(TRUE)
   relay(outcomes$details)
 }
-
-cancel <- function(job, tasks = NULL, kill = FALSE) {
-  if (inherits(job, "Future")) return(cancel_future(job))
-  cancel_job(check_job(job), kill = isTRUE(kill), tasks = task_indices(tasks))
-  invisible(job)
-}
-
-# Written out: of R's compact forms, such as 1:10000, the bridge reads short ones only.
-task_indices <- function(tasks) if (!is.null(tasks)) c(as.integer(tasks))
 
 # The server no longer knows a job that has ended: there is nothing to cancel.
 cancel_job <- function(job, ...) tryCatch(ask(job, "cancel", ...), roost_pool_error = function(e) {
   if (!identical(e$code, "notFound")) stop(e)
 })
-
-print.roost_job <- function(x, ...) {
-  cat("Roost job ", x$id, if (!is.null(x$number)) paste0(" (number ", x$number, ")"), ": ", count(x$n, "task"),
-      if (x$durable) ", durable", "\n", sep = "")
-  invisible(x)
-}
 
 print.roost_progress <- function(x, ...) {
   cat(x[["done"]], " of ", x[["tasks"]], " tasks done", sep = "")

@@ -16,6 +16,7 @@ begin_plan <- function(session, verb, work) {
   n <- frame$n
   pieces <- pieces_of_chunks(session, frame, work)
   if (is.null(pieces) && n < plan_elements) return(FALSE)
+  if (length(session$killed)) for (node in unclass(frame$cl)) tell_killed(node)
   # The element that is being sent was asked for already; a function may count its calls.
   argfun <- frame$argfun
   X <- c(list(work$args), lapply(seq_len(n)[-1L], argfun))

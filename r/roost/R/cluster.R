@@ -20,6 +20,7 @@ sendData_roost_seat <- function(node, data) {
   else {
     bound <- is_bound(session, node$seat, verb)
     if (bound) session$placed <- union(session$placed, node$seat)
+    else if (length(session$killed)) tell_killed(node)
     send_task(session, node$seat, work, verb, bound = bound)
   }
   invisible()
@@ -54,11 +55,6 @@ recvOneData_roost_cluster <- function(cl) {
 }
 
 closeNode_roost_seat <- function(node) invisible()
-
-stopCluster_roost_cluster <- function(cl = NULL) {
-  if (length(cl)) end_session(session_of(cl))
-  invisible()
-}
 
 seat_key <- function(seat) as.character(seat)
 
@@ -148,16 +144,10 @@ deliver <- function(session, task, outcome) {
   else arrive(session, task$seat, as_try_error(outcome$error), FALSE, task$tag)
 }
 
-# As a worker of parallel answers: the task's own words. The number in an open job means nothing to anybody.
-as_try_error <- function(error) {
-  original <- error$condition
-  if (is.null(original)) {
-    error$message <- sub("^task [0-9]+ ", "the task ", conditionMessage(error))
-    error$task <- NULL
-    original <- error
-  }
-  structure(conditionMessage(original), class = c("snow-try-error", "try-error"), condition = original)
-}
+# As a worker of parallel answers.
+as_try_error <- function(error) structure(
+  cluster_error_text(error), class = c("snow-try-error", "try-error"),
+  condition = if (is.null(error$condition)) error else error$condition)
 
 # A cluster of parallel drops what workers print and signal; ours shows it.
 relay_quietly <- function(detail) {

@@ -20,3 +20,17 @@ fail_by_bridge <- function(error) {
   condition$code <- error$code
   stop(condition)
 }
+
+# ---- arguments ----
+
+# A whole number as an integer: 2, 2L, I(2); an error otherwise.
+whole_number <- function(value, name, low = 1, high = .Machine$integer.max) {
+  if (!is.numeric(value) || length(value) != 1L || is.na(value) || value != trunc(value) || value < low || value > high)
+    fail("`", name, "` must be a whole number, ", if (high < .Machine$integer.max) paste("from", low, "to", high)
+         else paste(low, "or more"), ", not ", show_value(value), ".")
+  as.integer(value)
+}
+
+# An argument in an error's text.
+show_value <- function(value)
+  if (!is.atomic(value)) describe(value) else if (length(value) == 1L) deparse(unclass(value))[1L] else paste(length(value), "values")

@@ -16,9 +16,12 @@ queue_factor <- 4L             # and at least so many for each of its slots
 roost <- function(..., pool = NULL, workers = NULL, queue = NULL, timeout = NULL, crash_limit = 3L, priority = 0, cpus = 1,
                   memory = NULL, labels = NULL) {
   if (!is.element("future", loadedNamespaces())) fail("roost() is for plan() of package 'future': plan(roost, pool = pool).")
+  # plan() tries a new strategy with this future. A pool may wait for its first node, so ask only whether it is there; and where
+  # none is named, as by R_FUTURE_PLAN=roost::roost, it may be made later. On a worker, where that variable is inherited, none is.
+  is_test <- identical(...elt_named("label", ...), "future-plan-test")
+  if (no_pool_yet(pool) && (is_test || nzchar(Sys.getenv("ROOST_NODE")))) return(future::sequential(...))
   place <- future_place(pool, workers, queue, timeout, crash_limit, priority, cpus, memory, labels)
-  # plan() tries a new strategy with this future. A pool may wait for its first node, so ask only whether it is there.
-  if (identical(...elt_named("label", ...), "future-plan-test")) return(future::sequential(...))
+  if (is_test) return(future::sequential(...))
   future <- future::MultiprocessFuture(..., place = place)
   class(future) <- c("RoostFuture", class(future))
   if (!isTRUE(future$lazy)) future <- future::run(future)
@@ -34,30 +37,39 @@ attr(roost, "tweakable") <- c("pool", "workers", "queue", "timeout", "crash_limi
   if (!is.na(at)) ...elt(at)
 }
 
+no_pool_yet <- function(pool) is.null(pool) && (is.null(latest$session) || !latest$session$open)
+
 # Where futures go, and under which rules.
 future_place <- function(pool, workers, queue, timeout, crash_limit, priority, cpus, memory, labels) {
   session <- session_of(pool)
   check_session(session)
   whole <- function(value, name) {
     if (is.function(value)) value <- value()
-    if (is.null(value)) return(NULL)
-    if (!is.numeric(value) || length(value) != 1L || is.na(value) || value < 1) fail("`", name, "` must be a number, 1 or more.")
-    value
+    if (!is.null(value)) whole_number(value, name)
   }
-  list(session = session, workers = whole(workers, "workers"), queue = whole(queue, "queue"), cpus = cpus,
-       policy = policy(timeout = timeout, crash_limit = crash_limit, priority = priority, cpus = cpus, memory = memory,
-                       labels = labels))
+  rules <- policy(timeout = timeout, crash_limit = crash_limit, priority = priority, cpus = cpus, memory = memory, labels = labels)
+  if (asks_for_more(rules)) check_possible(session, rules)
+  list(session = session, workers = whole(workers, "workers"), queue = whole(queue, "queue"), cpus = cpus, policy = rules)
 }
 
 RoostFutureBackend <- function(..., pool = NULL, workers = NULL, queue = NULL, timeout = NULL, crash_limit = 3L, priority = 0,
                                cpus = 1, memory = NULL, labels = NULL) {
-  place <- future_place(pool, workers, queue, timeout, crash_limit, priority, cpus, memory, labels)
+  find <- function() future_place(pool, workers, queue, timeout, crash_limit, priority, cpus, memory, labels)
+  place <- if (!no_pool_yet(pool)) find()
   make <- getExportedValue("future", "MultiprocessFutureBackend")
-  backend <- make(..., place = place, workers = workers, reg = paste0("roost-", place$session$port))
+  backend <- make(..., place = place, workers = place$workers, reg = paste0("roost-", place$session$port))
+  backend[["find_place"]] <- find
   backend[["futureClasses"]] <- c("RoostFuture", backend[["futureClasses"]])
   class(backend) <- c("RoostFutureBackend", class(backend))
   backend
 }
+
+# Where a backend's futures go: it may have been made before its pool.
+place_of_backend <- function(backend) {
+  if (is.null(backend[["place"]])) backend[["place"]] <- backend[["find_place"]]()
+  backend[["place"]]
+}
+
 attr(roost, "factory") <- RoostFutureBackend
 
 # ---- launching ----
@@ -69,14 +81,14 @@ run_roost_future <- function(future, ...) {
 }
 
 launch_on_backend <- function(backend, future, ...) {
-  future[["place"]] <- backend[["place"]]
-  future <- launch_future(future, backend[["place"]])
+  future <- launch_future(future, place_of_backend(backend))
   add_count(backend, "launched")
   future
 }
 
 launch_future <- function(future, place) {
   session <- place$session
+  future[["place"]] <- place
   payload <- future_payload(future)
   make_room(place)
   rules <- c(place$policy, list(live = relays_live(future)))
@@ -84,8 +96,10 @@ launch_future <- function(future, place) {
   common <- make_common(session, run_future, list(shared = payload$shared))
   answer <- tell_as_future_error(future, submit(session, list(payload$task), common, rules))$control
   future[["job"]] <- new_job(session, answer$job, answer$n)
+  session$launched <- c(session$launched, 0)[1L] + 1
+  future[["launched"]] <- format(session$launched, scientific = FALSE)
   future[["state"]] <- "running"
-  session$futures <- c(session$futures, list(future))
+  assign(future[["launched"]], future, envir = futures_of(session))
   invisible(future)
 }
 
@@ -93,31 +107,58 @@ launch_future <- function(future, place) {
 # launching waits only so that the queue does not grow without end.
 make_room <- function(place) {
   session <- place$session
-  if (length(session$futures) < queue_min && is.null(place$queue)) return()
+  if (length(futures_of(session)) < queue_min && is.null(place$queue)) return()
   most <- if (is.null(place$queue)) max(queue_min, queue_factor * count_workers(place)) else place$queue
   pause <- 0.01
-  while (length(session$futures) >= most && length(unresolved(session)) >= most) {
+  while (length(futures_of(session)) >= most && length(unresolved(session, most)) >= most) {
     Sys.sleep(pause)
     pause <- min(0.5, pause * 1.5)
   }
 }
 
-# The session's futures that have not ended, as far as the pool knows now.
-unresolved <- function(session) {
-  for (future in session$futures) tryCatch(has_ended(future), FutureError = function(e) strike_off(future))
+# The session's futures that have not ended, as far as is known: an environment, by the numbers of their launches.
+futures_of <- function(session) {
+  if (!is.environment(session$futures)) session$futures <- new.env(parent = emptyenv())
+  session$futures
+}
+
+# In the order of their launches.
+list_futures <- function(session) {
+  keys <- ls(futures_of(session), sorted = FALSE)
+  mget(keys[order(as.double(keys))], envir = session$futures)
+}
+
+# Those that have not ended, as far as the pool knows now: all of them, or as many as are left when there are fewer than `most`.
+# The oldest most likely have ended.
+unresolved <- function(session, most = 0) {
+  for (future in list_futures(session)) {
+    if (length(session$futures) < most) break
+    tryCatch(has_ended(future), FutureError = function(e) strike_off(future))
+  }
   session$futures
 }
 
 strike_off <- function(future) {
-  session <- future[["job"]]$session
-  session$futures <- Filter(function(other) !identical(other, future), session$futures)
+  futures <- futures_of(future[["job"]]$session)
+  key <- future[["launched"]]
+  if (exists(key, envir = futures, inherits = FALSE)) rm(list = key, envir = futures)
 }
 
 count_workers <- function(place) {
   if (!is.null(place$workers)) return(place$workers)
-  nodes <- request(place$session, list(op = "nodes"))$control
-  slots <- sum(nodes$slots[nodes$state == "connected"])
-  max(1, floor(slots / max(1, place$cpus)))
+  max(1, floor(count_slots(place$session) / max(1, place$cpus)))
+}
+
+slots_seconds <- 0.5           # the number of a pool's slots is asked for anew after so long
+
+count_slots <- function(session) {
+  if (is_embedded(session)) return(session$facts$slots)
+  now <- proc.time()[[3L]]
+  if (is.null(session$slots) || now - session$slots$at > slots_seconds) {
+    nodes <- request(session, list(op = "nodes"))$control
+    session$slots <- list(n = sum(nodes$slots[nodes$state == "connected"]), at = now)
+  }
+  session$slots$n
 }
 
 count_free_workers <- function(place) max(0, count_workers(place) - length(unresolved(place$session)))
@@ -226,7 +267,7 @@ error_of_task <- function(future, error) {
 # ---- the newer interface ----
 
 list_on_backend <- function(backend, ...) {
-  futures <- backend[["place"]]$session$futures
+  futures <- if (is.null(backend[["place"]])) list() else unname(list_futures(backend[["place"]]$session))
   table <- data.frame(
     counter = vapply(futures, function(future) suppressWarnings(as.integer(future[["uuid"]][2L])), 0L),
     start = vapply(futures, function(future) as.double(c(future[["start"]], NA)[1L]), 0),
@@ -260,8 +301,9 @@ cancel_future <- function(future, ...) {
 # The pool is the user's: it stays.
 stop_on_backend <- function(backend, interrupt = TRUE, ...) {
   session <- backend[["place"]]$session
-  if (interrupt && session$open) for (future in session$futures) cancel_future(future)
-  session$futures <- list()
+  if (is.null(session)) return(TRUE)
+  if (interrupt && session$open) for (future in list_futures(session)) cancel_future(future)
+  session$futures <- NULL
   TRUE
 }
 
@@ -275,7 +317,12 @@ add_count <- function(backend, what) {
 
 # ---- registering ----
 
-is_modern <- function() numeric_version(getNamespaceVersion("future")) >= "1.40.0"
+loaded <- new.env(parent = emptyenv())
+
+is_modern <- function() {
+  if (is.null(loaded$is_modern)) loaded$is_modern <- numeric_version(getNamespaceVersion("future")) >= "1.40.0"
+  loaded$is_modern
+}
 
 register_future <- function(...) {
   future <- asNamespace("future")
@@ -289,17 +336,24 @@ register_future <- function(...) {
     method("listFutures", "RoostFutureBackend", list_on_backend)
     method("interruptFuture", "RoostFutureBackend", interrupt_on_backend)
     method("stopWorkers", "RoostFutureBackend", stop_on_backend)
-    method("nbrOfWorkers", "RoostFutureBackend", function(evaluator) count_workers(evaluator[["place"]]))
+    method("nbrOfWorkers", "RoostFutureBackend", function(evaluator) count_backend(evaluator, count_workers))
     method("nbrOfFreeWorkers", "RoostFutureBackend", function(evaluator, background = FALSE, ...)
-      count_free_workers(evaluator[["place"]]))
+      count_backend(evaluator, count_free_workers))
   } else {
     method("run", "RoostFuture", run_roost_future)
     method("getExpression", "RoostFuture", expression_of_future)
-    method("nbrOfWorkers", "roost", function(evaluator) count_workers(place_of_strategy(evaluator)))
+    method("nbrOfWorkers", "roost", function(evaluator) count_strategy(evaluator, count_workers))
     method("nbrOfFreeWorkers", "roost", function(evaluator, background = FALSE, ...)
-      count_free_workers(place_of_strategy(evaluator)))
+      count_strategy(evaluator, count_free_workers))
   }
 }
+
+# Before there is a pool: one, so that there is a plan to make.
+count_backend <- function(backend, count)
+  if (is.null(backend[["place"]]) && no_pool_yet(NULL)) 1L else count(place_of_backend(backend))
+
+count_strategy <- function(strategy, count)
+  if (no_pool_yet(formals(strategy)$pool)) 1L else count(place_of_strategy(strategy))
 
 place_of_strategy <- function(strategy) {
   given <- formals(strategy)

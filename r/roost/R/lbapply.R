@@ -78,13 +78,15 @@ apply_there <- function(session, X, fun, args, policy, needs, options, progress)
   job <- NULL
   finished <- FALSE
   on.exit({
-    if (!is.null(bar)) bar$end()
+    if (!is.null(bar)) bar$end(finished)
     if (!finished && !is.null(job)) cancel_quietly(session, job)
   })
   started <- function(id) job <<- id
   outcomes <- if (is_bulky(X)) stream_job(session, X, common, policy, bar, started)
   else read_outcomes(run_job(session, X, common, policy, !is.null(bar), watcher(bar, started)))
   finished <- TRUE
+  # What tasks said comes below the bar.
+  if (!is.null(bar)) bar$end(TRUE)
   relay(outcomes$details)
   outcomes
 }

@@ -1,20 +1,46 @@
 # Progress of a job: a bar on stderr for interactive sessions, and conditions of package progressr where it is loaded.
 # Both are made when the first progress arrives: short calls pay nothing.
 
+# update(done); aside(expr): what `expr` prints does not share the bar's line; end(well): the job ended, with all its tasks if `well`.
 progress_bar <- function(show, n) {
   if (!isTRUE(show) && !isNamespaceLoaded("progressr")) return(NULL)
-  bars <- c(if (isTRUE(show)) list(text_bar(n)), if (isNamespaceLoaded("progressr")) list(progressr_bar(n)))
-  list(update = function(done) for (bar in bars) bar$update(done), end = function() for (bar in bars) bar$end())
+  text <- if (isTRUE(show)) text_bar(n)
+  conditions <- if (isNamespaceLoaded("progressr")) progressr_bar(n)
+  bars <- c(if (!is.null(text)) list(text), if (!is.null(conditions)) list(conditions))
+  list(
+    update = function(done) for (bar in bars) bar$update(done),
+    aside = function(expr) if (is.null(text)) expr else text$aside(expr),
+    end = function(well = FALSE) for (bar in bars) bar$end(well))
 }
 
 text_bar <- function(n) {
-  bar <- NULL
+  width <- max(10L, getOption("width") - 10L)
+  most <- max(1, n)
+  drawn <- NULL                # percent, while the bar is shown
+  ended <- FALSE
+  draw <- function(percent) {
+    filled <- as.integer(width * percent / 100)
+    cat("\r  |", strrep("=", filled), strrep(" ", width - filled), "| ", sprintf("%3d%%", percent), sep = "", file = stderr())
+    utils::flush.console()
+    drawn <<- percent
+  }
   list(
     update = function(done) {
-      if (is.null(bar)) bar <<- utils::txtProgressBar(0, max(1, n), style = 3, file = stderr())
-      utils::setTxtProgressBar(bar, done)
+      percent <- as.integer(100 * min(1, done / most))
+      if (!ended && !identical(percent, drawn)) draw(percent)
     },
-    end = function() if (!is.null(bar)) close(bar))
+    aside = function(expr) {
+      if (is.null(drawn) || ended) return(expr)
+      cat("\r", strrep(" ", width + 10L), "\r", sep = "", file = stderr())
+      on.exit(if (!ended) draw(drawn))
+      expr
+    },
+    end = function(well) {
+      if (ended || is.null(drawn)) return(invisible())
+      if (well && drawn < 100L) draw(100L)
+      ended <<- TRUE
+      cat("\n", file = stderr())
+    })
 }
 
 # The last step comes with the end, as progressr closes its bar with it.
@@ -27,16 +53,21 @@ progressr_bar <- function(n) {
       if (done > last) step(amount = done - last)
       last <<- max(last, done)
     },
-    end = function() if (!is.null(step)) step(type = "finish", amount = 0))
+    end = function(well) {
+      if (!is.null(step)) step(type = "finish", amount = if (well && last < n) n - last else 0)
+      step <<- NULL
+    })
 }
 
 # What comes before the final answer: progress, conditions that tasks signal while they run, and why nothing can run.
 watcher <- function(bar = NULL, started = NULL) function(control, blob) {
   if (!is.null(control$job) && !is.null(started)) started(control$job)
   if (!is.null(control$progress) && !is.null(bar)) bar$update(control$progress[["done"]])
-  if (!is.null(control$waiting)) tell_waiting(control$waiting)
-  if (!is.null(control$task) && length(blob)) signal_live(restore_item(blob), control$task)
+  if (!is.null(control$waiting)) beside(bar, tell_waiting(control$waiting))
+  if (!is.null(control$task) && length(blob)) beside(bar, signal_live(restore_item(blob), control$task))
 }
+
+beside <- function(bar, expr) if (is.null(bar)) expr else bar$aside(expr)
 
 # Said once for each job, while it is waited for: it goes on as soon as a node that can run it joins.
 tell_waiting <- function(why) message(structure(

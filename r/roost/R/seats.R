@@ -70,8 +70,6 @@ isNodeAlive.roost_cluster <- function(x, ...) {
   vapply(x, function(node) !is.null(seat_row(node, table)) || isNodeAlive.roost_seat(node), NA)
 }
 
-is_usable <- function(session) session$open && session$pid == Sys.getpid()
-
 # TRUE when the signal was sent.
 killNode.roost_seat <- function(x, signal = tools::SIGTERM, timeout = 5, ...) {
   check_session(x$session)
@@ -81,7 +79,26 @@ killNode.roost_seat <- function(x, signal = tools::SIGTERM, timeout = 5, ...) {
   if (is.null(worker) || !signal_worker(x$session, worker, signal)) return(FALSE)
   end <- proc.time()[[3L]] + timeout
   while (proc.time()[[3L]] < end && !is.null(seat_worker(x))) Sys.sleep(0.02)
+  x$session$killed <- union(x$session$killed, x$seat)
   TRUE
+}
+
+# A verb of package parallel whose tasks any worker may run goes on without a seat that killNode() has ended; other clusters fail
+# there. So it is said, once for each seat.
+tell_killed <- function(node) {
+  session <- node$session
+  if (!node$seat %in% session$killed) return(invisible())
+  session$killed <- setdiff(session$killed, node$seat)
+  message(structure(class = c("roost_killed", "message", "condition"), call = NULL, list(message = paste0(
+    "roost: killNode() has ended the worker of seat ", node$seat, "; its tasks run on other workers of the pool. ",
+    "cloneNode() makes a new seat.\n"))))
+}
+
+# What an error says in a cluster of package parallel: there a task has no number but the one that the caller gave it. The number
+# of the open job's task, which counts all calls, would mislead.
+cluster_error_text <- function(error) {
+  original <- error$condition
+  if (is.null(original)) sub("^task [0-9]+ (failed |is )?(on node [^:]+: )?", "", conditionMessage(error)) else conditionMessage(original)
 }
 
 # FALSE when the worker has ended meanwhile.
@@ -99,7 +116,7 @@ cloneNode.roost_seat <- function(x, ...) {
   new_seat(x$session$last_seat, x$session)
 }
 
-cloneNode.roost_cluster <- function(x, ...) structure(lapply(x, cloneNode.roost_seat), class = class(x))
+cloneNode.roost_cluster <- function(x, ...) as_pool(lapply(x, cloneNode.roost_seat))
 
 # Nodes of other clusters are parallelly's, if it is there.
 isNodeAlive.default <- function(x, ...) by_parallelly("isNodeAlive")(x, ...)

@@ -21,6 +21,7 @@ new_session <- function(line) {
                                     ". Remedy: install the package and the program of the same release.")
   session <- new.env(parent = emptyenv())
   session$pid <- Sys.getpid()
+  session$mark <- new_mark()
   session$port <- as.integer(fields[3L])
   session$secret <- fields[4L]
   session$bridge <- suppressWarnings(as.integer(fields[5L]))
@@ -43,13 +44,13 @@ new_session <- function(line) {
   session$calls <- list()      # the open jobs of small calls, by what they are for
   session$sent <- list()       # tasks that verbs of parallel wait for
   session$exported <- list()
-  session$futures <- list()    # that have not ended, as far as is known
   reg.finalizer(session, end_session, onexit = TRUE)
   session
 }
 
 end_session <- function(session) {
   if (!session$open) return(invisible())
+  if (is_copy(session)) return(invisible())
   if (session$pid == Sys.getpid())
     try(suppressWarnings(request(session, list(op = "bye"), seconds = stop_seconds)), silent = TRUE)
   session$open <- FALSE
@@ -58,6 +59,7 @@ end_session <- function(session) {
 }
 
 check_session <- function(session) {
+  if (is_copy(session)) fail_copied(session)
   if (session$pid != Sys.getpid()) pool_error(
     "This pool belongs to process ", session$pid, "; this is a forked child, ", Sys.getpid(),
     ", which would disturb it. Remedy: use the pool in the parent, or make a pool in the child.")

@@ -4,13 +4,13 @@
 policy <- function(seed = NULL, retries = 0L, timeout = NULL, label = "", priority = 0, max_parallel = NULL, cpus = 1,
                    memory = NULL, labels = NULL, crash_limit = 3L) {
   policy <- list(seed = seed)
-  if (!identical(retries, 0L)) policy$retries <- policy_number(retries, "retries", 0)
-  if (!identical(crash_limit, 3L)) policy$crash_limit <- policy_number(crash_limit, "crash_limit", 0)
+  if (!identical(retries, 0L)) policy$retries <- as.double(whole_number(retries, "retries", 0))
+  if (!identical(crash_limit, 3L)) policy$crash_limit <- as.double(whole_number(crash_limit, "crash_limit", 0))
   if (!identical(cpus, 1)) policy$cpus <- policy_number(cpus, "cpus", 0)
-  if (!identical(priority, 0)) policy$priority <- as.double(priority)
+  if (!identical(priority, 0)) policy$priority <- policy_number(priority, "priority", -Inf)
   if (!identical(label, "")) policy$label <- as.character(label)
   if (!is.null(timeout) && !identical(timeout, Inf)) policy$timeout <- policy_number(timeout, "timeout", 0)
-  if (!is.null(max_parallel)) policy$max_parallel <- policy_number(max_parallel, "max_parallel", 1)
+  if (!is.null(max_parallel)) policy$max_parallel <- as.double(whole_number(max_parallel, "max_parallel"))
   if (!is.null(memory)) policy$memory <- policy_number(memory, "memory", 0)
   if (!is.null(labels)) policy$labels <- label_texts(labels)
   policy
@@ -19,7 +19,7 @@ policy <- function(seed = NULL, retries = 0L, timeout = NULL, label = "", priori
 policy_number <- function(value, name, low) {
   if (is.null(value)) return(NULL)
   if (!is.numeric(value) || length(value) != 1L || is.na(value) || value < low)
-    fail("`", name, "` must be a number, ", low, " or more.")
+    fail("`", name, "` must be a number", if (is.finite(low)) paste0(", ", low, " or more"), ".")
   as.double(value)
 }
 
@@ -54,12 +54,16 @@ make_common <- function(session, fun, args, needs = list(), options = list(), re
   common
 }
 
-submit <- function(session, X, common, policy, open = FALSE)
+submit <- function(session, X, common, policy, open = FALSE) {
+  if (asks_for_more(policy)) check_possible(session, policy)
   send_job(session, X, common, c(list(op = "submit", open = open), policy))
+}
 
 # Submits, waits for the end, collects and forgets: one round trip.
-run_job <- function(session, X, common, policy, progress, more)
+run_job <- function(session, X, common, policy, progress, more) {
+  if (asks_for_more(policy)) check_possible(session, policy)
   send_job(session, X, common, c(list(op = "run", live = TRUE, progress = progress, forget = TRUE), policy), more)
+}
 
 inline_elements <- 256L        # of an X that travels in the control, at most
 inline_bytes <- 65536          # its size in memory, and that of common data

@@ -52,11 +52,32 @@ missing <- tryCatch(lbapply(pool, 1, identity, packages = "no.such.package"), er
 stopifnot(inherits(missing, "roost_task_error"), grepl("no.such.package", conditionMessage(missing)))
 stopifnot(inherits(tryCatch(async_lapply(pool, 1, identity, durable = TRUE), error = identity), "roost_pool_error"))
 
-# What no node can run does not wait without a word.
-why <- tryCatch(lbapply(pool, 1, identity, labels = "zone=nowhere"), roost_waiting = conditionMessage)
-stopifnot(grepl("no node of the pool can run it: .* lacks label zone=nowhere.*roost node start", why))
-job <- async_lapply(pool, 1, identity, cpus = 1000)
-stopifnot(grepl("cpu", tryCatch(as_completed(job)(), roost_waiting = conditionMessage), ignore.case = TRUE))
+# What no node can run does not wait without a word; and in a pool that cannot grow it does not wait at all.
+why <- tryCatch(lbapply(pool, 1, identity, memory = 1e14), roost_waiting = conditionMessage)
+stopifnot(grepl("no node of the pool can run it: .*memory", why))
+job <- async_lapply(pool, 1, identity, memory = 1e14)
+stopifnot(grepl("memory", tryCatch(as_completed(job)(), roost_waiting = conditionMessage), ignore.case = TRUE))
 cancel(job)
+refused <- function(expr) tryCatch(expr, error = conditionMessage)
+stopifnot(grepl("this pool has 2 slots.*workers = 3", refused(lbapply(pool, 1, identity, cpus = 3))))
+stopifnot(grepl("no labels but r=", refused(lbapply(pool, 1, identity, labels = "zone=nowhere"))))
+stopifnot(grepl("no labels but r=", refused(async_lapply(pool, 1, identity, labels = c(zone = "nowhere")))))
+stopifnot(identical(lbapply(pool, 1, identity, labels = paste0("r=", getRversion())), list(1)))
+
+# Whole numbers are whole.
+for (wrong in list(1.5, 0, NA, "2", 1:2, -1)) {
+  stopifnot(grepl("`workers` must be a whole number", refused(pool_local(workers = wrong))))
+  stopifnot(grepl("`length` must be a whole number", refused(pool_local(workers = 1, length = wrong))))
+}
+stopifnot(grepl("`retries` must be a whole number", refused(lbapply(pool, 1, identity, retries = 0.5))))
+stopifnot(grepl("`priority` must be a number", refused(async_lapply(pool, 1, identity, priority = "high"))))
+
+# A copy of a pool says that it is one, and leaves the pool alone.
+copy <- unserialize(serialize(pool, NULL))
+stopifnot(grepl("copy of a pool", refused(lbapply(copy, 1, identity))), grepl("a copy", capture.output(print(copy))),
+          !any(isNodeAlive(copy)))
+close(copy); rm(copy); invisible(gc())
+there <- tryCatch(lbapply(pool, 1, function(i) roost::lbapply(pool, 1, sqrt)), error = conditionMessage)
+stopifnot(grepl("cannot be used on a worker|no package called", there))
 stopifnot(identical(lbapply(pool, 1:2, identity), list(1L, 2L)))
 close(pool)

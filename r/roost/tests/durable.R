@@ -18,8 +18,10 @@ Sys.setenv(HOME = home, XDG_CONFIG_HOME = file.path(home, "config"), XDG_DATA_HO
            XDG_STATE_HOME = file.path(home, "state"))
 port <- roost:::free_port()
 start_server <- function() {
-  pid <- roost:::start_process(c("server", "start", "--listen", paste0("127.0.0.1:", port), "--data", file.path(home, "pool")))
-  roost:::wait_for_port(port, pid)
+  ready <- tempfile("ready")
+  pid <- roost:::start_process(c("server", "start", "--listen", paste0("127.0.0.1:", port), "--data", file.path(home, "pool"),
+                                 "--ready-file", ready), log = "/dev/null")
+  roost:::await_processes("The server", pid, ready, 30, "", "answered")
   pid
 }
 until <- function(what, condition, seconds = 60) {
@@ -172,7 +174,7 @@ forget(torn)
 stopifnot(!any(pool_jobs(pool)$durable))
 
 close(pool)
-for (pid in c(node$pid, server)) {
+for (pid in c(as.integer(node), server)) {
   tools::pskill(pid, tools::SIGTERM)
   until("it is gone", function() !roost:::process_lives(pid), 30)
 }

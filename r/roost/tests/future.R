@@ -107,6 +107,53 @@ f <- future(1)
 travels <- rawToChar(serialize(roost:::future_payload(f), NULL, ascii = TRUE))
 stopifnot(identical(value(f), 1), !grepl(pool[[1]]$session$secret, travels, fixed = TRUE))
 
+# Of the futures that a session makes, only the expressions travel; kinds of futures differ in more than that.
+session <- pool[[1]]$session
+stopifnot(length(serialize(roost:::future_payload(future(a + 1))$task, NULL)) < 2000, length(session$templates) >= 2L)
+stopifnot(is.null(value(future(NULL))), identical(value(future(quote(x))), quote(x)), identical(value(future(a)), 2),
+          !withVisible(value(future(invisible(7))))$visible, identical(value(future({ function(x) x + a }))(1), 3))
+for (seed in 1:2) {
+  there <- value(future(rnorm(2), seed = seed))
+  plan(sequential); here <- value(future(rnorm(2), seed = seed)); plan(roost, pool = pool)
+  stopifnot(identical(there, here))
+}
+options(width = 99L)
+stopifnot(identical(value(future(getOption("width"))), 99L))
+options(width = 80L)
+
+# Futures that futures make: sequential, as the plan says, or by default.
+nested <- function() value(future({ f <- future(Sys.getpid()); list(class(f)[1L], value(f) == Sys.getpid(), nbrOfWorkers()) }))
+for (inner in list(roost, tweak(roost, pool = pool), sequential)) {
+  plan(list(tweak(roost, pool = pool), inner))
+  said <- nested()
+  stopifnot(said[[2]], grepl("^(Sequential|Uniprocess)Future$", said[[1]]), said[[3]] == 1)
+}
+plan(list(sequential, tweak(roost, pool = pool)))
+stopifnot(nested()[[1]] == "RoostFuture")
+plan(list(roost, roost))         # the pool that was made last
+stopifnot(nested()[[2]])
+
+# Whole numbers of workers, as package parallelly has them.
+for (wrong in list(1.5, 0, NA, "2", 1:2, -1)) stopifnot(inherits(caught(plan(roost, pool = pool, workers = wrong)), "roost_error"))
+plan(roost, pool = pool, workers = I(3))
+stopifnot(identical(as.vector(nbrOfWorkers()), 3L), !inherits(nbrOfWorkers(), "AsIs"))
+
+# A pool as a cluster. Package future cannot ask such workers without waiting, and warns.
+plan(cluster, workers = pool)
+suppressWarnings(stopifnot(nbrOfWorkers() == 2L, identical(unlist(value(lapply(1:6, function(i) future(i + a)))), 1:6 + a)))
+plan(sequential)
+
+# R_FUTURE_PLAN=roost::roost: the pool is made later.
+script <- tempfile(fileext = ".R")
+writeLines(c("library(future)", "e <- tryCatch(value(future(1)), error = conditionMessage)", "stopifnot(grepl('There is no pool', e))",
+             "pool <- roost::pool_local(1)", "stopifnot(value(future(Sys.getpid())) != Sys.getpid(), inherits(future(1), 'RoostFuture'))",
+             "here <- roost::lbapply(pool, 1, function(i) future::value(future::future(Sys.getpid())) == Sys.getpid())",
+             "stopifnot(here[[1]])", "cat('fine\n')"), script)
+said <- system2(file.path(R.home("bin"), "R"), c("--no-echo", "--no-restore", "-f", shQuote(script)), stdout = TRUE, stderr = TRUE,
+                env = "R_FUTURE_PLAN=roost::roost")
+if (!"fine" %in% said) stop(paste(said, collapse = "\n"))
+plan(roost, pool = pool)
+
 # future.apply
 if (requireNamespace("future.apply", quietly = TRUE)) {
   apply_there <- function() { set.seed(3); future.apply::future_sapply(1:7, function(i) c(i * a, rnorm(1)), future.seed = TRUE) }

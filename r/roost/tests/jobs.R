@@ -18,7 +18,9 @@ stopifnot(again$number >= 1L, grepl("[(]number [0-9]+[)]", capture.output(print(
 rm(again); invisible(gc())
 invisible(async(1, pool))      # tells the bridge what was collected
 stopifnot(status(slow) %in% c("waiting", "running"))
-cancel(slow, tasks = 3:20000)
+cancel(slow, tasks = 3:100)
+for (wrong in list(0, 201, 1.5, NA, "a")) stopifnot(grepl("from 1 to 200", tryCatch(cancel(slow, wrong), error = conditionMessage)))
+stopifnot(grepl("200 tasks; (waiting|running), [0-9]+ of 200 done", capture.output(print(slow))))
 cancel(slow)
 stopifnot(wait(slow, timeout = 30, progress = FALSE))
 ends <- results(slow, partial = TRUE)
@@ -38,5 +40,7 @@ as_completed(async_lapply(pool, 1:20, function(i) if (i == 3) stop("three") else
 stopifnot(length(got) == 20L, inherits(got[[3]]$error, "roost_task_error"), identical(got[[20]]$value, 20L))
 following <- as_completed(async_lapply(pool, 1:2, identity))
 stopifnot(setequal(c(following()$value, following()$value), 1:2), is.null(following()))
+stopifnot(grepl("1 task; ended, 1 of 1 done, 1 failed$", capture.output(print(failing))))
+copy <- unserialize(serialize(failing, NULL))
 stopifnot(is.data.frame(pool_nodes(pool)), nrow(pool_nodes(pool)) >= 1)
 close(pool)

@@ -7,11 +7,24 @@ pool <- pool_local(workers = 2)
 times <- lbapply(pool, 1:3, function(i) { start <- Sys.time(); Sys.sleep(0.2); c(start, Sys.time()) }, cpus = 2, progress = FALSE)
 times <- times[order(vapply(times, function(t) as.numeric(t[1]), 0))]
 stopifnot(times[[2]][1] >= times[[1]][2], times[[3]][1] >= times[[2]][2])
-job <- async_lapply(pool, 1, identity, labels = c(disk = "no.such.disk"))
+job <- async_lapply(pool, 1, identity, memory = 1e14)
 stopifnot(!wait(job, timeout = 0.5, progress = FALSE), status(job) == "waiting")
 cancel(job)
 stopifnot(inherits(tryCatch(lbapply(pool, 1, identity, labels = "disk"), error = identity), "roost_error"))
 stopifnot(inherits(tryCatch(lbapply(pool, 1, identity, cpus = "two"), error = identity), "roost_error"))
+
+# The bar ends at 100 %, and what tasks say does not share its line.
+text <- capture.output(type = "message", {
+  gate <- tempfile()
+  lbapply(pool, 1:4, progress = TRUE, FUN = function(i) {
+    Sys.sleep(0.3)
+    if (i == 3) message(structure(class = c("immediateCondition", "message", "condition"), list(message = "live\n", call = NULL)))
+    if (i == 1) message("later")
+  })
+})
+lines <- unlist(strsplit(text, "[\r\n]+"))
+bars <- grep("%", lines, value = TRUE)
+stopifnot(length(bars) >= 2L, grepl("100%$", bars[length(bars)]), all(c("live", "later") %in% lines), all(grepl("^  [|]=* *[|] +[0-9]+%$", bars)))
 
 # progressr
 if (!requireNamespace("progressr", quietly = TRUE)) {

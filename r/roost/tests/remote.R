@@ -8,7 +8,7 @@ home <- tempfile("home")
 dir.create(home)
 Sys.setenv(HOME = home, XDG_CONFIG_HOME = file.path(home, "config"), XDG_DATA_HOME = file.path(home, "data"),
            XDG_STATE_HOME = file.path(home, "state"))
-pool <- run_pool(background = TRUE, nodes = 1, verbose = FALSE, length = 2)
+pool <- run_pool(background = TRUE, nodes = 1, verbose = FALSE, length = 2, listen = "127.0.0.1")
 pids <- c(attr(pool, "pid"), attr(pool, "nodepids"))
 
 stopifnot(identical(lbapply(pool, 1:20, function(i) rnorm(1), seed = 7), lbapply(NULL, 1:20, function(i) rnorm(1), seed = 7)))
@@ -16,9 +16,8 @@ stopifnot(identical(lbapply(pool, 1:20, function(i) rnorm(1), seed = 7), lbapply
 # What is exported reaches a node that joins later.
 exported <- 41
 parallel::clusterExport(pool, "exported", environment())
-host <- strsplit(roost:::session_of(pool)$url, "[/:]+")[[1]]
-late <- run_node(host[2], as.integer(host[3]), background = TRUE, verbose = FALSE)
-pids <- c(pids, late$pid)
+late <- run_node(attr(pool, "host"), attr(pool, "port"), background = TRUE, verbose = FALSE)
+pids <- c(pids, as.integer(late))
 while (nrow(pool_nodes(pool)) < 2) Sys.sleep(0.1)
 seen <- lbapply(pool, 1:40, function(i) { Sys.sleep(0.05); list(exported + 1, Sys.getenv("ROOST_NODE"), Sys.getpid()) })
 stopifnot(all(vapply(seen, `[[`, 0, 1) == 42), length(unique(vapply(seen, `[[`, 0L, 3))) >= 2)
@@ -31,7 +30,7 @@ killing <- function(i, flag) {
 }
 stopifnot(identical(lbapply(pool, 1:10, killing, flag = flag), as.list(1:10)), file.exists(flag))
 job <- async_lapply(pool, 1:30, function(i) { Sys.sleep(0.1); i })
-tools::pskill(late$pid, 9)
+tools::pskill(as.integer(late), 9)
 stopifnot(identical(results(job), as.list(1:30)))
 
 pool_halt(pool)
