@@ -439,13 +439,13 @@ perform <- function() {
 # R compiles what is called often only with everything that it calls, in a third of a second: the hot functions are enough.
 hot <- c("serve", "receive", "numbers", "read", "obey", "take", "add_job", "settle", "switch_to", "retire", "perform", "answer",
          "stream", "send", "tidy", "tidy_globals", "values_now", "option_list", "mend", "forget", "check", "note", "bring", "take_away", "look_variables",
-         "catch_output", "restore_globals", "let_interrupts")
+         "catch_output", "restore_globals", "let_interrupts", "state", "end_limits")
 warm_up <- function() {
   batches <<- batches + 1L
   if (batches <= warm_batches) return()
   name <- hot[batches - warm_batches]
   if (is.na(name)) {
-    warm <<- TRUE
+    warm <<- is_new <<- TRUE
     .Internal(enableJIT(jit))
   } else assign(name, compiler::cmpfun(get(name, w)), envir = w)
 }
@@ -622,8 +622,7 @@ local({
 fail <- function(error, calls = NULL) {
   .Internal(interruptsSuspended(TRUE))
   if (!warm) .Internal(enableJIT(0L))
-  .Internal(setSessionTimeLimit(Inf, Inf))
-  .Internal(setTimeLimit(Inf, Inf, FALSE))   # computes the next limit of both
+  end_limits()
   i <- if (is.null(frame$.i)) start else frame$.i
   if (!is.null(frame$.values)) values <<- frame$.values
   if (!mend() || !is.null(calls)) {
@@ -703,8 +702,6 @@ aborted <- function(...) {
 
 local({
 answer <- function() {
-  .Internal(setSessionTimeLimit(Inf, Inf))
-  .Internal(setTimeLimit(Inf, Inf, FALSE))
   if (Sys.getpid() != pid) tools::pskill(Sys.getpid(), 9L)   # a task's forked child: it must not end like R does
   mend()
   if (n > 1L) catch_up(n)
@@ -783,7 +780,6 @@ look <- function() {
   kinds <<- RNGkind()
   generator <<- g$.Random.seed[1L]
   connections <<- getAllConnections()
-  opened <<- unlist(.Devices)
   left_open <<- devices()
   libraries <<- .libPaths()
   own_search <<- kept_search <<- search()
@@ -791,6 +787,7 @@ look <- function() {
   locale <<- Sys.getlocale()
   locales <<- vapply(categories, Sys.getlocale, "")
   mask <<- .Internal(Sys.umask(NA_integer_))
+  kept_state <<- state()
   look_variables()
 }
 
@@ -806,25 +803,37 @@ look_variables <- function() {
   kept_values <<- if (length(names)) mget(names, envir = g) else none
 }
 
+# Time limits do not strike while interrupts are suspended, so their end may wait for this.
+end_limits <- function() {
+  .Internal(setSessionTimeLimit(Inf, Inf))
+  .Internal(setTimeLimit(Inf, Inf, FALSE))   # computes the next limit of both
+}
+
+state <- function() list(
+  getwd(), .Internal(getAllConnections()), unlist(.Devices), .libPaths(), .Internal(Sys.getlocale(1L)),
+  .Internal(Sys.umask(NA_integer_)))
+
 tidy <- function() {
+  end_limits()
   if (!identical(now <- .Internal(Sys.getenv(character(), "")), variables)) restore_variables(now)
   if (!identical(now <- option_list(), expected)) restore_options(now)
-  if (!identical(getwd(), directory) && !is.null(directory)) try(setwd(directory), silent = TRUE)
   if (.Internal(sink.number(FALSE)) != 2L) sink(type = "message")
   if (!seeded && !identical(g$.Random.seed[1L], generator)) restore_generator()
-  if (!identical(now <- getAllConnections(), connections))
-    for (con in setdiff(now, connections)) try(close(getConnection(con)), silent = TRUE)
-  if (!identical(unlist(.Devices), opened)) {
-    for (device in setdiff(devices(), left_open)) try(grDevices::dev.off(device), silent = TRUE)
-    left_open <<- devices()
-    opened <<- unlist(.Devices)
-  }
-  if (!identical(.libPaths(), libraries)) .libPaths(libraries)
-  if (!identical(.Internal(Sys.getlocale(1L)), locale))
-    for (name in categories) suppressWarnings(Sys.setlocale(name, locales[[name]]))
-  if (.Internal(Sys.umask(NA_integer_)) != mask) Sys.umask(mask)
+  if (!identical(state(), kept_state)) restore_state()
   if (isTRUE(job$keep)) keep_globals() else tidy_globals()
   namespaces <<- length(loadedNamespaces())
+}
+
+restore_state <- function() {
+  if (!identical(getwd(), directory) && !is.null(directory)) try(setwd(directory), silent = TRUE)
+  if (!identical(now <- getAllConnections(), connections))
+    for (con in setdiff(now, connections)) try(close(getConnection(con)), silent = TRUE)
+  for (device in setdiff(devices(), left_open)) try(grDevices::dev.off(device), silent = TRUE)
+  left_open <<- devices()
+  if (!identical(.libPaths(), libraries)) .libPaths(libraries)
+  if (!identical(Sys.getlocale(), locale)) for (name in categories) suppressWarnings(Sys.setlocale(name, locales[[name]]))
+  Sys.umask(mask)
+  kept_state <<- state()
 }
 
 # The variables that tasks left or changed, and what they attached.
@@ -926,15 +935,17 @@ restore_generator <- function() {
 # ---- the way round ----
 
 local({
-serve <- function() repeat switch(phase, idle = receive(), received = obey(), ready = perform(), pack = answer(),
-                                  stop("phase ", phase))
+# Left once, so that its compiled form takes over.
+serve <- function() while (!is_new) switch(phase, idle = receive(), received = obey(), ready = perform(), pack = answer(),
+                                           stop("phase ", phase))
+is_new <- FALSE
 
 w <- environment()
 rm(".roost", envir = g)
 X <- values <- details <- frame <- seeds <- job <- trace <- former_seed <- kind <- data <- body <- NULL
 n <- start <- depth <- batches <- 0L
 live <- seeded <- return_seed <- warm <- brought_s4 <- FALSE
-expected <- plain <- variables <- kinds <- generator <- directory <- connections <- opened <- left_open <- namespaces <- NULL
+expected <- plain <- variables <- kinds <- generator <- directory <- connections <- kept_state <- left_open <- namespaces <- NULL
 libraries <- own_search <- kept_search <- lent_for <- locale <- locales <- mask <- NULL
 none <- structure(list(), names = character())
 optioned <- FALSE
@@ -948,6 +959,7 @@ send(1, stream(list(paste(R.version$major, R.version$minor, sep = "."), pid, R.v
 repeat {
   .Internal(interruptsSuspended(TRUE))
   if (!warm) .Internal(enableJIT(0L))
+  is_new <- FALSE
   guard()
 }
 }, .roost)
