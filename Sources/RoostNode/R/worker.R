@@ -65,7 +65,8 @@ leave <- function() quit("no", 0L, FALSE)
 # readBin(from, "double", 3L, endian = "little"), and its like, without the checks.
 swap <- .Platform$endian != "little"
 numbers <- function() .Internal(readBin(from, "double", 3L, NA_integer_, TRUE, swap))
-
+}, .roost)
+local({
 read <- function(bytes) {
   if (bytes <= chunk) {
     data <- .Internal(readBin(from, "raw", bytes, NA_integer_, TRUE, FALSE))
@@ -117,7 +118,8 @@ receive <- function() {
   body <<- if (header[3L] > 0) read(header[3L])
   phase <<- "received"
 }
-
+}, .roost)
+local({
 obey <- function() {
   # An interrupt that was sent before this batch meant an earlier one: it fires here, and we come again.
   if (!fresh) {
@@ -141,7 +143,8 @@ let_interrupts <- function() {
   .Internal(Sys.sleep(0))
   .Internal(interruptsSuspended(TRUE))
 }
-
+}, .roost)
+local({
 # Answers frames 1, 4 and 5. After a job comes its run: the answer goes with that one's.
 settle <- function(error = NULL) {
   if (is.null(error) && is.integer(handling)) {
@@ -167,7 +170,8 @@ send_settled <- function() {
   flush(to)
   unsent <<- raw()
 }
-
+}, .roost)
+local({
 from_file <- function(path) {
   con <- file(path, "rb", raw = TRUE)
   on.exit(close(con))
@@ -185,7 +189,6 @@ reason <- function(e) {
 
 line <- function(call) tryCatch(substr(paste(deparse(call, 120L, nlines = 1L), collapse = ""), 1L, 200L),
                                 error = function(e) "?")
-
 }, .roost)
 # ---- jobs and setup ----
 
@@ -204,7 +207,8 @@ forget <- function(handle) {
   if (!is.null(jobs[[handle]])) .Internal(remove(handle, jobs, FALSE))
   phase <<- "idle"
 }
-
+}, .roost)
+local({
 # Globals, packages and options come into force when the job has its turn: jobs of one session may take turns. Each turn tries
 # anew: what failed once, or was interrupted, is no reason to fail again.
 switch_to <- function(handle) {
@@ -230,7 +234,8 @@ retire <- function() {
   expected <<- plain
   if (!identical(now <- option_list(), expected)) restore_options(now)
 }
-
+}, .roost)
+local({
 option_list <- function() .Internal(as.vector(.Options, "list"))
 }, .roost)
 local({
@@ -257,7 +262,8 @@ lend <- function(packages) {
   kept_search <<- search()
   absorb_loaded()
 }
-
+}, .roost)
+local({
 # What a package that was loaded just now has set stays.
 absorb_loaded <- function() {
   if (!identical(now <- .Internal(Sys.getenv(character(), "")), variables)) restore_variables(now)
@@ -360,7 +366,8 @@ take <- function(bytes) {
   if (n > 1L) catch_output()
   phase <<- "ready"
 }
-
+}, .roost)
+local({
 # All tasks of the batch fail with this.
 refuse <- function(error) {
   .Internal(interruptsSuspended(TRUE))
@@ -449,7 +456,8 @@ warm_up <- function() {
     .Internal(enableJIT(jit))
   } else assign(name, compiler::cmpfun(get(name, w)), envir = w)
 }
-
+}, .roost)
+local({
 printed <- function(i) {
   end <- .Internal(seek(spool, NA_real_, 1L, 2L))
   part <- function(at, bytes) {
@@ -479,7 +487,8 @@ check <- function(value) {
     ", which means nothing outside the process that made it: return its contents",
     if (place != "") ", or set options(roost.references = \"allow\") if it may arrive dead"), quote(fun(x, ...))))
 }
-
+}, .roost)
+local({
 # Where a value holds one: list(what =, at = the accessors); NULL: nowhere, as far as `max_search` objects tell.
 find_reference <- function(value) {
   left <- max_search
@@ -538,7 +547,8 @@ note <- function(i, ...) {
   for (name in names(news)) detail[name] <- news[name]
   details[[i]] <<- detail
 }
-
+}, .roost)
+local({
 keep <- function(kind, condition) {
   i <- frame$.i
   had <- if (is.null(details)) NULL else details[[i]][[kind]]
@@ -563,7 +573,6 @@ count_rest <- function() {
   over[] <<- 0
   over_at <<- 0L
 }
-
 }, .roost)
 # ---- conditions ----
 
@@ -656,7 +665,8 @@ mend <- function() {
   if (lost) connections <<- c(intersect(connections, now), as.integer(from), as.integer(to), if (!is.null(spool)) as.integer(spool))
   lost
 }
-
+}, .roost)
+local({
 # What an error, an interrupt or a jump to top level has ended depends on the phase.
 failed <- function(e, calls = NULL) switch(phase,
   run = fail(e, calls),
@@ -682,7 +692,8 @@ give_up <- function(e) {
   cat("roost worker:", reason(e), "\n", file = stderr())
   quit("no", 70L, FALSE)
 }
-
+}, .roost)
+local({
 interrupted <- function() switch(phase,
   run = if (start <= n) fail(errorCondition("interrupted", class = "roost_interrupted")),
   take = , switch = refuse(errorCondition("interrupted", class = "roost_interrupted")),
@@ -696,7 +707,6 @@ aborted <- function(...) {
   if (is.null(e)) e <- simpleError("the task jumped to top level (restart \"abort\")")
   failed(if (inherits(e, "error")) e else errorCondition(reason(e), condition = e))
 }
-
 }, .roost)
 # ---- answers ----
 
@@ -753,7 +763,8 @@ weigh <- function() {
 }
 
 classes <- function(x) paste("class", paste(class(x), collapse = ", "))
-
+}, .roost)
+local({
 # What is surely too large is not serialized first.
 unsendable <- function(x) {
   size <- length(x) * switch(typeof(x), double = 8, integer = , logical = 4, complex = 16, raw = 1, 0)
@@ -764,7 +775,6 @@ unsendable <- function(x) {
 }
 
 too_large <- function(size) paste("is too large to send:", format(size, big.mark = ","), "bytes; the limit is 2 GiB")
-
 }, .roost)
 # ---- between batches ----
 
@@ -792,7 +802,8 @@ look <- function() {
 }
 
 categories <- c("LC_COLLATE", "LC_CTYPE", "LC_MONETARY", "LC_NUMERIC", "LC_TIME", "LC_MESSAGES")
-
+}, .roost)
+local({
 # The variables of the global environment, but for the generator's state and those that a function computes.
 look_variables <- function() {
   kept_names <<- .Internal(ls(g, TRUE, FALSE))
@@ -812,7 +823,8 @@ end_limits <- function() {
 state <- function() list(
   getwd(), .Internal(getAllConnections()), unlist(.Devices), .libPaths(), .Internal(Sys.getlocale(1L)),
   .Internal(Sys.umask(NA_integer_)))
-
+}, .roost)
+local({
 tidy <- function() {
   end_limits()
   if (!identical(now <- .Internal(Sys.getenv(character(), "")), variables)) restore_variables(now)
@@ -835,7 +847,8 @@ restore_state <- function() {
   Sys.umask(mask)
   kept_state <<- state()
 }
-
+}, .roost)
+local({
 # The variables that tasks left or changed, and what they attached.
 tidy_globals <- function() {
   if (!identical(.Internal(ls(g, TRUE, FALSE)), kept_names) ||
@@ -866,7 +879,8 @@ restore_globals <- function() {
   if (any(startsWith(extra, ".__")) && any(startsWith(kept_names, ".__"))) try(methods::cacheMetaData(g, TRUE), silent = TRUE)
   kept_names <<- .Internal(ls(g, TRUE, FALSE))
 }
-
+}, .roost)
+local({
 # A job that is to leave what its tasks did: all of it is as if setup had done it, but for the job's own globals.
 keep_globals <- function() {
   if (!identical(search(), kept_search)) {
@@ -899,7 +913,8 @@ restore_variables <- function(now) {
   if (length(added)) Sys.unsetenv(added)
   variables <<- .Internal(Sys.getenv(character(), ""))
 }
-
+}, .roost)
+local({
 # Options of a package just loaded stay.
 restore_options <- function(now) {
   added <- setdiff(names(now), names(expected))
@@ -916,7 +931,8 @@ restore_options <- function(now) {
   expected <<- option_list()
   if (current == "") plain <<- expected
 }
-
+}, .roost)
+local({
 restore_generator <- function() {
   now <- if (seeded) former_seed else g$.Random.seed
   odd <- if (is.null(now)) seeded else !identical(now[1L], generator) && (seeded || !identical(RNGkind(), kinds))
@@ -930,7 +946,6 @@ restore_generator <- function() {
   seeded <<- FALSE
   former_seed <<- NULL
 }
-
 }, .roost)
 # ---- the way round ----
 
