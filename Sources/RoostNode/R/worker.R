@@ -21,6 +21,7 @@ max_output <- c(1048576, 65536)     # bytes of output kept of one task: its firs
 max_value <- 2147483648             # bytes of one value
 max_calls <- 200L                   # lines of a traceback
 max_search <- 10000L                # objects in one value that are searched for connections and pointers
+max_depth <- 30L                    # lists in lists, that are
 chunk <- 1073741824                 # bytes of one readBin or writeBin
 joined <- 65536                     # parts of a frame up to this size are written as one
 warm_batches <- 50L                 # batches after which R compiles this file's hot functions, one a batch
@@ -445,7 +446,7 @@ perform <- function() {
 
 # R compiles what is called often only with everything that it calls, in a third of a second: the hot functions are enough.
 hot <- c("serve", "receive", "numbers", "read", "obey", "take", "add_job", "settle", "switch_to", "retire", "perform", "answer",
-         "stream", "send", "tidy", "tidy_globals", "values_now", "option_list", "mend", "forget", "check", "note", "bring", "take_away", "look_variables",
+         "stream", "send", "tidy", "tidy_globals", "values_now", "option_list", "mend", "forget", "check", "is_plain", "note", "bring", "take_away", "look_variables",
          "catch_output", "restore_globals", "let_interrupts", "state", "end_limits")
 warm_up <- function() {
   batches <<- batches + 1L
@@ -473,11 +474,14 @@ printed <- function(i) {
 }, .roost)
 local({
 # Connections and external pointers mean nothing outside the process that made them. Plain values must pass quickly.
+plain_attributes <- c("names", "class", "levels", "row.names", "dim", "dimnames", "tzone", "units", "tsp")
 check <- function(value) {
-  if (is.list(value) && is.null(attributes(value)) && length(value) <= max_search) {
-    for (element in value) if (!is.atomic(element) || is.object(element)) break
-    if (is.null(element <- if (length(value)) element) || is.atomic(element) && !is.object(element)) return()
-  }
+  if (is.null(value)) return()
+  if (is.list(value)) {
+    left <<- max_search
+    if (!is.object(value)) { if (is_plain(value)) return() }
+    else if (all(names(attributes(value)) %in% plain_attributes) && is_plain(value)) return()
+  } else if (is.atomic(value) && all(names(attributes(value)) %in% plain_attributes) && !inherits(value, "connection")) return()
   place <- find_reference(value)
   if (is.null(place) || identical(getOption("roost.references"), "allow")) return()
   what <- place$what
@@ -489,11 +493,30 @@ check <- function(value) {
 }
 }, .roost)
 local({
+# Whether a list has nothing but plain vectors and such lists.
+is_plain <- function(value, depth = max_depth) {
+  for (element in value) {
+    if (is.object(element)) return(FALSE)
+    if (is.atomic(element) || is.null(element)) next
+    if (!is.list(element) || left < 0L) return(FALSE)
+    if (depth > 0L && !is_plain(element, depth - 1L)) return(FALSE)
+  }
+  if (length(value) > 10L) left <<- left - length(value)
+  TRUE
+}
+
 # Where a value holds one: list(what =, at = the accessors); NULL: nowhere, as far as `max_search` objects tell.
 find_reference <- function(value) {
   left <- max_search
+  depth <- max_depth
   seen <- list(g, baseenv(), emptyenv())
-  within <- function(x, at) { found <- walk(x); if (!is.null(found)) list(what = found$what, at = c(at, found$at)) }
+  within <- function(x, at) {
+    if (depth <= 0L) return()
+    depth <<- depth - 1L
+    found <- walk(x)
+    depth <<- depth + 1L
+    if (!is.null(found)) list(what = found$what, at = c(at, found$at))
+  }
   walk <- function(x) {
     left <<- left - 1L
     if (left < 0L) return()
@@ -958,7 +981,7 @@ is_new <- FALSE
 w <- environment()
 rm(".roost", envir = g)
 X <- values <- details <- frame <- seeds <- job <- trace <- former_seed <- kind <- data <- body <- NULL
-n <- start <- depth <- batches <- 0L
+n <- start <- depth <- batches <- left <- 0L
 live <- seeded <- return_seed <- warm <- brought_s4 <- FALSE
 expected <- plain <- variables <- kinds <- generator <- directory <- connections <- kept_state <- left_open <- namespaces <- NULL
 libraries <- own_search <- kept_search <- lent_for <- locale <- locales <- mask <- NULL
