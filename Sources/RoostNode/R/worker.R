@@ -50,7 +50,7 @@ high <- function(open) {
   low <- list()
   try(while (length(low) < reserved && (!length(low) || low[[length(low)]] < reserved))
     low[[length(low) + 1L]] <- .Internal(file("/dev/null", "", TRUE, "native.enc", "default", FALSE)), silent = TRUE)
-  on.exit(for (con in low) .Internal(close(con, "rw")))
+  on.exit(for (con in low) close(con))
   open()
 }
 
@@ -217,6 +217,7 @@ switch_to <- function(handle) {
   current <<- handle
   for (package in job$namespaces) if (is.null(.Internal(getRegisteredNamespace(package)))) load_package(package, FALSE)
   if (!identical(job$packages, lent_for)) lend(job$packages)
+  if (length(loadedNamespaces()) != namespaces) absorb_loaded()
   plain <<- expected
   if (length(job$options)) {
     optioned <<- TRUE
@@ -261,7 +262,6 @@ lend <- function(packages) {
   for (package in packages) if (!paste0("package:", package) %in% search()) load_package(package)
   lent_for <<- packages
   kept_search <<- search()
-  absorb_loaded()
 }
 }, .roost)
 local({
@@ -269,6 +269,7 @@ local({
 absorb_loaded <- function() {
   if (!identical(now <- .Internal(Sys.getenv(character(), "")), variables)) restore_variables(now)
   if (!identical(now <- option_list(), expected)) restore_options(now)
+  namespaces <<- length(loadedNamespaces())
 }
 
 # Makes the search path what it was.
@@ -424,7 +425,10 @@ task_loop <- function(..., .w) {
     if (!is.atomic(.value) || is.object(.value)) .w$check(.value)
     if (!is.null(.value)) .values[[.i]] <- .value
     if (.return_seed) .w$note(.i, seed = .g[[".Random.seed"]])
-    if (.several && .Internal(seek(.spool, NA_real_, 1L, 2L)) != .spooled) .spooled <- .w$printed(.i)
+    if (.several) {
+      if (.Internal(sink.number(TRUE)) != 1L) .w$restore_sink()
+      if (.Internal(seek(.spool, NA_real_, 1L, 2L)) != .spooled) .spooled <- .w$printed(.i)
+    }
   }
   .w$values <- .values
   .w$start <- .w$n + 1L
@@ -459,6 +463,12 @@ warm_up <- function() {
 }
 }, .roost)
 local({
+# The task left a sink of its own, or took ours.
+restore_sink <- function() {
+  while (.Internal(sink.number(TRUE)) > 0L) sink()
+  sink(spool)
+}
+
 printed <- function(i) {
   end <- .Internal(seek(spool, NA_real_, 1L, 2L))
   part <- function(at, bytes) {
