@@ -88,7 +88,7 @@ read <- function(bytes) {
 stream <- function(x) .Internal(serialize(x, NULL, 3L, 3L, NULL))   # serialize(x, NULL, xdr = FALSE, version = 3L)
 }, .roost)
 local({
-# What is `unsent` goes first.
+# One write a frame, if it is small. What is `unsent` goes first.
 unsent <- raw()
 send <- function(kind, first, second = raw()) {
   header <- .Internal(writeBin(as.double(c(kind, length(first), length(second))), raw(), NA_integer_, swap, FALSE))
@@ -374,13 +374,13 @@ local({
 refuse <- function(error) {
   .Internal(interruptsSuspended(TRUE))
   if (is.na(n)) n <<- count_elements(body)
+  values <<- vector("list", n)
+  for (i in seq_len(n)) note(i, error = error)
   if (phase == "switch") {
     phase <<- "refused"
     lent_for <<- FALSE
     retire()
   }
-  values <<- vector("list", n)
-  for (i in seq_len(n)) note(i, error = error)
   phase <<- "pack"
 }
 
@@ -396,7 +396,7 @@ catch_output <- function() {
     if (!is.null(spool)) try(close(spool), silent = TRUE)
     spool <<- high(function() file("", "w+b"))
     spooled <<- 0
-    connections <<- union(connections, as.integer(spool))
+    connections <<- sort(union(connections, as.integer(spool)))
   }
   sink(spool)
 }
@@ -449,9 +449,10 @@ perform <- function() {
 }
 
 # R compiles what is called often only with everything that it calls, in a third of a second: the hot functions are enough.
-hot <- c("serve", "receive", "numbers", "read", "obey", "take", "add_job", "settle", "switch_to", "retire", "perform", "answer",
-         "stream", "send", "tidy", "tidy_globals", "values_now", "option_list", "mend", "forget", "check", "is_plain", "note", "bring", "take_away", "look_variables",
-         "catch_output", "restore_globals", "let_interrupts", "state", "end_limits")
+hot <- c("serve", "receive", "numbers", "read", "obey", "take", "add_job", "settle", "switch_to", "retire", "perform",
+         "answer", "stream", "send", "tidy", "tidy_globals", "values_now", "option_list", "mend", "forget", "check",
+         "is_plain", "note", "bring", "take_away", "look_variables", "catch_output", "restore_globals", "let_interrupts",
+         "state", "end_limits")
 warm_up <- function() {
   batches <<- batches + 1L
   if (batches <= warm_batches) return()
@@ -600,7 +601,8 @@ keep <- function(kind, condition) {
 count_rest <- function() {
   i <- over_at
   for (kind in names(over)) if (i > 0L && over[[kind]] > 0) {
-    rest <- simpleCondition(paste(format(over[[kind]], big.mark = ",", scientific = FALSE), "more", kind, "of this task are left out"))
+    rest <- simpleCondition(paste(format(over[[kind]], big.mark = ",", scientific = FALSE), "more", kind,
+                                  "of this task are left out"))
     details[[i]][[kind]] <<- c(details[[i]][[kind]], list(rest))
   }
   over[] <<- 0
@@ -695,7 +697,10 @@ mend <- function() {
     spool <<- NULL
     if (n > 1L) catch_output()
   }
-  if (lost) connections <<- c(intersect(connections, now), as.integer(from), as.integer(to), if (!is.null(spool)) as.integer(spool))
+  if (lost) {
+    ours <- c(as.integer(from), as.integer(to), if (!is.null(spool)) as.integer(spool))
+    connections <<- sort(union(intersect(connections, now), ours))
+  }
   lost
 }
 }, .roost)
@@ -737,7 +742,7 @@ interrupted <- function() switch(phase,
 aborted <- function(...) {
   if (!phase %in% c("run", "switch", "setup")) return()
   e <- custom
-  if (is.null(e)) e <- simpleError("the task jumped to top level (restart \"abort\")")
+  if (is.null(e)) e <- simpleError(paste("the", if (phase == "setup") "setup" else "task", "jumped to top level (restart \"abort\")"))
   failed(if (inherits(e, "error")) e else errorCondition(reason(e), condition = e))
 }
 }, .roost)
