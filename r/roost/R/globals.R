@@ -36,8 +36,7 @@ find_needs <- function(values, export = NULL, packages = NULL, envir = globalenv
   for (name in export) add_export(name, envir, needs)
   if (look_at_session(needs$strings || length(needs$classes))) add_methods(needs)
   if (length(needs$frames)) values <- without_frames(values, needs)
-  packages <- c(needs$packages, packages)
-  answer <- list(values = values, globals = needs$globals, packages = if (length(packages)) order_packages(packages) else packages)
+  answer <- list(values = values, globals = needs$globals, packages = order_packages(c(needs$packages, packages)))
   if (length(needs$classes)) answer$namespaces <- namespaces_of(needs)
   if (needs$s4) answer$s4 <- TRUE
   answer
@@ -52,7 +51,7 @@ quick_needs <- function(values, packages) {
   home <- environment(f)
   if (!identical(home, globalenv()) && is_fixed(home)) {
     if (look_at_session(FALSE) || !is.null(attributes(f))) return(NULL)
-    return(list(values = values, globals = list(), packages = if (length(packages)) order_packages(packages) else character()))
+    return(list(values = values, globals = list(), packages = order_packages(packages)))
   }
   found <- code_names(f)
   if (!found$simple || look_at_session(found$strings)) return(NULL)
@@ -87,7 +86,7 @@ quick_needs <- function(values, packages) {
     packages <- c(substring(unique(places), 9L), packages)
   }
   values[[1L]] <- f
-  list(values = values, globals = globals, packages = if (length(packages)) order_packages(packages) else character())
+  list(values = values, globals = globals, packages = order_packages(packages))
 }
 
 is_vector <- function(x) !is.null(x) && is.atomic(x) && is.null(attributes(x))
@@ -415,7 +414,7 @@ is_fixed <- function(at) {
 
 # Last attached here is first on the search path: attach them there in the same order.
 order_packages <- function(packages) {
-  if (!length(packages)) return(packages)
+  if (!length(packages)) return(character())
   attached <- rev(sub("^package:", "", search()))
   c(attached[attached %in% packages], setdiff(packages, attached))
 }

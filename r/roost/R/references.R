@@ -66,7 +66,8 @@ locate <- function(x, wanted) {
     if (!is.null(path)) return(path)
     extra <- attributes(x)
     extra[c("names", "class", "srcref", "versionKey")] <- NULL
-    among(extra, names(extra), depth, function(name, i) if (isS4(x)) paste0("@", name) else paste0(" (its attribute \"", name, "\")"))
+    among(extra, names(extra), depth, function(name, i)
+      if (isS4(x)) paste0("@", name) else paste0(" (its attribute \"", name, "\")"))
   }
   look(x, 0L)
 }

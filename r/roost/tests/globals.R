@@ -45,7 +45,8 @@ if (has("R6")) {
   o <- C$new()
   equal(there(1:2, function(i) { o <- o$clone(); o$add(i) }), c(2, 3))
   equal(there(1:2, function(i) C$new()$add(i)), c(2, 3))
-  D <- R6::R6Class("D", inherit = C, public = list(add = function(i) super$add(i) * 10)); equal(there(1:2, function(i) D$new()$add(i)), c(20, 30))
+  D <- R6::R6Class("D", inherit = C, public = list(add = function(i) super$add(i) * 10))
+  equal(there(1:2, function(i) D$new()$add(i)), c(20, 30))
 }
 if (has("memoise")) { remembered <- memoise::memoise(function(x) g(x)); equal(there(1:2, function(i) remembered(i)), c(2, 3)) }
 
@@ -63,12 +64,14 @@ q <- quote(a + b); equal(there(1, function(i) eval(q)), 10)
 q <- expression(a + b); equal(there(1, function(i) eval(q[[1]])), 10)
 in_frame <- function() { z <- (1:32)^3; f <- mpg ~ z; lbapply(pool, 1, function(i) coef(lm(f, mtcars)))[[1]] }
 equal(unname(in_frame()), unname(coef(lm(mpg ~ I((1:32)^3), mtcars))))
-by_async <- function() { z <- (1:32)^3; results(async(coef(lm(mpg ~ z, mtcars)), pool)) }; equal(by_async(), { z <- (1:32)^3; coef(lm(mpg ~ z, mtcars)) })
+by_async <- function() { z <- (1:32)^3; results(async(coef(lm(mpg ~ z, mtcars)), pool)) }
+equal(by_async(), { z <- (1:32)^3; coef(lm(mpg ~ z, mtcars)) })
 rm(z); by_async <- function() { z <- 2; results(async(eval(quote(z + b)), pool)) }; equal(by_async(), 5)
 if (has("purrr")) equal(lbapply(pool, 1:2, function(i) purrr::map_dbl(1:2, ~ .x + k)), list(c(2, 3), c(2, 3)))
 if (has("rlang")) {
   quosure <- rlang::quo(a + b); equal(there(1, function(i) rlang::eval_tidy(quosure)), 10)
-  in_frame <- function() { z <- 4; quosure <- rlang::quo(z + b); there(1, function(i) rlang::eval_tidy(quosure)) }; equal(in_frame(), 7)
+  in_frame <- function() { z <- 4; quosure <- rlang::quo(z + b); there(1, function(i) rlang::eval_tidy(quosure)) }
+  equal(in_frame(), 7)
 }
 
 library(splines); later <- quote(nrow(bs(1:10, df = 4))); equal(there(1, function(i) eval(later)), 10)
@@ -83,7 +86,9 @@ equal(there(1:2, function(i) eval(parse(text = "a + b"))), c(10, 10))
 
 # Dots of the function around, without a word from codetools
 quietly <- function(expr) withCallingHandlers(expr, warning = function(w) stop(w))
-with_dots <- function(...) there(1:2, function(i) sum(i, ...)); equal(quietly(with_dots(a, 1)), c(9, 10)); equal(with_dots(), c(1, 2))
+with_dots <- function(...) there(1:2, function(i) sum(i, ...))
+equal(quietly(with_dots(a, 1)), c(9, 10))
+equal(with_dots(), c(1, 2))
 with_dots <- function(...) there(1:2, function(i) i + ..1); equal(quietly(with_dots(a, 1)), c(8, 9))
 with_dots <- function(...) there(1:2, function(i) i + ...length()); equal(quietly(with_dots(a, 1)), c(3, 4))
 with_dots <- function(...) there(1:2, function(i) sapply(i, function(j) sum(j, ...))); equal(quietly(with_dots(a, 1)), c(9, 10))
@@ -128,11 +133,20 @@ both <- make(); add <- both$add; f <- function(i) { both$add(); add(); both$got(
 stopifnot(bytes(needs(f)$globals) < 10000); equal(there(1, f), 2)
 nested <- function() {
   big <- numeric(1e5); a <- 1
-  inner <- function() { big2 <- numeric(1e5); c <- 2; h <- function(i) k(i); k <- function(i) a + c + i; stopifnot(bytes(needs(h)$values) < 10000); there(1:2, h) }
+  inner <- function() {
+    big2 <- numeric(1e5); c <- 2
+    h <- function(i) k(i); k <- function(i) a + c + i
+    stopifnot(bytes(needs(h)$values) < 10000)
+    there(1:2, h)
+  }
   inner()
 }
 equal(nested(), c(4, 5))
-with_dots <- function(...) { big <- numeric(1e5); f <- function(i) sum(i, ...); stopifnot(bytes(needs(f)$values) < 10000); there(1, f) }
+with_dots <- function(...) {
+  big <- numeric(1e5); f <- function(i) sum(i, ...)
+  stopifnot(bytes(needs(f)$values) < 10000)
+  there(1, f)
+}
 equal(with_dots(2), 3); equal(with_dots(), 1)
 # A frame that can be told stays as it is.
 held <- function() { big <- numeric(10); me <- environment(); there(1, function(i) length(me$big)) }; equal(held(), 10)
