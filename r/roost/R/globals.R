@@ -29,7 +29,7 @@ find_needs <- function(values, export = NULL, packages = NULL, envir = globalenv
   names <- names(values)
   for (i in seq_along(values)) {
     value <- values[[i]]
-    if (is.atomic(value) && is.null(attributes(value)) || is.list(value) && !length(value)) next
+    if (is_plain_vector(value) || is.list(value) && !length(value)) next
     name <- if (is.null(names)) "FUN" else names[i]
     if (name == "X") search_tasks(value, needs) else search_root(value, name, needs)
   }
@@ -65,7 +65,7 @@ quick_needs <- function(values, packages) {
     for (name in names[at > 0L]) {
       if (bindingIsActive(name, home)) return(NULL)
       value <- peek(name, home)
-      if (!is_vector(value)) return(NULL)
+      if (is.null(value) || !is_plain_vector(value)) return(NULL)
       assign(name, value, envir = frame)
     }
     if (any(at > 0L)) names <- names[at == 0L]
@@ -76,7 +76,7 @@ quick_needs <- function(values, packages) {
   for (name in here) {
     if (bindingIsActive(name, globalenv())) return(NULL)
     value <- globalenv()[[name]]
-    if (!is_vector(value)) return(NULL)
+    if (is.null(value) || !is_plain_vector(value)) return(NULL)
     if (match(name, found$sure, 0L) || utils::object.size(value) <= doubt_bytes) globals[[name]] <- value
   }
   look_at_search_path()
@@ -89,7 +89,7 @@ quick_needs <- function(values, packages) {
   list(values = values, globals = globals, packages = order_packages(packages))
 }
 
-is_vector <- function(x) !is.null(x) && is.atomic(x) && is.null(attributes(x))
+is_plain_vector <- function(x) is.atomic(x) && is.null(attributes(x))
 
 # A search: an environment, since it changes.
 blank_search <- list(
@@ -167,7 +167,8 @@ search_value <- function(value, needs, depth) {
   else if (type == "language" || type == "symbol") search_code(value, needs)
   else if (type == "externalptr") return(found_reference(value, needs))
   else if (type == "weakref") return()
-  if (length(extra) > 1L || length(extra) && is.null(extra$names)) search_attributes(extra, needs, depth)
+  if (length(extra) > 1L || length(extra) && is.null(extra$names))
+    search_attributes(extra, needs, depth, type != "environment" && !isS4(value))
 }
 
 search_list <- function(value, needs, depth) {
@@ -182,16 +183,16 @@ search_list <- function(value, needs, depth) {
   if (needs$count > search_values) return(cut_short(needs))
   for (i in seq_len(n)) {
     part <- value[[i]]
-    if (!missing(part) && !(is.atomic(part) && is.null(attributes(part)))) search_value(part, needs, depth + 1L)
+    if (!missing(part) && !is_plain_vector(part)) search_value(part, needs, depth + 1L)
   }
 }
 
-search_attributes <- function(extra, needs, depth) {
+search_attributes <- function(extra, needs, depth, free) {
   former <- needs$free
-  needs$free <- FALSE
+  if (!free) needs$free <- FALSE
   for (name in names(extra)) {
     part <- extra[[name]]
-    if (is.atomic(part) && is.null(attributes(part)) || match(name, unsearched, 0L)) next
+    if (is_plain_vector(part) || match(name, unsearched, 0L)) next
     search_value(part, needs, depth + 1L)
   }
   needs$free <- former
@@ -215,7 +216,7 @@ search_environment <- function(at, needs, depth) {
     if (needs$count > search_values) { cut_short(needs); break }
     if (name == "..." || bindingIsActive(name, at) || is_lazy(name, at)) next
     part <- peek(name, at)
-    if (!(is.atomic(part) && is.null(attributes(part)))) search_value(part, needs, depth + 1L)
+    if (!is_plain_vector(part)) search_value(part, needs, depth + 1L)
   }
   needs$free <- former
 }
@@ -327,7 +328,7 @@ add_value <- function(name, value, needs, sure) {
   if (!sure && !is_small_global(value)) return()
   # Reserved before the search: values may lead to themselves.
   needs$globals[name] <- list(value)
-  if (is.atomic(value) && is.null(attributes(value))) return()
+  if (is_plain_vector(value)) return()
   former <- list(needs$free, needs$within, needs$tasks)
   needs$free <- TRUE
   needs$within <- NULL
@@ -348,7 +349,7 @@ search_named <- function(f, name, needs) {
   extra <- attributes(f)
   if (length(extra) > 1L || length(extra) && is.null(extra$srcref)) {
     note_classes(extra$class, needs)
-    search_attributes(extra, needs, 0L)
+    search_attributes(extra, needs, 0L, !isS4(f))
   }
   needs$root <- former
 }
@@ -420,7 +421,11 @@ order_packages <- function(packages) {
 }
 
 # A promise that was not evaluated may not want to be.
-peek <- function(name, at) if (is_promise(name, at)) tryCatch(at[[name]], error = function(e) NULL) else at[[name]]
+peek <- function(name, at) {
+  if (!is_promise(name, at)) return(at[[name]])
+  value <- tryCatch(at[[name]], error = function(e) NULL)
+  if (missing(value)) NULL else value
+}
 
 # One that is more than the name of another variable, which a function was given as its argument.
 is_lazy <- function(name, at) is.call(eval(call("substitute", as.name(name), at), baseenv()))

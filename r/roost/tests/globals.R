@@ -25,6 +25,14 @@ equal(results(async(x + 1, pool)), 6)
 equal(results(async(local({ x <- x + 1; x }), pool)), 6)
 big <- numeric(5e5); equal(there(1:2, function(i) { if (i == 2) big <- 1; length(big) }), c(5e5, 1))
 
+equal(there(1:2, function(i) { switch(i, { k <- 10 }, NULL); k }), c(10, 1))
+equal(there(1, function(i) { while (k < 3) k <- k + 1; k }), 3)
+equal(there(1, function(i) tryCatch({ k <- k + 1; k }, error = function(e) 0)), 2)
+makeActiveBinding("active", function() 5, globalenv()); equal(there(1, function(i) active + i), 6)
+`second<-` <- function(x, value) { x[2] <- value + k; x }
+equal(there(1, function(i) { v <- 1:2; second(v) <- 5; v[2] }), 6)
+`%plus%` <- function(a, b) a + b + k; equal(there(1, function(i) i %plus% 1), 3)
+
 # Functions in lists, environments, objects, arguments, X
 g <- function(x) x + k
 L <- list(h = function(x) g(x)); deep <- list(list(list(h = function(x) g(x)), data.frame(a = 1)))
@@ -119,6 +127,7 @@ with_big <- function(big) { force(big); small <- 1; function(i) i + small }
 stopifnot(bytes(needs(with_big(numeric(1e5)))$values) < 5000)
 with_big <- function(big) { f <- function(i) if (i > 9) big else small; small <- 1; f }
 equal(there(1:2, with_big(stop("nobody asks for it"))), c(1, 1))
+with_missing <- function(here, gone) there(1, function(i) if (i > 9) gone else here); equal(with_missing(4), 4)
 shared <- function() {
   big <- numeric(1e5); n <- 0
   add <- function() n <<- n + 1
@@ -148,6 +157,16 @@ with_dots <- function(...) {
   there(1, f)
 }
 equal(with_dots(2), 3); equal(with_dots(), 1)
+modelled <- function() {
+  big <- numeric(1e5); d <- data.frame(x = 1:5, y = c(1, 3, 2, 5, 4)); fit <- lm(y ~ x, d)
+  f <- function(i) unname(predict(fit, data.frame(x = i)))
+  stopifnot(bytes(needs(f)$values) < 20000)
+  equal(there(1:2, f), c(f(1), f(2)))
+}
+modelled()
+# Elements of X are searched, too.
+each <- lapply(1:3, function(j) { big <- numeric(1e5); function() j })
+stopifnot(bytes(roost:::find_needs(list(FUN = identity, X = each))$values) < 20000); equal(there(each, function(f) f()), 1:3)
 # A frame that can be told stays as it is.
 held <- function() { big <- numeric(10); me <- environment(); there(1, function(i) length(me$big)) }; equal(held(), 10)
 computed <- function() { v1 <- 1; v2 <- 2; there(1:2, function(i) get(paste0("v", i))) }; equal(computed(), c(1, 2))
