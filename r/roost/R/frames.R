@@ -62,6 +62,7 @@ mention <- function(name, frame, needs, sure) {
     value <- tryCatch(at[[name]], error = function(e) no_value)
     if (missing(value) || identical(value, no_value)) return()
   } else value <- at[[name]]
+  if (inherits(value, "roost_cluster")) value <- stand_in(value)
   frame$values[name] <- list(value)
   if (is_plain_vector(value)) return()
   # A package knows what to do with the pointers in frames of its own functions.

@@ -224,6 +224,14 @@ search_environment <- function(at, needs, depth) {
 # Handles of this package: they are of no use in a task, and say so there.
 is_pool <- function(x) inherits(x, c("roost_cluster", "roost_seat", "roost_job"))
 
+# A pool as tasks see it: it has the session's process, so that its use fails with the right words, but neither its secret nor
+# what was exported to it.
+stand_in <- function(pool) {
+  session <- list2env(list(pid = session_of(pool)$pid, open = TRUE, garbage = character(), large = FALSE), parent = emptyenv())
+  pool[] <- lapply(unclass(pool), function(node) new_seat(node$seat, session))
+  pool
+}
+
 # Quoted code and formulas: their names are looked up where they were made, or in the global environment.
 search_code <- function(code, needs) {
   home <- attr(code, ".Environment")
@@ -311,7 +319,7 @@ add_globals <- function(sure, doubtful, found, needs) {
   if (length(doubtful)) {
     here <- existing(doubtful, globalenv())
     for (name in here) add_global(name, needs, FALSE)
-    sure <- c(sure, setdiff(found$called, here))
+    if (length(found$called)) sure <- c(sure, setdiff(found$called, here))
   }
   if (length(sure)) add_places(sure, found, needs)
 }
@@ -326,6 +334,7 @@ add_global <- function(name, needs, sure) {
 
 add_value <- function(name, value, needs, sure) {
   if (!sure && !is_small_global(value)) return()
+  if (inherits(value, "roost_cluster")) value <- stand_in(value)
   # Reserved before the search: values may lead to themselves.
   needs$globals[name] <- list(value)
   if (is_plain_vector(value)) return()

@@ -172,6 +172,15 @@ held <- function() { big <- numeric(10); me <- environment(); there(1, function(
 computed <- function() { v1 <- 1; v2 <- 2; there(1:2, function(i) get(paste0("v", i))) }; equal(computed(), c(1, 2))
 quoted <- function() { u <- 1; code <- quote(u + 1); there(1, function(i) eval(code)) }; equal(quoted(), 2)
 
+# ---- A pool is of no use in a task, says so, and does not carry the session with it. ----
+
+run <- function(i, far) if (far) sum(there(i, run, far = FALSE)) else i + k
+equal(run(1:2, TRUE), 5)
+e <- tryCatch(there(1, function(i) lbapply(pool, 1, identity)), error = identity)
+stopifnot(inherits(e, "roost_task_error"), inherits(e$condition, "roost_pool_error"))
+in_frame <- function(p) { big <- numeric(1e5); there(1, function(i) length(p)) }; equal(in_frame(pool), 2)
+stopifnot(bytes(needs(function(i) lbapply(pool, 1, identity))$globals) < 5000)
+
 # ---- The text of a function is looked at once. ----
 
 text <- quote(function(i) i + k); f <- eval(text)
