@@ -484,7 +484,10 @@ call_loop <- function(..., .w) {
     }
     if (!is.atomic(.value) || is.object(.value)) .w$check(.value)
     if (!is.null(.value)) .values[[.i]] <- .value
-    if (.several && .Internal(seek(.spool, NA_real_, 1L, 2L)) != .spooled) .spooled <- .w$printed(.i)
+    if (.several) {
+      if (.Internal(sink.number(TRUE)) != 1L) .w$restore_sink()
+      if (.Internal(seek(.spool, NA_real_, 1L, 2L)) != .spooled) .spooled <- .w$printed(.i)
+    }
   }
   .w$values <- .values
   .w$start <- .w$n + 1L

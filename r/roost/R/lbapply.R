@@ -6,9 +6,10 @@ lbapply <- function(pool, X, FUN, ..., seed = NULL, simplify = FALSE, partial = 
   if (!inherits(pool, "roost_cluster") && !is.null(again <- protected_call(sys.call(), pool, parent.frame())))
     return(eval(again, parent.frame()))
   # nodepool's order: X, FUN, pool.
-  if (is.function(X) && inherits(FUN, "cluster")) return(lbapply(FUN, pool, X, ..., seed = seed, simplify = simplify,
-    partial = partial, retries = retries, timeout = timeout, progress = progress, export = export, packages = packages, label = label,
-    options = options, cpus = cpus, memory = memory, labels = labels, .args = .args))
+  if (is.function(X) && inherits(FUN, "cluster"))
+    return(lbapply(FUN, pool, X, ..., seed = seed, simplify = simplify, partial = partial, retries = retries, timeout = timeout,
+                   progress = progress, export = export, packages = packages, label = label, options = options, cpus = cpus,
+                   memory = memory, labels = labels, .args = .args))
   FUN <- match.fun(FUN)
   args <- further_args(list(...), .args)
   tasks <- as_tasks(X)
@@ -18,8 +19,8 @@ lbapply <- function(pool, X, FUN, ..., seed = NULL, simplify = FALSE, partial = 
     session <- session_of(pool)
     needs <- find_needs(list(FUN = FUN, `...` = args, X = tasks), export, packages, parent.frame())
     outcomes <- apply_there(session, needs$values[[3L]], needs$values[[1L]], needs$values[[2L]],
-                            policy(seed = state, retries = retries, timeout = timeout, label = label, cpus = cpus, memory = memory,
-                                   labels = labels),
+                            policy(seed = state, retries = retries, timeout = timeout, label = label, cpus = cpus,
+                                   memory = memory, labels = labels),
                             needs, options, progress)
   }
   values <- outcomes$values

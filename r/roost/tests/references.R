@@ -46,6 +46,11 @@ if (has("RSQLite")) {
 pointer <- attr(con, "conn_id")
 stopifnot(there(1, function(i, b) length(b), structure(list(handle = pointer), class = "xgb.Booster")) == 1L)
 refuses(lbapply(pool, 1, function(i, b) length(b), structure(list(handle = pointer), class = "other")), "...[[1]]$handle")
+if (has("lme4")) {
+  fit <- lme4::lmer(Reaction ~ Days + (Days | Subject), lme4::sleepstudy)
+  stopifnot(all.equal(there(list(fit), function(f) lme4::fixef(f)), lme4::fixef(fit)),
+            all.equal(there(1, function(i) sum(predict(fit))), sum(predict(fit))))
+}
 e <- tryCatch(lbapply(pool, 1, function(i) file(tempfile(), "w")), error = identity)
 stopifnot(inherits(e, "roost_task_error"), grepl("a connection", conditionMessage(e)))
 options(roost.references = "maybe"); con <- file(path)
