@@ -23,6 +23,7 @@ max_calls <- 200L                   # lines of a traceback
 max_search <- 10000L                # objects in one value that are searched for connections and pointers
 chunk <- 1073741824                 # bytes of one readBin or writeBin
 joined <- 65536                     # parts of a frame up to this size are written as one
+patience <- 0.02                    # seconds after which a batch of calls is broken off, behind the call that runs
 warm_batches <- 50L                 # batches after which R compiles this file's hot functions, one a batch
 spool_bytes <- 16777216             # size at which the file behind the sink is made anew
 reserved <- 120L                    # connections below ours, which R code that counts from 3 may use
@@ -286,6 +287,18 @@ bring <- function(globals, s4) {
   look_variables()
 }
 
+# The same of a single call.
+bring_call <- function(globals) {
+  called <<- names(globals)
+  for (name in called) assign(name, globals[[name]], envir = g)
+}
+
+clear_call <- function() {
+  names <- called
+  called <<- NULL
+  if (any(names %in% kept_names)) restore_globals() else .Internal(remove(names[names %in% .Internal(ls(g, TRUE, FALSE))], g, FALSE))
+}
+
 # Puts back what was there before them, or nothing.
 take_away <- function() {
   globals <- brought
@@ -357,6 +370,7 @@ take <- function(bytes) {
     switch_to(handle)
   }
   return_seed <<- isTRUE(job$return_seed)
+  calls <<- isTRUE(job$calls)
   if (n > 1L) catch_output()
   phase <<- "ready"
 }
@@ -422,6 +436,50 @@ task_loop <- function(..., .w) {
   .w$start <- .w$n + 1L
   .w$phase <- "pack"
 }
+# The same for small calls: each task brings a function of its own, its arguments and globals: list(fun, x, args, globals). Calls have
+# nothing to do with each other, so those behind one that took long are left to other workers.
+call_loop <- function(..., .w) {
+  .w$frame <- environment()
+  .depth <- sys.nframe()
+  .X <- .w$X
+  .g <- .w$g
+  .seeds <- .w$seeds
+  .seeded <- !is.null(.seeds)
+  .several <- .w$n > 1L
+  .spool <- .w$spool
+  .spooled <- .w$spooled
+  .values <- .w$values
+  .w$values <- NULL
+  if (.several && .w$start == 1L) .w$began <- proc.time()[[3L]]
+  for (.i in .w$start:.w$n) {
+    if (.several && .i > 1L && proc.time()[[3L]] - .w$began > .w$patience) {
+      .values <- .values[seq_len(.i - 1L)]
+      .w$n <- .i - 1L
+      break
+    }
+    if (.seeded) .g[[".Random.seed"]] <- .seeds[, .i]
+    .call <- .X[[.i]]
+    if (!is.null(.w$called)) .w$clear_call()
+    if (length(.call$globals)) .w$bring_call(.call$globals)
+    fun <- .call$fun
+    x <- .call$x
+    if (length(.call$args)) {
+      .w$depth <- .depth + 2L
+      .value <- do.call(.w$with_arguments, c(list(fun, x), .call$args), quote = TRUE)
+    } else {
+      .w$depth <- .depth
+      .value <- forceAndCall(1, fun, x, ...)
+    }
+    if (!is.atomic(.value) || is.object(.value)) .w$check(.value)
+    if (!is.null(.value)) .values[[.i]] <- .value
+    if (.several && .Internal(seek(.spool, NA_real_, 1L, 2L)) != .spooled) .spooled <- .w$printed(.i)
+  }
+  .w$values <- .values
+  .w$start <- .w$n + 1L
+  .w$phase <- "pack"
+}
+with_arguments <- function(fun, x, ...) forceAndCall(1, fun, x, ...)
+environment(with_arguments) <- environment(call_loop) <- new.env(parent = g)
 environment(task_loop) <- new.env(parent = g)   # R compiles big functions of the global environment at once
 }, .roost)
 local({
@@ -431,7 +489,8 @@ perform <- function() {
   phase <<- "run"
   .Internal(interruptsSuspended(FALSE))
   if (!warm) .Internal(enableJIT(jit))
-  if (length(job$args)) do.call(task_loop, c(job$args, list(.w = w)), quote = TRUE) else task_loop(.w = w)
+  if (calls) call_loop(.w = w)
+  else if (length(job$args)) do.call(task_loop, c(job$args, list(.w = w)), quote = TRUE) else task_loop(.w = w)
   .Internal(interruptsSuspended(TRUE))
   if (!warm) .Internal(enableJIT(0L))
 }
@@ -720,6 +779,7 @@ answer <- function() {
   careful <<- FALSE
   phase <<- "tidy"
   X <<- values <<- details <<- frame <<- seeds <<- body <<- NULL
+  if (!is.null(called)) clear_call()
   tidy()
   if (!warm) warm_up()
   phase <<- "idle"
@@ -933,12 +993,13 @@ w <- environment()
 rm(".roost", envir = g)
 X <- values <- details <- frame <- seeds <- job <- trace <- former_seed <- kind <- data <- body <- NULL
 n <- start <- depth <- batches <- 0L
-live <- seeded <- return_seed <- warm <- brought_s4 <- FALSE
+live <- seeded <- return_seed <- calls <- warm <- brought_s4 <- FALSE
 expected <- plain <- variables <- kinds <- generator <- directory <- connections <- opened <- left_open <- namespaces <- NULL
 libraries <- own_search <- kept_search <- lent_for <- locale <- locales <- mask <- NULL
 none <- structure(list(), names = character())
 optioned <- FALSE
-kept_names <- kept_values <- own_names <- own_values <- brought <- NULL
+kept_names <- kept_values <- own_names <- own_values <- brought <- called <- NULL
+began <- 0
 # A task may install packages, for itself.
 private <- file.path(tempdir(), "library")
 dir.create(private)
