@@ -138,7 +138,8 @@ call_future <- function(future, session, payload) {
 receive_future <- function(handle, timeout = Inf) {
   end <- proc.time()[[3L]] + timeout
   repeat {
-    if (!handle$ended) receive_calls(handle$session, handle$calls, max(0, end - proc.time()[[3L]]))
+    # A handler of a condition may ask meanwhile, and take the outcome: so not for ever at once.
+    if (!handle$ended) receive_calls(handle$session, handle$calls, min(1, max(0, end - proc.time()[[3L]])))
     if (handle$ended || proc.time()[[3L]] >= end) return(handle$ended)
   }
 }
@@ -254,7 +255,10 @@ fetch_result <- function(future) {
 future_outcome <- function(job) {
   if (!is.null(job$calls)) {
     receive_future(job)
-    return(job$outcome)
+    outcome <- job$outcome
+    failed <- !is.null(outcome$state) && outcome$state != 0L
+    return(list(value = outcome$value, error = if (failed)
+      task_error(job$number, state_names[outcome$state + 1L], outcome$detail, outcome$post_mortem)))
   }
   outcomes <- read_outcomes(ask(job, "collect", wait = TRUE, progress = FALSE, forget = TRUE, more = watcher()))
   job$forgotten <- TRUE
