@@ -8,8 +8,8 @@ async_lapply <- function(pool, X, FUN, ..., seed = NULL, retries = 0L, timeout =
                          durable = FALSE, .args = list()) {
   if (!inherits(pool, "roost_cluster") && !is.null(again <- protected_call(sys.call(), pool, parent.frame())))
     return(eval(again, parent.frame()))
-  FUN <- match.fun(FUN)
   session <- session_of(pool)
+  FUN <- match.fun(FUN)
   needs <- find_needs(list(FUN = FUN, `...` = further_args(list(...), .args), X = as_tasks(X)), export, packages, parent.frame())
   start_job(session, needs$values[[3L]], needs$values[[1L]], needs$values[[2L]], needs, options,
             policy(seed = first_seed(seed), retries = retries, timeout = timeout, label = label, priority = priority,

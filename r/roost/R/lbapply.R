@@ -70,14 +70,17 @@ spread_dots <- function(call, at, names) {
 
 apply_there <- function(session, X, fun, args, policy, needs, options, progress) {
   if (!length(X)) return(list(values = vector("list", 0L)))
-  if (is_call(X, needs, policy, options) && !is.null(outcomes <- call_there(session, X, fun, args, needs, policy$seed, NULL))) {
+  bar <- progress_bar(progress, length(X))
+  job <- NULL
+  finished <- FALSE
+  if (!is.null(bar)) on.exit(bar$end(finished))
+  if (is_call(X, needs, policy, options) && !is.null(outcomes <- call_there(session, X, fun, args, needs, policy$seed, bar))) {
+    finished <- TRUE
+    if (!is.null(bar)) bar$end(TRUE)
     relay(outcomes$details)
     return(outcomes)
   }
   common <- make_common(session, fun, args, needs, options)
-  bar <- progress_bar(progress, length(X))
-  job <- NULL
-  finished <- FALSE
   on.exit({
     if (!is.null(bar)) bar$end(finished)
     if (!finished && !is.null(job)) cancel_quietly(session, job)
