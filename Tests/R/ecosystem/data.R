@@ -1,7 +1,7 @@
 # Data and functions of packages that tasks do not name: which worker ran what before must not matter, so each is tried on workers that
 # have loaded nothing, and once more.
 library(roost)
-packages <- c("data.table", "tibble", "Matrix", "lubridate", "R6", "xml2", "purrr")
+packages <- c("data.table", "tibble", "Matrix", "lubridate", "R6", "memoise", "purrr", "rlang")
 for (package in packages) loadNamespace(package)
 in_turn <- function(X, FUN, ...) {
   expected <- lapply(X, FUN, ...)
@@ -41,12 +41,19 @@ in_turn(1:2, function(i) Counter$new()$add(i)$n)
 counter$add(1)
 in_turn(1:2, function(i) counter$n + i)
 k <- 1
+g <- function(x) x + k
+Base <- R6::R6Class("Base", public = list(n = 0, add = function(i) { self$n <- self$n + g(i); self$n }))
+Derived <- R6::R6Class("Derived", inherit = Base, public = list(add = function(i) super$add(i) * 10))
+object <- Base$new()
+in_turn(1:2, function(i) Derived$new()$add(i))
+in_turn(1:2, function(i) { object <- object$clone(); object$add(i) })
 in_turn(1:2, function(i) purrr::map_dbl(1:2, ~ .x + k))
-
-# What is a pointer into this process is refused by name, before anything is sent.
-document <- xml2::read_xml("<a><b/></a>")
-pool <- pool_local(workers = 2)
-e <- tryCatch(lbapply(pool, 1, function(i) xml2::xml_name(document)), error = identity)
-stopifnot(inherits(e, "roost_error"), grepl("document", conditionMessage(e)))
-stopifnot(identical(lbapply(pool, 1:2, function(i) xml2::xml_name(xml2::read_xml("<a/>"))), list("a", "a")))
-close(pool)
+remembered <- memoise::memoise(function(x) g(x))
+in_turn(1:2, function(i) remembered(i))
+quosure <- rlang::quo(g(k) + 3)
+in_turn(1, function(i) rlang::eval_tidy(quosure))
+(function() {
+  z <- 4
+  quosure <- rlang::quo(z + k)
+  in_turn(1, function(i) rlang::eval_tidy(quosure))
+})()
