@@ -48,7 +48,7 @@ installed <- system2(file.path(R.home("bin"), "R"), c("CMD", "INSTALL", "--no-do
                                                       file.path(source_of, "inner")), stdout = FALSE, stderr = FALSE)
 stopifnot(installed == 0L)
 other <- pool_local(workers = 1, lib_paths = c(library_of, .libPaths())); registerDoRoost(other)
-equal(getExportedValue(loadNamespace("inner", lib.loc = library_of), "run")(2, 1), c(13, 23))
+own <- "inner"; equal(getExportedValue(loadNamespace(own, lib.loc = library_of), "run")(2, 1), c(13, 23))
 close(other); registerDoRoost(pool)
 
 if (requireNamespace("doRNG", quietly = TRUE)) {
