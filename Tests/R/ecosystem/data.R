@@ -3,10 +3,10 @@
 library(roost)
 packages <- c("data.table", "tibble", "Matrix", "lubridate", "R6", "memoise", "purrr", "rlang")
 for (package in packages) loadNamespace(package)
-in_turn <- function(X, FUN, ...) {
+in_turn <- function(X, FUN, ..., on = NULL) {
   expected <- lapply(X, FUN, ...)
-  pool <- pool_local(workers = 2)
-  on.exit(close(pool))
+  pool <- if (is.null(on)) pool_local(workers = 2) else on
+  if (is.null(on)) on.exit(close(pool))
   for (round in 1:2) {
     got <- lbapply(pool, X, FUN, ...)
     if (!isTRUE(all.equal(got, expected))) stop(deparse(substitute(FUN))[1L], ": ", all.equal(got, expected))
@@ -32,28 +32,30 @@ in_turn(1:2, function(i) tb[, i])
 in_turn(1:2, function(i) dt[g == i, v])
 in_turn(1:2, function(i) sum(sparse[, i]))
 
-# Objects with methods of their own, and formulas of the session's variables.
+# Objects with methods of their own, and formulas of the session's variables: on the same workers, one after the other.
+pool <- pool_local(workers = 2)
 Counter <- R6::R6Class("Counter", public = list(n = 0, add = function(k = 1) { self$n <- self$n + k; invisible(self) }))
 counter <- Counter$new()
 counter$add(5)
-in_turn(1:2, function(i) counter$n + i)
-in_turn(1:2, function(i) Counter$new()$add(i)$n)
+in_turn(1:2, function(i) counter$n + i, on = pool)
+in_turn(1:2, function(i) Counter$new()$add(i)$n, on = pool)
 counter$add(1)
-in_turn(1:2, function(i) counter$n + i)
+in_turn(1:2, function(i) counter$n + i, on = pool)
 k <- 1
 g <- function(x) x + k
 Base <- R6::R6Class("Base", public = list(n = 0, add = function(i) { self$n <- self$n + g(i); self$n }))
 Derived <- R6::R6Class("Derived", inherit = Base, public = list(add = function(i) super$add(i) * 10))
 object <- Base$new()
-in_turn(1:2, function(i) Derived$new()$add(i))
-in_turn(1:2, function(i) { object <- object$clone(); object$add(i) })
-in_turn(1:2, function(i) purrr::map_dbl(1:2, ~ .x + k))
+in_turn(1:2, function(i) Derived$new()$add(i), on = pool)
+in_turn(1:2, function(i) { object <- object$clone(); object$add(i) }, on = pool)
+in_turn(1:2, function(i) purrr::map_dbl(1:2, ~ .x + k), on = pool)
 remembered <- memoise::memoise(function(x) g(x))
-in_turn(1:2, function(i) remembered(i))
+in_turn(1:2, function(i) remembered(i), on = pool)
 quosure <- rlang::quo(g(k) + 3)
-in_turn(1, function(i) rlang::eval_tidy(quosure))
+in_turn(1, function(i) rlang::eval_tidy(quosure), on = pool)
 (function() {
   z <- 4
   quosure <- rlang::quo(z + k)
-  in_turn(1, function(i) rlang::eval_tidy(quosure))
+  in_turn(1, function(i) rlang::eval_tidy(quosure), on = pool)
 })()
+close(pool)
