@@ -26,6 +26,7 @@ if [[ -z ${FRESH_INSIDE:-} ]]; then
         root=$(mktemp -d "${TMPDIR:-/var/tmp}/roost-fresh.XXXXXX")
         trap 'rm -rf --one-file-system "$root"' EXIT
     fi
+    chmod 0755 "$root"        # others than root live in it, too: apt has an account of its own
     touch "$root/.roost-fresh"
     status=0
     # With this shell goes `unshare`, with that the first process of the namespace, and with that all others.
