@@ -26,9 +26,15 @@ if [[ -z ${FRESH_INSIDE:-} ]]; then
         root=$(mktemp -d "${TMPDIR:-/var/tmp}/roost-fresh.XXXXXX")
         trap 'rm -rf --one-file-system "$root"' EXIT
     fi
+    chmod 0755 "$root"        # others than root live in it, too: apt has an account of its own
     touch "$root/.roost-fresh"
     status=0
-    FRESH_INSIDE=$root unshare --mount --propagation private --pid --fork --kill-child scripts/fresh.sh "${targets[@]}" || status=$?
+    # With this shell goes `unshare`, with that the first process of the namespace, and with that all others.
+    FRESH_INSIDE=$root setpriv --pdeathsig KILL \
+        unshare --mount --propagation private --pid --fork --kill-child scripts/fresh.sh "${targets[@]}" &
+    child=$!
+    trap 'kill -KILL "$child" 2>/dev/null; wait "$child" 2>/dev/null; exit 130' INT TERM HUP
+    wait "$child" || status=$?
     [[ -z ${FRESH:-} ]] || echo "fresh: the root stays at $root"
     exit "$status"
 fi

@@ -60,8 +60,8 @@ mapfile -t r_packages < <(
 )
 # … and what Tests/R/ecosystem and the benchmarks run on a pool.
 r_packages+=(
-    BiocParallel boot caret data.table doParallel doSNOW furrr glmnet lme4 lubridate Matrix pbapply plyr purrr R6 snow tibble
-    xml2
+    BiocParallel boot caret data.table DBI doParallel doSNOW furrr glmnet lme4 lubridate Matrix memoise pbapply plyr purrr R6 rlang
+    RSQLite snow tibble xml2
 )
 # Asking R itself costs a second and a half each time: a package is there when its description is in one of R's libraries.
 libraries=()

@@ -20,4 +20,6 @@ both(function(parallel) dlply(iris, .(Species), function(d) coef(lm(Sepal.Length
 both(function(parallel) daply(warpbreaks, .(tension), function(d) mean(d$breaks), .parallel = parallel))
 both(function(parallel) aaply(matrix(1:6, 2), 1, sum, .parallel = parallel))
 both(function(parallel) mlply(data.frame(a = 1:2, b = 3:4), function(a, b) a * b, .parallel = parallel))
+dat <- 1:2
+both(function(parallel) llply(1:2, function(x) get(paste0("d", "at"))[x], .parallel = parallel, .paropts = list(.export = "dat")))
 close(pool)
