@@ -49,10 +49,11 @@ call_there <- function(session, X, fun, args, needs, seed, bar) {
   tasks <- lapply(X, function(x) list(fun = fun, x = x, args = args, globals = needs$globals))
   blob <- stream(tasks)
   if (length(blob) > call_bytes) return(NULL)
-  job <- open_calls(session, "call")
+  job <- open_calls(session, if (is.null(seed)) "calls, no seeds" else "calls")
+  if (is.null(seed)) seed <- NaN
   job$sent <- job$sent + length(X)
   answer <- if (is.null(bar) && length(seed) == 1L) exchange(session, c(1, job$brief, seed), blob, watcher())
-  else request(session, list(op = "call", brief = job$brief, seed = seed, progress = !is.null(bar)), list(blob), more = watcher(bar))
+  else request(session, list(op = "call", brief = job$brief, seed = if (!is.nan(seed[1L])) seed, progress = !is.null(bar)), list(blob), more = watcher(bar))
   if (is.null(answer$brief)) read_outcomes(answer) else list(values = unserialize(answer$blob))
 }
 
