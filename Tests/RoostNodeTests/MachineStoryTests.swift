@@ -382,6 +382,40 @@ import Testing
         #expect(bench.outcomes.map(\.code) == [OutcomeCode(.cancelled, .cancelled)])
     }
 
+    @Test func whatAWorkerLeavesUndoneOfABatchGoesToTheNext() {
+        var bench = Self.quick()
+        bench.finish(1..<4, nanoseconds: 30_000_000)
+        #expect(bench.outcomes.map(\.task) == [1, 2, 3])
+        #expect(bench.batches == [4..<5], "they take long now: one at a time")
+        bench.finish(4..<5, nanoseconds: 1000)
+        #expect(bench.batches.first?.lowerBound == 5, "each once, in their order")
+    }
+
+    @Test func cancellingOneTaskOfABatchCostsNoOther() {
+        var bench = Self.quick()
+        bench.tell(.serverSaid(.cancel(attempts: [Self.attempts(3..<4)], kill: false)))
+        #expect(bench.signals == [.interrupt])
+        // The interrupt met task 2; the worker did not go on.
+        var batch = OutcomeBatch(job: Self.job, epoch: 1)
+        batch.append(task: 1, attempt: 1, code: .succeeded, payload: [0])
+        batch.append(
+            task: 2, attempt: 1, code: OutcomeCode(.failed, .failed), payload: [1], postMortem: PostMortem(reason: "interrupted"))
+        bench.tell(.batchEnded(worker: 0, batch))
+        let codes = Dictionary(bench.outcomes.map { ($0.task, $0.code) }) { first, _ in first }
+        #expect(codes[1] == .succeeded && codes[3] == OutcomeCode(.cancelled, .cancelled))
+        #expect(codes[2] == nil && codes.count == 2, "what nobody cancelled has no outcome yet: \(codes)")
+        #expect(bench.started.count == 1, "and runs again")
+    }
+
+    @Test func cancellingOneTaskOfABatchWhoseWorkerIsKilledCostsNoOther() {
+        var bench = Self.quick()
+        bench.tell(.serverSaid(.cancel(attempts: [Self.attempts(3..<4)], kill: true)))
+        bench.tell(.workerEnded(worker: 0, WorkerEnd(end: .crashed, payload: [], postMortem: PostMortem(reason: "killed"))))
+        #expect(bench.outcomes.map(\.task) == [3])
+        #expect(bench.outcomes.map(\.code) == [OutcomeCode(.cancelled, .cancelled)])
+        #expect(bench.started.count == 1)
+    }
+
     @Test func aNodeRemembersTheSeatsThatHadWorkersHere() {
         var bench = Bench()
         let session = SessionID(rawValue: 5)

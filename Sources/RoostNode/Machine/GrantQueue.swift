@@ -47,6 +47,12 @@ struct GrantQueue {
         tasks += run.arguments.count
     }
 
+    /// Puts tasks back that were taken from the front and not begun.
+    mutating func putBack(_ run: GrantRun) {
+        runs.prepend(QueuedRun(run: run))
+        tasks += run.arguments.count
+    }
+
     /// Takes tasks from the front of a run.
     mutating func take(_ count: Int, at position: Int) -> GrantRun {
         let queued = runs[position]

@@ -81,6 +81,7 @@ extension NodeMachine {
         }
         for worker in workers.indices {
             guard let record = workers[worker], matches(record, run), !record.isDropped else { continue }
+            workers[worker]?.cancelled.append(run.tasks)
             if record.stopping == .no {
                 workers[worker]?.stopping = .cancelled
                 beginStop(worker, with: kill ? .kill : .interrupt, at: now, into: &actions)

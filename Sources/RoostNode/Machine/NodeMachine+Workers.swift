@@ -116,6 +116,10 @@ extension NodeMachine {
         var evidence = end.postMortem
         if record.stopping == .timedOut { evidence?.reason = Self.timedOut(record) }
         for task in record.attempts.tasks.first..<record.attempts.tasks.end {
+            guard record.isMeant(task) else {
+                putBackSingly(task, of: record)
+                continue
+            }
             ended(record.attempts, task: task, code, payload: end.payload[...], evidence, end.runNanoseconds)
         }
     }
@@ -129,6 +133,7 @@ extension NodeMachine {
         guard let record = freeWorker(worker), !record.isDropped else { return }
         measure(batch)
         var batch = batch
+        leftUndone(record, done: batch.count)
         if record.stopping != .no {
             let code =
                 switch record.stopping {
@@ -139,11 +144,59 @@ extension NodeMachine {
             for position in batch.codes.indices where batch.codes[position].end == .failed {
                 batch.codes[position] = code
             }
+            if record.stopping == .cancelled { batch = withoutBystanders(batch, record) }
             if record.stopping == .timedOut {
                 for index in batch.postMortems.indices { batch.postMortems[index].postMortem.reason = Self.timedOut(record) }
             }
         }
-        building.append(batch)
+        if batch.count > 0 { building.append(batch) }
+    }
+
+    /// The interrupt was for one task of the batch, and may have met another: that runs again, alone.
+    private mutating func withoutBystanders(_ batch: OutcomeBatch, _ record: Worker) -> OutcomeBatch {
+        let first = record.attempts.tasks.first
+        let isHit = { (position: Int) in batch.codes[position].end == .cancelled && !record.isMeant(first + UInt32(position)) }
+        guard batch.codes.indices.contains(where: isHit) else { return batch }
+        var rest = OutcomeBatch(job: batch.job, epoch: batch.epoch, node: batch.node)
+        rest.runNanoseconds = batch.runNanoseconds
+        for position in batch.codes.indices {
+            let task = first + UInt32(position)
+            if isHit(position) {
+                putBackSingly(task, of: record)
+            } else {
+                rest.append(
+                    task: task, attempt: record.attempts.number, code: batch.codes[position], payload: batch.payloads[position],
+                    postMortem: batch.postMortem(at: position))
+            }
+        }
+        return rest
+    }
+
+    private mutating func putBackSingly(_ task: TaskIndex, of record: Worker) {
+        var attempts = record.attempts
+        attempts.tasks = TaskRange(first: task, count: 1)
+        let at = record.arguments.positions.lowerBound + Int(task - record.attempts.tasks.first)
+        queue.returnSingly(GrantRun(attempts: attempts, arguments: record.arguments.base.slice(at..<(at + 1))))
+    }
+
+    /// The last tasks of a batch that no worker began wait again, unless they were to be stopped.
+    private mutating func leftUndone(_ record: Worker, done: Int) {
+        let tasks = record.attempts.tasks
+        guard done < Int(tasks.count) else { return }
+        var attempts = record.attempts
+        attempts.tasks = TaskRange(first: tasks.first + UInt32(done), count: tasks.count - UInt32(done))
+        if record.stopping == .no || record.stopping == .timedOut {
+            let from = record.arguments.positions.lowerBound + done
+            let rest = record.arguments.base.slice(from..<record.arguments.positions.upperBound)
+            return queue.putBack(GrantRun(attempts: attempts, arguments: rest))
+        }
+        for task in attempts.tasks.first..<attempts.tasks.end {
+            guard record.isMeant(task) else {
+                putBackSingly(task, of: record)
+                continue
+            }
+            ended(attempts, task: task, OutcomeCode(.cancelled, record.stopping == .expired ? .reclaimed : .cancelled), payload: [], nil, 0)
+        }
     }
 
     /// Takes a batch's time into the mean of its job; a longer one counts at once.

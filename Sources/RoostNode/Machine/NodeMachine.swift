@@ -74,6 +74,8 @@ package struct NodeMachine {
         /// The worker of its seat is busy: it holds nothing, and its time has not begun.
         var isWaiting = false
         var stopping = Stopping.no
+        /// The tasks that were to be cancelled: with others of a batch, they are in the hands of one process.
+        var cancelled: [TaskRange] = []
         var escalateAt = Instant.never
         var grace: Duration
         /// How long it may run without the server's hearing from this node; nil: as long as it likes.
@@ -82,6 +84,11 @@ package struct NodeMachine {
         var isDropped = false
 
         enum Stopping { case no, cancelled, timedOut, expired }
+
+        /// Whether what stops the worker is meant for this task.
+        func isMeant(_ task: TaskIndex) -> Bool {
+            stopping != .cancelled || attempts.tasks.count == 1 || cancelled.contains { $0.first <= task && task < $0.end }
+        }
         var nextSignal = WorkerSignal.terminate
     }
 

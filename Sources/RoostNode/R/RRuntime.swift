@@ -194,6 +194,7 @@ final class RRuntime {
             ProcessMemory.limit(worker.processID, to: worker.memoryLimit)
         }
         let handle: Int32
+        var isKnown = true
         switch worker.nextStep() {
         case .none: return
         case .setup(let numbers):
@@ -209,19 +210,24 @@ final class RRuntime {
             return
         case .jobThenBatch:
             handle = worker.jobs.add(job)
-            worker.awaited.append(.job(handle: handle))
-            reactor.send(token: token, RBatch.control(RBatch.ToWorker.job, handle, second: job.common))
+            isKnown = false
         case .batch(let known):
             handle = known
         }
         do throws(RoostError) {
+            // Made first: the worker answers a job's data with the batch behind it.
             let frame = try RBatch.frame(run.start, handle: handle)
+            if !isKnown {
+                worker.awaited.append(.job(handle: handle))
+                reactor.send(token: token, RBatch.control(RBatch.ToWorker.job, handle, second: job.common))
+            }
             worker.run?.isRunning = true
             worker.run?.began = RoostModel::Clock.now()
             workers[token] = worker
             if let lease = job.policy.leaseAtNode { reactor.limit(token: token, to: lease) }
             reactor.send(token: token, frame)
         } catch {
+            if !isKnown { worker.jobs.drop(handle) }
             giveUp(run, of: &worker, token, error)
         }
     }

@@ -21,8 +21,10 @@ max_output <- c(1048576, 65536)     # bytes of output kept of one task: its firs
 max_value <- 2147483648             # bytes of one value
 max_calls <- 200L                   # lines of a traceback
 max_search <- 10000L                # objects in one value that are searched for connections and pointers
+max_depth <- 30L                    # lists in lists, that are
 chunk <- 1073741824                 # bytes of one readBin or writeBin
 joined <- 65536                     # parts of a frame up to this size are written as one
+patience <- 0.02                    # seconds after which a batch of calls is broken off, behind the call that runs
 warm_batches <- 50L                 # batches after which R compiles this file's hot functions, one a batch
 spool_bytes <- 16777216             # size at which the file behind the sink is made anew
 reserved <- 120L                    # connections below ours, which R code that counts from 3 may use
@@ -49,7 +51,7 @@ high <- function(open) {
   low <- list()
   try(while (length(low) < reserved && (!length(low) || low[[length(low)]] < reserved))
     low[[length(low) + 1L]] <- .Internal(file("/dev/null", "", TRUE, "native.enc", "default", FALSE)), silent = TRUE)
-  on.exit(for (con in low) .Internal(close(con, "rw")))
+  on.exit(for (con in low) close(con))
   open()
 }
 
@@ -65,7 +67,8 @@ leave <- function() quit("no", 0L, FALSE)
 # readBin(from, "double", 3L, endian = "little"), and its like, without the checks.
 swap <- .Platform$endian != "little"
 numbers <- function() .Internal(readBin(from, "double", 3L, NA_integer_, TRUE, swap))
-
+}, .roost)
+local({
 read <- function(bytes) {
   if (bytes <= chunk) {
     data <- .Internal(readBin(from, "raw", bytes, NA_integer_, TRUE, FALSE))
@@ -86,7 +89,7 @@ read <- function(bytes) {
 stream <- function(x) .Internal(serialize(x, NULL, 3L, 3L, NULL))   # serialize(x, NULL, xdr = FALSE, version = 3L)
 }, .roost)
 local({
-# What is `unsent` goes first.
+# One write a frame, if it is small. What is `unsent` goes first.
 unsent <- raw()
 send <- function(kind, first, second = raw()) {
   header <- .Internal(writeBin(as.double(c(kind, length(first), length(second))), raw(), NA_integer_, swap, FALSE))
@@ -117,7 +120,8 @@ receive <- function() {
   body <<- if (header[3L] > 0) read(header[3L])
   phase <<- "received"
 }
-
+}, .roost)
+local({
 obey <- function() {
   # An interrupt that was sent before this batch meant an earlier one: it fires here, and we come again.
   if (!fresh) {
@@ -141,7 +145,8 @@ let_interrupts <- function() {
   .Internal(Sys.sleep(0))
   .Internal(interruptsSuspended(TRUE))
 }
-
+}, .roost)
+local({
 # Answers frames 1, 4 and 5. After a job comes its run: the answer goes with that one's.
 settle <- function(error = NULL) {
   if (is.null(error) && is.integer(handling)) {
@@ -167,7 +172,8 @@ send_settled <- function() {
   flush(to)
   unsent <<- raw()
 }
-
+}, .roost)
+local({
 from_file <- function(path) {
   con <- file(path, "rb", raw = TRUE)
   on.exit(close(con))
@@ -185,7 +191,6 @@ reason <- function(e) {
 
 line <- function(call) tryCatch(substr(paste(deparse(call, 120L, nlines = 1L), collapse = ""), 1L, 200L),
                                 error = function(e) "?")
-
 }, .roost)
 # ---- jobs and setup ----
 
@@ -204,7 +209,8 @@ forget <- function(handle) {
   if (!is.null(jobs[[handle]])) .Internal(remove(handle, jobs, FALSE))
   phase <<- "idle"
 }
-
+}, .roost)
+local({
 # Globals, packages and options come into force when the job has its turn: jobs of one session may take turns. Each turn tries
 # anew: what failed once, or was interrupted, is no reason to fail again.
 switch_to <- function(handle) {
@@ -212,6 +218,7 @@ switch_to <- function(handle) {
   current <<- handle
   for (package in job$namespaces) if (is.null(.Internal(getRegisteredNamespace(package)))) load_package(package, FALSE)
   if (!identical(job$packages, lent_for)) lend(job$packages)
+  if (length(loadedNamespaces()) != namespaces) absorb_loaded()
   plain <<- expected
   if (length(job$options)) {
     optioned <<- TRUE
@@ -230,7 +237,8 @@ retire <- function() {
   expected <<- plain
   if (!identical(now <- option_list(), expected)) restore_options(now)
 }
-
+}, .roost)
+local({
 option_list <- function() .Internal(as.vector(.Options, "list"))
 }, .roost)
 local({
@@ -255,13 +263,14 @@ lend <- function(packages) {
   for (package in packages) if (!paste0("package:", package) %in% search()) load_package(package)
   lent_for <<- packages
   kept_search <<- search()
-  absorb_loaded()
 }
-
+}, .roost)
+local({
 # What a package that was loaded just now has set stays.
 absorb_loaded <- function() {
   if (!identical(now <- .Internal(Sys.getenv(character(), "")), variables)) restore_variables(now)
   if (!identical(now <- option_list(), expected)) restore_options(now)
+  namespaces <<- length(loadedNamespaces())
 }
 
 # Makes the search path what it was.
@@ -284,6 +293,18 @@ bring <- function(globals, s4) {
   for (name in names(globals)) assign(name, globals[[name]], envir = g)
   if (s4) methods::cacheMetaData(g, TRUE)
   look_variables()
+}
+
+# The same of a single call.
+bring_call <- function(globals) {
+  called <<- names(globals)
+  for (name in called) assign(name, globals[[name]], envir = g)
+}
+
+clear_call <- function() {
+  names <- called
+  called <<- NULL
+  if (any(names %in% kept_names)) restore_globals() else .Internal(remove(names[names %in% .Internal(ls(g, TRUE, FALSE))], g, FALSE))
 }
 
 # Puts back what was there before them, or nothing.
@@ -357,21 +378,23 @@ take <- function(bytes) {
     switch_to(handle)
   }
   return_seed <<- isTRUE(job$return_seed)
+  calls <<- isTRUE(job$calls)
   if (n > 1L) catch_output()
   phase <<- "ready"
 }
-
+}, .roost)
+local({
 # All tasks of the batch fail with this.
 refuse <- function(error) {
   .Internal(interruptsSuspended(TRUE))
   if (is.na(n)) n <<- count_elements(body)
+  values <<- vector("list", n)
+  for (i in seq_len(n)) note(i, error = error)
   if (phase == "switch") {
     phase <<- "refused"
     lent_for <<- FALSE
     retire()
   }
-  values <<- vector("list", n)
-  for (i in seq_len(n)) note(i, error = error)
   phase <<- "pack"
 }
 
@@ -387,7 +410,7 @@ catch_output <- function() {
     if (!is.null(spool)) try(close(spool), silent = TRUE)
     spool <<- high(function() file("", "w+b"))
     spooled <<- 0
-    connections <<- union(connections, as.integer(spool))
+    connections <<- sort(union(connections, as.integer(spool)))
   }
   sink(spool)
 }
@@ -416,12 +439,62 @@ task_loop <- function(..., .w) {
     if (!is.atomic(.value) || is.object(.value)) .w$check(.value)
     if (!is.null(.value)) .values[[.i]] <- .value
     if (.return_seed) .w$note(.i, seed = .g[[".Random.seed"]])
-    if (.several && .Internal(seek(.spool, NA_real_, 1L, 2L)) != .spooled) .spooled <- .w$printed(.i)
+    if (.several) {
+      if (.Internal(sink.number(TRUE)) != 1L) .w$restore_sink()
+      if (.Internal(seek(.spool, NA_real_, 1L, 2L)) != .spooled) .spooled <- .w$printed(.i)
+    }
   }
   .w$values <- .values
   .w$start <- .w$n + 1L
   .w$phase <- "pack"
 }
+# The same for small calls: each task brings a function of its own, its arguments and globals: list(fun, x, args, globals). Calls have
+# nothing to do with each other, so those behind one that took long are left to other workers.
+call_loop <- function(..., .w) {
+  .w$frame <- environment()
+  .depth <- sys.nframe()
+  .X <- .w$X
+  .g <- .w$g
+  .seeds <- .w$seeds
+  .seeded <- !is.null(.seeds)
+  .several <- .w$n > 1L
+  .spool <- .w$spool
+  .spooled <- .w$spooled
+  .values <- .w$values
+  .w$values <- NULL
+  if (.several && .w$start == 1L) .w$began <- proc.time()[[3L]]
+  for (.i in .w$start:.w$n) {
+    if (.several && .i > 1L && proc.time()[[3L]] - .w$began > .w$patience) {
+      .values <- .values[seq_len(.i - 1L)]
+      .w$n <- .i - 1L
+      break
+    }
+    if (.seeded) .g[[".Random.seed"]] <- .seeds[, .i]
+    .call <- .X[[.i]]
+    if (!is.null(.w$called)) .w$clear_call()
+    if (length(.call$globals)) .w$bring_call(.call$globals)
+    fun <- .call$fun
+    x <- .call$x
+    if (length(.call$args)) {
+      .w$depth <- .depth + 2L
+      .value <- do.call(.w$with_arguments, c(list(fun, x), .call$args), quote = TRUE)
+    } else {
+      .w$depth <- .depth
+      .value <- forceAndCall(1, fun, x, ...)
+    }
+    if (!is.atomic(.value) || is.object(.value)) .w$check(.value)
+    if (!is.null(.value)) .values[[.i]] <- .value
+    if (.several) {
+      if (.Internal(sink.number(TRUE)) != 1L) .w$restore_sink()
+      if (.Internal(seek(.spool, NA_real_, 1L, 2L)) != .spooled) .spooled <- .w$printed(.i)
+    }
+  }
+  .w$values <- .values
+  .w$start <- .w$n + 1L
+  .w$phase <- "pack"
+}
+with_arguments <- function(fun, x, ...) forceAndCall(1, fun, x, ...)
+environment(with_arguments) <- environment(call_loop) <- new.env(parent = g)
 environment(task_loop) <- new.env(parent = g)   # R compiles big functions of the global environment at once
 }, .roost)
 local({
@@ -431,23 +504,32 @@ perform <- function() {
   phase <<- "run"
   .Internal(interruptsSuspended(FALSE))
   if (!warm) .Internal(enableJIT(jit))
-  if (length(job$args)) do.call(task_loop, c(job$args, list(.w = w)), quote = TRUE) else task_loop(.w = w)
+  if (calls) call_loop(.w = w)
+  else if (length(job$args)) do.call(task_loop, c(job$args, list(.w = w)), quote = TRUE) else task_loop(.w = w)
   .Internal(interruptsSuspended(TRUE))
   if (!warm) .Internal(enableJIT(0L))
 }
 
 # R compiles what is called often only with everything that it calls, in a third of a second: the hot functions are enough.
-hot <- c("serve", "receive", "numbers", "read", "obey", "take", "add_job", "settle", "switch_to", "retire", "perform", "answer",
-         "stream", "send", "tidy", "tidy_globals", "values_now", "option_list", "mend", "forget", "check", "note", "bring", "take_away", "look_variables",
-         "catch_output", "restore_globals", "let_interrupts")
+hot <- c("serve", "receive", "numbers", "read", "obey", "take", "add_job", "settle", "switch_to", "retire", "perform",
+         "answer", "stream", "send", "tidy", "tidy_globals", "values_now", "option_list", "mend", "forget", "check",
+         "is_plain", "note", "bring", "take_away", "look_variables", "catch_output", "restore_globals", "let_interrupts",
+         "state", "end_limits")
 warm_up <- function() {
   batches <<- batches + 1L
   if (batches <= warm_batches) return()
   name <- hot[batches - warm_batches]
   if (is.na(name)) {
-    warm <<- TRUE
+    warm <<- is_new <<- TRUE
     .Internal(enableJIT(jit))
   } else assign(name, compiler::cmpfun(get(name, w)), envir = w)
+}
+}, .roost)
+local({
+# The task left a sink of its own, or took ours.
+restore_sink <- function() {
+  while (.Internal(sink.number(TRUE)) > 0L) sink()
+  sink(spool)
 }
 
 printed <- function(i) {
@@ -465,11 +547,14 @@ printed <- function(i) {
 }, .roost)
 local({
 # Connections and external pointers mean nothing outside the process that made them. Plain values must pass quickly.
+plain_attributes <- c("names", "class", "levels", "row.names", "dim", "dimnames", "tzone", "units", "tsp")
 check <- function(value) {
-  if (is.list(value) && is.null(attributes(value)) && length(value) <= max_search) {
-    for (element in value) if (!is.atomic(element) || is.object(element)) break
-    if (is.null(element <- if (length(value)) element) || is.atomic(element) && !is.object(element)) return()
-  }
+  if (is.null(value)) return()
+  if (is.list(value)) {
+    left <<- max_search
+    if (!is.object(value)) { if (is_plain(value)) return() }
+    else if (all(names(attributes(value)) %in% plain_attributes) && is_plain(value)) return()
+  } else if (is.atomic(value) && all(names(attributes(value)) %in% plain_attributes) && !inherits(value, "connection")) return()
   place <- find_reference(value)
   if (is.null(place) || identical(getOption("roost.references"), "allow")) return()
   what <- place$what
@@ -479,12 +564,32 @@ check <- function(value) {
     ", which means nothing outside the process that made it: return its contents",
     if (place != "") ", or set options(roost.references = \"allow\") if it may arrive dead"), quote(fun(x, ...))))
 }
+}, .roost)
+local({
+# Whether a list has nothing but plain vectors and such lists.
+is_plain <- function(value, depth = max_depth) {
+  for (element in value) {
+    if (is.object(element)) return(FALSE)
+    if (is.atomic(element) || is.null(element)) next
+    if (!is.list(element) || left < 0L) return(FALSE)
+    if (depth > 0L && !is_plain(element, depth - 1L)) return(FALSE)
+  }
+  if (length(value) > 10L) left <<- left - length(value)
+  TRUE
+}
 
 # Where a value holds one: list(what =, at = the accessors); NULL: nowhere, as far as `max_search` objects tell.
 find_reference <- function(value) {
   left <- max_search
+  depth <- max_depth
   seen <- list(g, baseenv(), emptyenv())
-  within <- function(x, at) { found <- walk(x); if (!is.null(found)) list(what = found$what, at = c(at, found$at)) }
+  within <- function(x, at) {
+    if (depth <= 0L) return()
+    depth <<- depth - 1L
+    found <- walk(x)
+    depth <<- depth + 1L
+    if (!is.null(found)) list(what = found$what, at = c(at, found$at))
+  }
   walk <- function(x) {
     left <<- left - 1L
     if (left < 0L) return()
@@ -538,7 +643,8 @@ note <- function(i, ...) {
   for (name in names(news)) detail[name] <- news[name]
   details[[i]] <<- detail
 }
-
+}, .roost)
+local({
 keep <- function(kind, condition) {
   i <- frame$.i
   had <- if (is.null(details)) NULL else details[[i]][[kind]]
@@ -557,13 +663,13 @@ keep <- function(kind, condition) {
 count_rest <- function() {
   i <- over_at
   for (kind in names(over)) if (i > 0L && over[[kind]] > 0) {
-    rest <- simpleCondition(paste(format(over[[kind]], big.mark = ",", scientific = FALSE), "more", kind, "of this task are left out"))
+    rest <- simpleCondition(paste(format(over[[kind]], big.mark = ",", scientific = FALSE), "more", kind,
+                                  "of this task are left out"))
     details[[i]][[kind]] <<- c(details[[i]][[kind]], list(rest))
   }
   over[] <<- 0
   over_at <<- 0L
 }
-
 }, .roost)
 # ---- conditions ----
 
@@ -622,8 +728,7 @@ local({
 fail <- function(error, calls = NULL) {
   .Internal(interruptsSuspended(TRUE))
   if (!warm) .Internal(enableJIT(0L))
-  .Internal(setSessionTimeLimit(Inf, Inf))
-  .Internal(setTimeLimit(Inf, Inf, FALSE))   # computes the next limit of both
+  end_limits()
   i <- if (is.null(frame$.i)) start else frame$.i
   if (!is.null(frame$.values)) values <<- frame$.values
   if (!mend() || !is.null(calls)) {
@@ -654,10 +759,14 @@ mend <- function() {
     spool <<- NULL
     if (n > 1L) catch_output()
   }
-  if (lost) connections <<- c(intersect(connections, now), as.integer(from), as.integer(to), if (!is.null(spool)) as.integer(spool))
+  if (lost) {
+    ours <- c(as.integer(from), as.integer(to), if (!is.null(spool)) as.integer(spool))
+    connections <<- sort(union(intersect(connections, now), ours))
+  }
   lost
 }
-
+}, .roost)
+local({
 # What an error, an interrupt or a jump to top level has ended depends on the phase.
 failed <- function(e, calls = NULL) switch(phase,
   run = fail(e, calls),
@@ -683,7 +792,8 @@ give_up <- function(e) {
   cat("roost worker:", reason(e), "\n", file = stderr())
   quit("no", 70L, FALSE)
 }
-
+}, .roost)
+local({
 interrupted <- function() switch(phase,
   run = if (start <= n) fail(errorCondition("interrupted", class = "roost_interrupted")),
   take = , switch = refuse(errorCondition("interrupted", class = "roost_interrupted")),
@@ -694,17 +804,14 @@ interrupted <- function() switch(phase,
 aborted <- function(...) {
   if (!phase %in% c("run", "switch", "setup")) return()
   e <- custom
-  if (is.null(e)) e <- simpleError("the task jumped to top level (restart \"abort\")")
+  if (is.null(e)) e <- simpleError(paste("the", if (phase == "setup") "setup" else "task", "jumped to top level (restart \"abort\")"))
   failed(if (inherits(e, "error")) e else errorCondition(reason(e), condition = e))
 }
-
 }, .roost)
 # ---- answers ----
 
 local({
 answer <- function() {
-  .Internal(setSessionTimeLimit(Inf, Inf))
-  .Internal(setTimeLimit(Inf, Inf, FALSE))
   if (Sys.getpid() != pid) tools::pskill(Sys.getpid(), 9L)   # a task's forked child: it must not end like R does
   mend()
   if (n > 1L) catch_up(n)
@@ -720,6 +827,7 @@ answer <- function() {
   careful <<- FALSE
   phase <<- "tidy"
   X <<- values <<- details <<- frame <<- seeds <<- body <<- NULL
+  if (!is.null(called)) clear_call()
   tidy()
   if (!warm) warm_up()
   phase <<- "idle"
@@ -756,7 +864,8 @@ weigh <- function() {
 }
 
 classes <- function(x) paste("class", paste(class(x), collapse = ", "))
-
+}, .roost)
+local({
 # What is surely too large is not serialized first.
 unsendable <- function(x) {
   size <- length(x) * switch(typeof(x), double = 8, integer = , logical = 4, complex = 16, raw = 1, 0)
@@ -767,7 +876,6 @@ unsendable <- function(x) {
 }
 
 too_large <- function(size) paste("is too large to send:", format(size, big.mark = ","), "bytes; the limit is 2 GiB")
-
 }, .roost)
 # ---- between batches ----
 
@@ -783,7 +891,6 @@ look <- function() {
   kinds <<- RNGkind()
   generator <<- g$.Random.seed[1L]
   connections <<- getAllConnections()
-  opened <<- unlist(.Devices)
   left_open <<- devices()
   libraries <<- .libPaths()
   own_search <<- kept_search <<- search()
@@ -791,11 +898,13 @@ look <- function() {
   locale <<- Sys.getlocale()
   locales <<- vapply(categories, Sys.getlocale, "")
   mask <<- .Internal(Sys.umask(NA_integer_))
+  kept_state <<- state()
   look_variables()
 }
 
 categories <- c("LC_COLLATE", "LC_CTYPE", "LC_MONETARY", "LC_NUMERIC", "LC_TIME", "LC_MESSAGES")
-
+}, .roost)
+local({
 # The variables of the global environment, but for the generator's state and those that a function computes.
 look_variables <- function() {
   kept_names <<- .Internal(ls(g, TRUE, FALSE))
@@ -806,27 +915,41 @@ look_variables <- function() {
   kept_values <<- if (length(names)) mget(names, envir = g) else none
 }
 
+# Time limits do not strike while interrupts are suspended, so their end may wait for this.
+end_limits <- function() {
+  .Internal(setSessionTimeLimit(Inf, Inf))
+  .Internal(setTimeLimit(Inf, Inf, FALSE))   # computes the next limit of both
+}
+
+state <- function() list(
+  getwd(), .Internal(getAllConnections()), unlist(.Devices), .libPaths(), .Internal(Sys.getlocale(1L)),
+  .Internal(Sys.umask(NA_integer_)))
+}, .roost)
+local({
 tidy <- function() {
+  end_limits()
   if (!identical(now <- .Internal(Sys.getenv(character(), "")), variables)) restore_variables(now)
   if (!identical(now <- option_list(), expected)) restore_options(now)
-  if (!identical(getwd(), directory) && !is.null(directory)) try(setwd(directory), silent = TRUE)
   if (.Internal(sink.number(FALSE)) != 2L) sink(type = "message")
   if (!seeded && !identical(g$.Random.seed[1L], generator)) restore_generator()
-  if (!identical(now <- getAllConnections(), connections))
-    for (con in setdiff(now, connections)) try(close(getConnection(con)), silent = TRUE)
-  if (!identical(unlist(.Devices), opened)) {
-    for (device in setdiff(devices(), left_open)) try(grDevices::dev.off(device), silent = TRUE)
-    left_open <<- devices()
-    opened <<- unlist(.Devices)
-  }
-  if (!identical(.libPaths(), libraries)) .libPaths(libraries)
-  if (!identical(.Internal(Sys.getlocale(1L)), locale))
-    for (name in categories) suppressWarnings(Sys.setlocale(name, locales[[name]]))
-  if (.Internal(Sys.umask(NA_integer_)) != mask) Sys.umask(mask)
+  if (!identical(state(), kept_state)) restore_state()
   if (isTRUE(job$keep)) keep_globals() else tidy_globals()
   namespaces <<- length(loadedNamespaces())
 }
 
+restore_state <- function() {
+  if (!identical(getwd(), directory) && !is.null(directory)) try(setwd(directory), silent = TRUE)
+  if (!identical(now <- getAllConnections(), connections))
+    for (con in setdiff(now, connections)) try(close(getConnection(con)), silent = TRUE)
+  for (device in setdiff(devices(), left_open)) try(grDevices::dev.off(device), silent = TRUE)
+  left_open <<- devices()
+  if (!identical(.libPaths(), libraries)) .libPaths(libraries)
+  if (!identical(Sys.getlocale(), locale)) for (name in categories) suppressWarnings(Sys.setlocale(name, locales[[name]]))
+  Sys.umask(mask)
+  kept_state <<- state()
+}
+}, .roost)
+local({
 # The variables that tasks left or changed, and what they attached.
 tidy_globals <- function() {
   if (!identical(.Internal(ls(g, TRUE, FALSE)), kept_names) ||
@@ -857,7 +980,8 @@ restore_globals <- function() {
   if (any(startsWith(extra, ".__")) && any(startsWith(kept_names, ".__"))) try(methods::cacheMetaData(g, TRUE), silent = TRUE)
   kept_names <<- .Internal(ls(g, TRUE, FALSE))
 }
-
+}, .roost)
+local({
 # A job that is to leave what its tasks did: all of it is as if setup had done it, but for the job's own globals.
 keep_globals <- function() {
   if (!identical(search(), kept_search)) {
@@ -890,7 +1014,8 @@ restore_variables <- function(now) {
   if (length(added)) Sys.unsetenv(added)
   variables <<- .Internal(Sys.getenv(character(), ""))
 }
-
+}, .roost)
+local({
 # Options of a package just loaded stay.
 restore_options <- function(now) {
   added <- setdiff(names(now), names(expected))
@@ -907,7 +1032,8 @@ restore_options <- function(now) {
   expected <<- option_list()
   if (current == "") plain <<- expected
 }
-
+}, .roost)
+local({
 restore_generator <- function() {
   now <- if (seeded) former_seed else g$.Random.seed
   odd <- if (is.null(now)) seeded else !identical(now[1L], generator) && (seeded || !identical(RNGkind(), kinds))
@@ -921,24 +1047,26 @@ restore_generator <- function() {
   seeded <<- FALSE
   former_seed <<- NULL
 }
-
 }, .roost)
 # ---- the way round ----
 
 local({
-serve <- function() repeat switch(phase, idle = receive(), received = obey(), ready = perform(), pack = answer(),
-                                  stop("phase ", phase))
+# Left once, so that its compiled form takes over.
+serve <- function() while (!is_new) switch(phase, idle = receive(), received = obey(), ready = perform(), pack = answer(),
+                                           stop("phase ", phase))
+is_new <- FALSE
 
 w <- environment()
 rm(".roost", envir = g)
 X <- values <- details <- frame <- seeds <- job <- trace <- former_seed <- kind <- data <- body <- NULL
-n <- start <- depth <- batches <- 0L
-live <- seeded <- return_seed <- warm <- brought_s4 <- FALSE
-expected <- plain <- variables <- kinds <- generator <- directory <- connections <- opened <- left_open <- namespaces <- NULL
+n <- start <- depth <- batches <- left <- 0L
+live <- seeded <- return_seed <- calls <- warm <- brought_s4 <- FALSE
+expected <- plain <- variables <- kinds <- generator <- directory <- connections <- kept_state <- left_open <- namespaces <- NULL
 libraries <- own_search <- kept_search <- lent_for <- locale <- locales <- mask <- NULL
 none <- structure(list(), names = character())
 optioned <- FALSE
-kept_names <- kept_values <- own_names <- own_values <- brought <- NULL
+kept_names <- kept_values <- own_names <- own_values <- brought <- called <- NULL
+began <- 0
 # A task may install packages, for itself.
 private <- file.path(tempdir(), "library")
 dir.create(private)
@@ -948,6 +1076,7 @@ send(1, stream(list(paste(R.version$major, R.version$minor, sep = "."), pid, R.v
 repeat {
   .Internal(interruptsSuspended(TRUE))
   if (!warm) .Internal(enableJIT(0L))
+  is_new <- FALSE
   guard()
 }
 }, .roost)

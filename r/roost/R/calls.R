@@ -16,7 +16,7 @@ open_calls <- function(session, kind, keep = FALSE, seat = NULL, runner = NULL, 
     if (job$setup == session$setup && job$sent < calls_most) return(job)
     retire_calls(session, job)
   }
-  common <- list(fun = if (is.null(runner)) run_call else runner)
+  common <- if (is.null(runner)) list(calls = TRUE) else list(fun = runner)
   if (keep) common$keep <- TRUE
   if (return_seed) common$return_seed <- TRUE
   control <- list(transient = TRUE, live = TRUE, label = kind)
@@ -32,14 +32,6 @@ open_calls <- function(session, kind, keep = FALSE, seat = NULL, runner = NULL, 
   session$calls[[kind]] <- job
   job
 }
-
-run_call <- function(x) {
-  g <- globalenv()
-  for (n in names(x$globals)) assign(n, x$globals[[n]], envir = g)
-  fun <- x$fun
-  do.call(fun, c(list(x$x), x$args), quote = TRUE)
-}
-environment(run_call) <- baseenv()
 
 # Takes no more tasks; goes when the last of those that somebody waits for has its outcome.
 retire_calls <- function(session, job) {
@@ -66,12 +58,16 @@ call_there <- function(session, X, fun, args, needs, seed, bar) {
 
 # Whether it can be a call: nothing but a few elements, a function and globals.
 is_call <- function(X, needs, policy, options)
-  length(X) <= call_elements && !length(needs$packages) && !length(needs$namespaces) && !isTRUE(needs$s4) && !length(options) &&
-  identical(names(policy), "seed") && is_small(X)
+  length(X) <= call_elements && is_plain_call(needs) && !length(options) && identical(names(policy), "seed") && is_small(X)
+
+is_plain_call <- function(needs) !length(needs$packages) && !length(needs$namespaces) && !isTRUE(needs$s4)
 
 # A handle's task, appended; its outcome comes with outcomes_of().
 append_call <- function(session, job, task, seed, handle) {
-  send_quietly(session, c(2, job$brief, seed), stream(list(task)))
+  if (length(session$lost)) drop_lost(session)
+  if (is.null(seed)) seed <- NaN
+  control <- if (length(seed) == 1L) c(2, job$brief, seed) else list(op = "append", brief = job$brief, seed = seed, quiet = TRUE)
+  send_quietly(session, control, stream(list(task)))
   job$sent <- job$sent + 1L
   job$waiting[[as.character(job$sent)]] <- handle
   job$sent
@@ -90,23 +86,37 @@ receive_calls <- function(session, job, timeout = Inf) {
   if (is.null(answer$brief)) {
     index <- answer$control$index
     job$cursor <- answer$control$cursor
-    outcomes <- split_outcomes(answer)
-    for (outcome in outcomes) hand_out(job, outcome$index, outcome)
+    outcomes <- read_outcomes(answer)
+    for (i in seq_along(index)) hand_out(job, index[i], list(
+      value = outcomes$values[[i]], state = outcomes$state[i], detail = outcomes$details[[i]],
+      post_mortem = post_mortem(outcomes$post_mortems, index[i])), FALSE)
   } else {
     job$cursor <- answer$brief[1L]
     index <- answer$brief[-(1:2)]
     values <- unserialize(answer$blob)
-    for (i in seq_along(index)) hand_out(job, index[i], list(index = index[i], value = values[[i]]))
+    for (i in seq_along(index)) hand_out(job, index[i], list(value = values[[i]]), TRUE)
   }
   if (isTRUE(job$retired) && !length(job$waiting)) send_quietly(session, c(4, job$brief))
   length(index) > 0L
 }
 
-hand_out <- function(job, index, outcome) {
+# `is_plain`: it is a value, and there is nothing else to say.
+hand_out <- function(job, index, outcome, is_plain) {
   key <- as.character(index)
   handle <- job$waiting[[key]]
   if (is.null(handle)) return()
   rm(list = key, envir = job$waiting)
   handle$outcome <- outcome
+  handle$is_plain <- is_plain
   if (!is.null(handle$arrived)) handle$arrived(outcome)
+}
+
+# Calls whose handles are gone.
+drop_lost <- function(session) {
+  lost <- session$lost
+  session$lost <- NULL
+  for (slot in lost) if (is.null(slot$outcome)) {
+    suppressWarnings(rm(list = as.character(slot$number), envir = slot$calls$waiting))
+    send_quietly(session, list(op = "cancel", job = slot$calls$id, tasks = slot$number, quiet = TRUE))
+  }
 }

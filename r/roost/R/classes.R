@@ -129,15 +129,16 @@ is_method_name <- function(name) {
   FALSE
 }
 
-internal_generics <- c("[", "[[", "$", "[<-", "[[<-", "$<-", "@<-", "length", "length<-", "lengths", "names", "names<-", "dim", "dim<-",
+internal_generics <- c(
+  "[", "[[", "$", "[<-", "[[<-", "$<-", "@<-", "length", "length<-", "lengths", "names", "names<-", "dim", "dim<-",
   "dimnames", "dimnames<-", "levels<-", "c", "unlist", "cbind", "rbind", "as.vector", "as.environment", "is.na", "is.nan",
   "is.finite", "is.infinite", "is.numeric", "is.array", "is.matrix", "is.unsorted", "nchar", "rep", "rep.int", "rep_len",
-  "seq.int", "seq_along", "xtfrm", "anyNA", "unclass", "invisible", "as.character", "as.integer", "as.double", "as.numeric",
-  "as.logical", "as.complex", "as.raw", "as.call", "Math", "Ops", "Summary", "Complex", "matrixOps", "+", "-", "*", "/", "^", "%%",
-  "%/%", "%*%", "==", "!=", "<", ">", "<=", ">=", "!", "&", "|", "abs", "sign", "sqrt", "floor", "ceiling", "trunc", "round", "signif",
-  "exp", "log", "expm1", "log1p", "cos", "sin", "tan", "cospi", "sinpi", "tanpi", "acos", "asin", "atan", "cosh", "sinh", "tanh",
-  "acosh", "asinh", "atanh", "lgamma", "gamma", "digamma", "trigamma", "cumsum", "cumprod", "cummax", "cummin", "all", "any",
-  "sum", "prod", "max", "min", "range", "Arg", "Conj", "Im", "Mod", "Re")
+  "seq.int", "seq_along", "xtfrm", "anyNA", "as.character", "as.integer", "as.double", "as.numeric", "as.logical",
+  "as.complex", "as.raw", "as.call", "Math", "Ops", "Summary", "Complex", "matrixOps", "+", "-", "*", "/", "^", "%%", "%/%",
+  "%*%", "==", "!=", "<", ">", "<=", ">=", "!", "&", "|", "abs", "sign", "sqrt", "floor", "ceiling", "trunc", "round",
+  "signif", "exp", "log", "expm1", "log1p", "cos", "sin", "tan", "cospi", "sinpi", "tanpi", "acos", "asin", "atan", "cosh",
+  "sinh", "tanh", "acosh", "asinh", "atanh", "lgamma", "gamma", "digamma", "trigamma", "cumsum", "cumprod", "cummax",
+  "cummin", "all", "any", "sum", "prod", "max", "min", "range", "Arg", "Conj", "Im", "Mod", "Re")
 
 is_generic <- function(name) {
   if (name %in% internal_generics) return(TRUE)
@@ -164,6 +165,7 @@ add_s4 <- function(needs) {
   needs$s4 <- TRUE
   for (name in names(globalenv())) {
     if (name %in% session_index$s4) add_global(name, needs, TRUE)
-    else if (!bindingIsActive(name, globalenv()) && is.function(f <- peek(name, globalenv())) && isS4(f)) add_global(name, needs, TRUE)
+    else if (!bindingIsActive(name, globalenv()) && is.function(f <- peek(name, globalenv())) && isS4(f))
+      add_global(name, needs, TRUE)
   }
 }

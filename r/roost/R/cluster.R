@@ -140,8 +140,9 @@ deliver <- function(session, task, outcome) {
   detail <- outcome$detail
   if (task$keep && length(detail$seed)) session$states[[seat_key(task$seat)]] <- detail$seed
   if (!is.null(detail)) relay_quietly(detail)
-  if (is.null(outcome$error)) arrive(session, task$seat, outcome$value, TRUE, task$tag)
-  else arrive(session, task$seat, as_try_error(outcome$error), FALSE, task$tag)
+  if (!isTRUE(outcome$state > 0L)) return(arrive(session, task$seat, outcome$value, TRUE, task$tag))
+  error <- task_error(task$number, state_names[outcome$state + 1L], detail, outcome$post_mortem)
+  arrive(session, task$seat, as_try_error(error), FALSE, task$tag)
 }
 
 # As a worker of parallel answers.

@@ -1,7 +1,8 @@
 # foreach: registerDoRoost(pool), then %dopar%. Each iteration is a task.
 
 registerDoRoost <- function(pool = NULL) {
-  if (!requireNamespace("foreach", quietly = TRUE)) fail("registerDoRoost() needs package 'foreach'. Remedy: install.packages(\"foreach\").")
+  if (!requireNamespace("foreach", quietly = TRUE))
+    fail("registerDoRoost() needs package 'foreach'. Remedy: install.packages(\"foreach\").")
   session_of(pool)
   if (is.null(pool)) pool <- make_pool(latest$session, seq_len(latest$session$size))
   foreach::setDoPar(do_roost, list(pool = pool), do_roost_info)

@@ -60,10 +60,11 @@ mention <- function(name, frame, needs, sure) {
   else if (bindingIsActive(name, at)) return(frame$pinned <- TRUE)
   else if (is_promise(name, at)) {
     value <- tryCatch(at[[name]], error = function(e) no_value)
-    if (identical(value, no_value)) return()
+    if (missing(value) || identical(value, no_value)) return()
   } else value <- at[[name]]
+  if (inherits(value, "roost_cluster")) value <- stand_in(value)
   frame$values[name] <- list(value)
-  if (is.atomic(value) && is.null(attributes(value))) return()
+  if (is_plain_vector(value)) return()
   # A package knows what to do with the pointers in frames of its own functions.
   if (typeof(value) == "externalptr" && isNamespace(topenv(at))) return()
   former <- list(needs$within, needs$free, needs$tasks)
@@ -102,9 +103,9 @@ without_frames <- function(values, needs) {
   for (frame in frames) if (!frame$pinned) fill_copy(frame, frames)
   for (name in names(needs$globals)) {
     value <- needs$globals[[name]]
-    if (!is.atomic(value)) needs$globals[name] <- list(with_copies(value, frames))
+    if (!is_plain_vector(value)) needs$globals[name] <- list(with_copies(value, frames))
   }
-  for (i in seq_along(values)) if (!is.atomic(values[[i]])) values[i] <- list(with_copies(values[[i]], frames))
+  for (i in seq_along(values)) if (!is_plain_vector(values[[i]])) values[i] <- list(with_copies(values[[i]], frames))
   values
 }
 
@@ -119,7 +120,7 @@ fill_copy <- function(frame, frames) {
       next
     }
     value <- frame$values[[name]]
-    if (is.atomic(value)) assign(name, value, envir = copy)
+    if (is_plain_vector(value)) assign(name, value, envir = copy)
     else if (!match(name, frame$left, 0L)) assign(name, with_copies(value, frames), envir = copy)
   }
 }
@@ -143,17 +144,27 @@ with_copies <- function(value, frames) {
     if (!identical(new, at)) environment(value) <- new
   } else if (type == "list" && length(value) && length(value) <= search_elements) {
     plain <- if (is.object(value)) unclass(value) else value
+    changed <- FALSE
     for (i in seq_along(plain)) {
       part <- plain[[i]]
-      if (missing(part) || is.atomic(part)) next
+      if (missing(part) || is_plain_vector(part)) next
       new <- with_copies(part, frames)
-      if (!identical(new, part)) plain[[i]] <- new
+      if (identical(new, part)) next
+      plain[[i]] <- new
+      changed <- TRUE
     }
-    attributes(plain) <- attributes(value)
-    value <- plain
-  } else if (type == "language" && is.environment(at <- attr(value, ".Environment"))) {
-    new <- in_place_of(at, frames)
-    if (!identical(new, at)) attr(value, ".Environment") <- new
+    if (changed) {
+      attributes(plain) <- attributes(value)
+      value <- plain
+    }
+  }
+  extra <- attributes(value)
+  if (type == "environment" || isS4(value) || is.null(extra) || length(extra) == 1L && !is.null(extra$names)) return(value)
+  for (name in names(extra)) {
+    part <- extra[[name]]
+    if (is_plain_vector(part) || name == "srcref") next
+    new <- if (name == ".Environment" && is.environment(part)) in_place_of(part, frames) else with_copies(part, frames)
+    if (!identical(new, part)) attr(value, name) <- new
   }
   value
 }

@@ -51,7 +51,7 @@ is_plain <- function(x) is.atomic(x) || (is.list(x) && all(vapply(unclass(x), is
 # ---- on the worker ----
 
 # Leaves its global environment as it was, whatever the future assigned there.
-run_future <- function(task, shared) {
+run_future <- function(task, shared = list()) {
   home <- globalenv()
   restore_globals <- function(globals) { for (name in names(shared)) globals[name] <- shared[name]; globals }
   before <- ls(home, all.names = TRUE)

@@ -4,6 +4,9 @@
 #   resolved() ── has_ended ────▶ wait, 0 s     conditions that the task has signalled since are relayed
 #   value() ──── fetch_result ──▶ collect       the FutureResult that the worker made, or a FutureError
 #
+# Small futures without rules of their own are tasks of one open job instead (see calls.R): append, and next, which brings the
+# outcomes of whichever have ended.
+#
 # Two interfaces: a strategy function that makes futures with run(), up to future 1.39 (Debian's is 1.31), and a
 # FutureBackend with launchFuture(), from 1.40 on. What differs is here and in future-payload.R; S3 methods are registered
 # when package 'future' is loaded.
@@ -91,16 +94,54 @@ launch_future <- function(future, place) {
   future[["place"]] <- place
   payload <- future_payload(future)
   make_room(place)
-  rules <- c(place$policy, list(live = relays_live(future)))
-  rules$label <- if (is.null(future[["label"]])) "future" else as.character(future[["label"]])
-  common <- make_common(session, run_future, list(shared = payload$shared))
-  answer <- tell_as_future_error(future, submit(session, list(payload$task), common, rules))$control
-  future[["job"]] <- new_job(session, answer$job, answer$n)
   session$launched <- c(session$launched, 0)[1L] + 1
   future[["launched"]] <- format(session$launched, scientific = FALSE)
+  future[["job"]] <- tell_as_future_error(future, if (is_small_future(future, place, payload)) call_future(future, session, payload)
+                                                  else submit_future(future, place, payload))
   future[["state"]] <- "running"
   assign(future[["launched"]], future, envir = futures_of(session))
   invisible(future)
+}
+
+submit_future <- function(future, place, payload) {
+  session <- place$session
+  rules <- c(place$policy, list(live = relays_live(future)))
+  rules$label <- if (is.null(future[["label"]])) "future" else as.character(future[["label"]])
+  common <- make_common(session, run_future, list(shared = payload$shared))
+  answer <- submit(session, list(payload$task), common, rules)$control
+  new_job(session, answer$job, answer$n)
+}
+
+small_bytes <- 20000           # of a small future's globals, in memory
+
+is_small_future <- function(future, place, payload) {
+  size <- attr(future[["globals"]], "total_size")
+  !is.null(payload$task$template) && !length(payload$shared) && is.null(future[["label"]]) && length(unlist(place$policy)) == 0L &&
+    is.numeric(size) && isTRUE(size <= small_bytes) && relays_live(future)
+}
+
+# What stands for the job of such a future.
+call_future <- function(future, session, payload) {
+  handle <- new.env(parent = emptyenv())
+  handle$session <- session
+  handle$ended <- FALSE
+  handle$arrived <- function(outcome) {
+    handle$ended <- TRUE
+    strike_off(future)
+  }
+  handle$calls <- open_calls(session, "future", runner = run_future)
+  handle$number <- append_call(session, handle$calls, payload$task, NaN, handle)
+  handle
+}
+
+# Takes the outcomes that have come, for up to `timeout` seconds; TRUE when the future's is among them.
+receive_future <- function(handle, timeout = Inf) {
+  end <- proc.time()[[3L]] + timeout
+  repeat {
+    # A handler of a condition may ask meanwhile, and take the outcome: so not for ever at once.
+    if (!handle$ended) receive_calls(handle$session, handle$calls, min(1, max(0, end - proc.time()[[3L]])))
+    if (handle$ended || proc.time()[[3L]] >= end) return(handle$ended)
+  }
 }
 
 # A pool has a queue, so that a node that joins later finds work and a slot that becomes free has its next task at hand:
@@ -181,6 +222,7 @@ over <- c("finished", "failed", "interrupted", "canceled")
 has_ended <- function(future, timeout = 0) {
   job <- future[["job"]]
   if (isTRUE(job$ended)) return(TRUE)
+  if (!is.null(job$calls)) return(tell_as_future_error(future, receive_future(job, as.double(timeout))))
   answer <- tell_as_future_error(future, ask(job, "wait", timeout = as.double(timeout), more = watcher()))
   job$ended <- isTRUE(answer$control$ended)
   if (job$ended) strike_off(future)
@@ -197,22 +239,31 @@ result_roost_future <- function(future, ...) {
 
 fetch_result <- function(future) {
   if (future[["state"]] == "canceled") return(settle(future, future_error(future, "canceled", "was cancelled")))
-  job <- future[["job"]]
-  answer <- tell_as_future_error(future, ask(job, "collect", wait = TRUE, progress = FALSE, forget = TRUE,
-                                             more = watcher()))
-  job$forgotten <- TRUE
-  job$ended <- TRUE
+  outcome <- tell_as_future_error(future, future_outcome(future[["job"]]))
   strike_off(future)
   add_count(future[["backend"]], "finished")
-  outcomes <- read_outcomes(answer)
-  error <- task_errors(outcomes, 1L)[[1L]]
-  if (!is.null(error)) return(settle(future, error_of_task(future, error)))
-  result <- outcomes$values[[1L]]
+  if (!is.null(outcome$error)) return(settle(future, error_of_task(future, outcome$error)))
+  result <- outcome$value
   if (inherits(result, "FutureResult")) {
     future[["result"]] <- result
     future[["state"]] <- "finished"
   } else if (inherits(result, "FutureError")) settle(future, result)
   else settle(future, future_error(future, "failed", paste0("gave ", describe(result), " instead of a FutureResult")))
+}
+
+# list(value, error), once there is one.
+future_outcome <- function(job) {
+  if (!is.null(job$calls)) {
+    receive_future(job)
+    outcome <- job$outcome
+    failed <- !is.null(outcome$state) && outcome$state != 0L
+    return(list(value = outcome$value, error = if (failed)
+      task_error(job$number, state_names[outcome$state + 1L], outcome$detail, outcome$post_mortem)))
+  }
+  outcomes <- read_outcomes(ask(job, "collect", wait = TRUE, progress = FALSE, forget = TRUE, more = watcher()))
+  job$forgotten <- TRUE
+  job$ended <- TRUE
+  list(value = outcomes$values[[1L]], error = task_errors(outcomes, 1L)[[1L]])
 }
 
 settle <- function(future, error) {
@@ -285,7 +336,8 @@ interrupt_on_backend <- function(backend, future, ...) {
 # An interrupt first, which lets the worker live; the node kills it when the task does not heed.
 interrupt_future <- function(future) {
   if (!future[["state"]] %in% "running" || !is.null(future[["result"]])) return(future)
-  tell_as_future_error(future, cancel_job(future[["job"]]))
+  job <- future[["job"]]
+  tell_as_future_error(future, if (is.null(job$calls)) cancel_job(job) else cancel_call(job$session, job$calls, job$number))
   strike_off(future)
   future[["state"]] <- "interrupted"
   future

@@ -29,15 +29,14 @@ find_needs <- function(values, export = NULL, packages = NULL, envir = globalenv
   names <- names(values)
   for (i in seq_along(values)) {
     value <- values[[i]]
-    if (is.atomic(value) && is.null(attributes(value)) || is.list(value) && !length(value)) next
+    if (is_plain_vector(value) || is.list(value) && !length(value)) next
     name <- if (is.null(names)) "FUN" else names[i]
     if (name == "X") search_tasks(value, needs) else search_root(value, name, needs)
   }
   for (name in export) add_export(name, envir, needs)
   if (look_at_session(needs$strings || length(needs$classes))) add_methods(needs)
   if (length(needs$frames)) values <- without_frames(values, needs)
-  packages <- c(needs$packages, packages)
-  answer <- list(values = values, globals = needs$globals, packages = if (length(packages)) order_packages(packages) else packages)
+  answer <- list(values = values, globals = needs$globals, packages = order_packages(c(needs$packages, packages)))
   if (length(needs$classes)) answer$namespaces <- namespaces_of(needs)
   if (needs$s4) answer$s4 <- TRUE
   answer
@@ -52,7 +51,7 @@ quick_needs <- function(values, packages) {
   home <- environment(f)
   if (!identical(home, globalenv()) && is_fixed(home)) {
     if (look_at_session(FALSE) || !is.null(attributes(f))) return(NULL)
-    return(list(values = values, globals = list(), packages = if (length(packages)) order_packages(packages) else character()))
+    return(list(values = values, globals = list(), packages = order_packages(packages)))
   }
   found <- code_names(f)
   if (!found$simple || look_at_session(found$strings)) return(NULL)
@@ -66,7 +65,7 @@ quick_needs <- function(values, packages) {
     for (name in names[at > 0L]) {
       if (bindingIsActive(name, home)) return(NULL)
       value <- peek(name, home)
-      if (!is_vector(value)) return(NULL)
+      if (is.null(value) || !is_plain_vector(value)) return(NULL)
       assign(name, value, envir = frame)
     }
     if (any(at > 0L)) names <- names[at == 0L]
@@ -77,7 +76,7 @@ quick_needs <- function(values, packages) {
   for (name in here) {
     if (bindingIsActive(name, globalenv())) return(NULL)
     value <- globalenv()[[name]]
-    if (!is_vector(value)) return(NULL)
+    if (is.null(value) || !is_plain_vector(value)) return(NULL)
     if (match(name, found$sure, 0L) || utils::object.size(value) <= doubt_bytes) globals[[name]] <- value
   }
   look_at_search_path()
@@ -87,10 +86,10 @@ quick_needs <- function(values, packages) {
     packages <- c(substring(unique(places), 9L), packages)
   }
   values[[1L]] <- f
-  list(values = values, globals = globals, packages = if (length(packages)) order_packages(packages) else character())
+  list(values = values, globals = globals, packages = order_packages(packages))
 }
 
-is_vector <- function(x) !is.null(x) && is.atomic(x) && is.null(attributes(x))
+is_plain_vector <- function(x) is.atomic(x) && is.null(attributes(x))
 
 # A search: an environment, since it changes.
 blank_search <- list(
@@ -168,7 +167,8 @@ search_value <- function(value, needs, depth) {
   else if (type == "language" || type == "symbol") search_code(value, needs)
   else if (type == "externalptr") return(found_reference(value, needs))
   else if (type == "weakref") return()
-  if (length(extra) > 1L || length(extra) && is.null(extra$names)) search_attributes(extra, needs, depth)
+  if (length(extra) > 1L || length(extra) && is.null(extra$names))
+    search_attributes(extra, needs, depth, type != "environment" && !isS4(value))
 }
 
 search_list <- function(value, needs, depth) {
@@ -183,16 +183,16 @@ search_list <- function(value, needs, depth) {
   if (needs$count > search_values) return(cut_short(needs))
   for (i in seq_len(n)) {
     part <- value[[i]]
-    if (!missing(part) && !(is.atomic(part) && is.null(attributes(part)))) search_value(part, needs, depth + 1L)
+    if (!missing(part) && !is_plain_vector(part)) search_value(part, needs, depth + 1L)
   }
 }
 
-search_attributes <- function(extra, needs, depth) {
+search_attributes <- function(extra, needs, depth, free) {
   former <- needs$free
-  needs$free <- FALSE
+  if (!free) needs$free <- FALSE
   for (name in names(extra)) {
     part <- extra[[name]]
-    if (is.atomic(part) && is.null(attributes(part)) || match(name, unsearched, 0L)) next
+    if (is_plain_vector(part) || match(name, unsearched, 0L)) next
     search_value(part, needs, depth + 1L)
   }
   needs$free <- former
@@ -216,13 +216,21 @@ search_environment <- function(at, needs, depth) {
     if (needs$count > search_values) { cut_short(needs); break }
     if (name == "..." || bindingIsActive(name, at) || is_lazy(name, at)) next
     part <- peek(name, at)
-    if (!(is.atomic(part) && is.null(attributes(part)))) search_value(part, needs, depth + 1L)
+    if (!is_plain_vector(part)) search_value(part, needs, depth + 1L)
   }
   needs$free <- former
 }
 
 # Handles of this package: they are of no use in a task, and say so there.
 is_pool <- function(x) inherits(x, c("roost_cluster", "roost_seat", "roost_job"))
+
+# A pool as tasks see it: it has the session's process, so that its use fails with the right words, but neither its secret nor
+# what was exported to it.
+stand_in <- function(pool) {
+  session <- list2env(list(pid = session_of(pool)$pid, open = TRUE, garbage = character(), large = FALSE), parent = emptyenv())
+  pool[] <- lapply(unclass(pool), function(node) new_seat(node$seat, session))
+  pool
+}
 
 # Quoted code and formulas: their names are looked up where they were made, or in the global environment.
 search_code <- function(code, needs) {
@@ -311,7 +319,7 @@ add_globals <- function(sure, doubtful, found, needs) {
   if (length(doubtful)) {
     here <- existing(doubtful, globalenv())
     for (name in here) add_global(name, needs, FALSE)
-    sure <- c(sure, setdiff(found$called, here))
+    if (length(found$called)) sure <- c(sure, setdiff(found$called, here))
   }
   if (length(sure)) add_places(sure, found, needs)
 }
@@ -326,9 +334,10 @@ add_global <- function(name, needs, sure) {
 
 add_value <- function(name, value, needs, sure) {
   if (!sure && !is_small_global(value)) return()
+  if (inherits(value, "roost_cluster")) value <- stand_in(value)
   # Reserved before the search: values may lead to themselves.
   needs$globals[name] <- list(value)
-  if (is.atomic(value) && is.null(attributes(value))) return()
+  if (is_plain_vector(value)) return()
   former <- list(needs$free, needs$within, needs$tasks)
   needs$free <- TRUE
   needs$within <- NULL
@@ -349,7 +358,7 @@ search_named <- function(f, name, needs) {
   extra <- attributes(f)
   if (length(extra) > 1L || length(extra) && is.null(extra$srcref)) {
     note_classes(extra$class, needs)
-    search_attributes(extra, needs, 0L)
+    search_attributes(extra, needs, 0L, !isS4(f))
   }
   needs$root <- former
 }
@@ -415,13 +424,17 @@ is_fixed <- function(at) {
 
 # Last attached here is first on the search path: attach them there in the same order.
 order_packages <- function(packages) {
-  if (!length(packages)) return(packages)
+  if (!length(packages)) return(character())
   attached <- rev(sub("^package:", "", search()))
   c(attached[attached %in% packages], setdiff(packages, attached))
 }
 
 # A promise that was not evaluated may not want to be.
-peek <- function(name, at) if (is_promise(name, at)) tryCatch(at[[name]], error = function(e) NULL) else at[[name]]
+peek <- function(name, at) {
+  if (!is_promise(name, at)) return(at[[name]])
+  value <- tryCatch(at[[name]], error = function(e) NULL)
+  if (missing(value)) NULL else value
+}
 
 # One that is more than the name of another variable, which a function was given as its argument.
 is_lazy <- function(name, at) is.call(eval(call("substitute", as.name(name), at), baseenv()))

@@ -6,9 +6,10 @@ lbapply <- function(pool, X, FUN, ..., seed = NULL, simplify = FALSE, partial = 
   if (!inherits(pool, "roost_cluster") && !is.null(again <- protected_call(sys.call(), pool, parent.frame())))
     return(eval(again, parent.frame()))
   # nodepool's order: X, FUN, pool.
-  if (is.function(X) && inherits(FUN, "cluster")) return(lbapply(FUN, pool, X, ..., seed = seed, simplify = simplify,
-    partial = partial, retries = retries, timeout = timeout, progress = progress, export = export, packages = packages, label = label,
-    options = options, cpus = cpus, memory = memory, labels = labels, .args = .args))
+  if (is.function(X) && inherits(FUN, "cluster"))
+    return(lbapply(FUN, pool, X, ..., seed = seed, simplify = simplify, partial = partial, retries = retries, timeout = timeout,
+                   progress = progress, export = export, packages = packages, label = label, options = options, cpus = cpus,
+                   memory = memory, labels = labels, .args = .args))
   FUN <- match.fun(FUN)
   args <- further_args(list(...), .args)
   tasks <- as_tasks(X)
@@ -18,8 +19,8 @@ lbapply <- function(pool, X, FUN, ..., seed = NULL, simplify = FALSE, partial = 
     session <- session_of(pool)
     needs <- find_needs(list(FUN = FUN, `...` = args, X = tasks), export, packages, parent.frame())
     outcomes <- apply_there(session, needs$values[[3L]], needs$values[[1L]], needs$values[[2L]],
-                            policy(seed = state, retries = retries, timeout = timeout, label = label, cpus = cpus, memory = memory,
-                                   labels = labels),
+                            policy(seed = state, retries = retries, timeout = timeout, label = label, cpus = cpus,
+                                   memory = memory, labels = labels),
                             needs, options, progress)
   }
   values <- outcomes$values
@@ -69,14 +70,17 @@ spread_dots <- function(call, at, names) {
 
 apply_there <- function(session, X, fun, args, policy, needs, options, progress) {
   if (!length(X)) return(list(values = vector("list", 0L)))
-  if (is_call(X, needs, policy, options) && !is.null(outcomes <- call_there(session, X, fun, args, needs, policy$seed, NULL))) {
+  bar <- progress_bar(progress, length(X))
+  job <- NULL
+  finished <- FALSE
+  if (!is.null(bar)) on.exit(bar$end(finished))
+  if (is_call(X, needs, policy, options) && !is.null(outcomes <- call_there(session, X, fun, args, needs, policy$seed, bar))) {
+    finished <- TRUE
+    if (!is.null(bar)) bar$end(TRUE)
     relay(outcomes$details)
     return(outcomes)
   }
   common <- make_common(session, fun, args, needs, options)
-  bar <- progress_bar(progress, length(X))
-  job <- NULL
-  finished <- FALSE
   on.exit({
     if (!is.null(bar)) bar$end(finished)
     if (!finished && !is.null(job)) cancel_quietly(session, job)

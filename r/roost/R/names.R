@@ -9,7 +9,7 @@
 #   strings     it has strings
 #   constants   functions, environments and pointers that stand in the code as values
 
-names_kept <- 32L              # texts that are kept of functions of one name
+names_kept <- 64L              # texts that are kept of functions of one name
 
 names_cache <- new.env(parent = emptyenv())
 

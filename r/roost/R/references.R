@@ -1,10 +1,11 @@
 # Connections and pointers mean nothing outside the process that made them: a task that got one would fail, or write where it must
 # not. Such a value is refused before anything is sent, and the error names the variable.
 #
-# Options(roost.references = "allow") sends them nevertheless: some packages make their objects whole again, as those do whose
+# options(roost.references = "allow") sends them nevertheless: some packages make their objects whole again, as those do whose
 # classes are listed here.
 
-self_mending <- c("data.table", "merMod", "merPredD", "lmResp", "xgb.Booster", "igraph", "lgb.Booster", "fastmap", "cachem")
+self_mending <- c("data.table", "merMod", "lmerMod", "glmerMod", "nlmerMod", "lmerModLmerTest", "merPredD", "lmResp", "lmerResp",
+                  "glmResp", "nlsResp", "xgb.Booster", "lgb.Booster", "igraph", "fastmap", "cachem")
 
 null_pointer <- methods::new("externalptr")
 
@@ -42,7 +43,7 @@ locate <- function(x, wanted) {
   met <- list()
   among <- function(x, names, depth, write) {
     for (i in seq_along(names)) {
-      part <- if (is.environment(x)) peek(names[i], x) else x[[i]]
+      part <- if (typeof(x) == "environment") peek(names[i], x) else x[[i]]
       path <- if (!missing(part)) look(part, depth + 1L)
       if (!is.null(path)) return(paste0(write(names[i], i), path))
     }
@@ -52,7 +53,7 @@ locate <- function(x, wanted) {
     if (wanted(x)) return("")
     if (depth > search_depth) return(NULL)
     path <- NULL
-    if (is.environment(x)) {
+    if (typeof(x) == "environment") {
       if (identical(x, globalenv()) || is_fixed(x)) return(NULL)
       for (other in met) if (identical(other, x)) return(NULL)
       met[[length(met) + 1L]] <<- x
@@ -66,7 +67,8 @@ locate <- function(x, wanted) {
     if (!is.null(path)) return(path)
     extra <- attributes(x)
     extra[c("names", "class", "srcref", "versionKey")] <- NULL
-    among(extra, names(extra), depth, function(name, i) if (isS4(x)) paste0("@", name) else paste0(" (its attribute \"", name, "\")"))
+    among(extra, names(extra), depth, function(name, i)
+      if (isS4(x)) paste0("@", name) else paste0(" (its attribute \"", name, "\")"))
   }
   look(x, 0L)
 }

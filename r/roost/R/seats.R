@@ -141,7 +141,12 @@ bind_seat <- function(node) {
   session <- node$session
   send_task(session, node$seat, list(fun = Sys.getpid, args = list()), NULL, bound = TRUE)
   task <- session$sent[[length(session$sent)]]
-  receive_outcomes(session, node$seat, bind_seconds)
+  # What comes first may be the outcome of a task that was cancelled when the seat got no worker.
+  end <- proc.time()[[3L]] + bind_seconds
+  repeat {
+    receive_outcomes(session, node$seat, max(0, end - proc.time()[[3L]]))
+    if (length(session$arrived[[seat_key(node$seat)]]) || proc.time()[[3L]] >= end) break
+  }
   if (length(session$arrived[[seat_key(node$seat)]])) {
     take_arrived(session, node$seat)
     return(TRUE)

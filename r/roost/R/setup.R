@@ -8,8 +8,8 @@ set_up <- function(session, entry) {
   invisible()
 }
 
-# Is `value` what setup has assigned to `name`? Then a job need not carry it. What holds environments it carries nevertheless: they
-# may have changed since, here or on the worker.
+# Is `value` what setup has assigned to `name`? Then a job need not carry it. What holds environments it carries nevertheless:
+# they may have changed since, here or on the worker.
 is_exported <- function(session, name, value) {
   held <- session$exported[[name]]
   !is.null(held) && identical(held[[1L]], value) && !has_environment(value)

@@ -49,6 +49,9 @@ make_common <- function(session, fun, args, needs = list(), options = list(), re
   if (length(needs$packages)) common$packages <- needs$packages
   if (length(needs$namespaces)) common$namespaces <- needs$namespaces
   if (isTRUE(needs$s4)) common$s4 <- TRUE
+  # Tasks' values are looked at there.
+  if (identical(getOption("roost.references"), "allow") && is.null(options$roost.references))
+    options$roost.references <- "allow"
   if (length(options)) common$options <- options
   if (return_seed) common$return_seed <- TRUE
   common

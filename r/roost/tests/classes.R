@@ -1,6 +1,7 @@
 library(roost)
 if (!roost_available()) { cat("the program roost is not here: nothing is tested\n"); quit("no") }
 options(warn = 1)
+has <- function(package) requireNamespace(package, quietly = TRUE)
 pool <- pool_local(workers = 2)
 there <- function(...) unlist(lbapply(pool, ...))
 
@@ -16,7 +17,10 @@ stopifnot(identical(there(1, function(i) { m <- structure(1, class = "money"); l
                     c("sum", "sub", "Summary", "42")))
 local(registerS3method("format", "registered", function(x, ...) "REGISTERED"))
 stopifnot(there(1, function(i) format(structure("raw", class = "registered"))) == "REGISTERED")
-inside <- function() { big <- numeric(1e5); format.local <- function(x, ...) "LOCAL"; there(1, function(i) format(structure("raw", class = "local"))) }
+inside <- function() {
+  big <- numeric(1e5); format.local <- function(x, ...) "LOCAL"
+  there(1, function(i) format(structure("raw", class = "local")))
+}
 stopifnot(inside() == "LOCAL")
 
 # S4 and reference classes
@@ -41,9 +45,32 @@ stopifnot(grepl("too long", tryCatch(there(1, function(i) new("Q", x = c(1, 2))@
 setClassUnion("Either", c("numeric", "character")); setClass("U", representation(v = "Either"))
 stopifnot(there(1, function(i) new("U", v = "a")@v) == "a")
 g <- function(x) x + 1
-Account <- setRefClass("Account", fields = list(b = "numeric"), methods = list(deposit = function(x) { b <<- b + g(x); invisible(.self) }))
+Account <- setRefClass("Account", fields = list(b = "numeric"),
+                       methods = list(deposit = function(x) { b <<- b + g(x); invisible(.self) }))
 stopifnot(identical(there(1:2, function(i) { a <- Account$new(b = i); a$deposit(1); a$b }), c(3, 4)))
 account <- Account$new(b = 1)
 stopifnot(there(1, function(i) { account$deposit(1); account$b }) == 3, account$b == 1)
 
+# Packages behind objects: it does not matter which worker has loaded what before.
+if (has("data.table")) {
+  dt <- data.table::data.table(g = 1:2, v = 3:4)
+  stopifnot(identical(there(list(dt, dt), function(d) nrow(d[d$g == 1])), c(1L, 1L)),
+            there(1, function(i) nrow(dt[dt$g == i])) == 1L,
+            there(1, function(i, all) nrow(all$d[all$d$g == i]), list(d = dt)) == 1L)
+  library(data.table)
+  stopifnot(identical(there(list(dt, dt), function(d) d[g == 1, v]), c(3L, 3L)))
+  detach("package:data.table")
+}
+if (has("tibble")) {
+  tb <- tibble::tibble(a = 1:2, b = 3:4)
+  stopifnot(there(list(tb), function(d) class(d[, 1])[1]) == "tbl_df")
+}
+if (has("Matrix")) {
+  m <- Matrix::Matrix(c(1, 0, 0, 2), 2, sparse = TRUE)
+  stopifnot(there(list(m), function(m) (m %*% m)[2, 2]) == 4)
+}
+if (has("lubridate")) {
+  p <- lubridate::period(1, "day")
+  stopifnot(identical(lbapply(pool, list(p), function(p) p * 2)[[1]], p * 2))
+}
 close(pool)

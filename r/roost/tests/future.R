@@ -121,6 +121,22 @@ options(width = 99L)
 stopifnot(identical(value(future(getOption("width"))), 99L))
 options(width = 80L)
 
+# Small futures are tasks of one open job: what one of them waits for, or dies of, is no other's business.
+gate <- tempfile("gate")
+waiting <- lapply(1:2, function(i) future({ while (!file.exists(gate)) Sys.sleep(0.02); i }))
+many <- lapply(1:30, function(i) if (i == 7) future(tools::pskill(Sys.getpid(), 9L)) else future(i))
+stopifnot(length(session$calls$future$waiting) == 32L, !resolved(waiting[[1]]), file.create(gate), identical(value(waiting), list(1L, 2L)))
+results <- lapply(many, function(f) caught(value(f)))
+stopifnot(identical(results[-7], as.list((1:30)[-7])), inherits(results[[7]], "FutureError"))
+unlink(gate)
+waiting <- lapply(1:5, function(i) future({ while (!file.exists(gate)) Sys.sleep(0.02); i }))
+for (f in waiting) cancel(f)
+stopifnot(all(vapply(waiting, resolved, NA)), identical(value(future(99)), 99), nbrOfFreeWorkers() == 2L)
+older <- lapply(1:20, function(i) future(i))
+parallel::clusterExport(pool, "a")
+newer <- lapply(1:3, function(i) future(i))
+stopifnot(identical(unlist(value(newer)), 1:3), identical(unlist(value(older)), 1:20))
+
 # Futures that futures make: sequential, as the plan says, or by default.
 nested <- function() value(future({ f <- future(Sys.getpid()); list(class(f)[1L], value(f) == Sys.getpid(), nbrOfWorkers()) }))
 for (inner in list(roost, tweak(roost, pool = pool), sequential)) {

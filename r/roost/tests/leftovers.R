@@ -34,6 +34,9 @@ stopifnot(!any(after(function(i) { attach(list(attached_by_task = 1)); library(s
 stopifnot(after(function(i) { detach("package:stats"); NULL }, function(i) "package:stats" %in% search()))
 stopifnot(on_worker(function(i) "package:stats4" %in% search(), packages = "stats4"), !on_worker(function(i) "package:stats4" %in% search()))
 
+on_worker(function(i) { Sys.setenv(ROOST_LEFT = 1); options(roost.left = 1); NULL }, packages = "splines")
+stopifnot(!on_worker(function(i) nzchar(Sys.getenv("ROOST_LEFT")) || !is.null(getOption("roost.left"))))
+
 # The process.
 stopifnot(identical(after(function(i) { Sys.umask("077"); NULL }, function(i) format(Sys.umask(NA))), format(Sys.umask(NA))))
 before <- on_worker(function(i) Sys.getlocale())

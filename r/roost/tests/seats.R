@@ -34,7 +34,7 @@ error <- tryCatch(clusterCall(pool, Sys.getpid), error = conditionMessage)
 stopifnot(grepl(paste0("seat 1 .pid ", pids[1], " on node .* has ended: killed by signal 15"), error), grepl("cloneNode", error))
 # What goes on without it says so, once.
 said <- list()
-for (i in 1:2) withCallingHandlers(stopifnot(identical(parLapply(pool, 1:4, identity), as.list(1:4))),
+for (i in 1:2) withCallingHandlers(stopifnot(identical(parLapplyLB(pool, 1:4, identity), as.list(1:4))),
                                    roost_killed = function(m) { said <<- c(said, list(m)); invokeRestart("muffleMessage") })
 stopifnot(length(said) == 1L, grepl("seat 1.*cloneNode", conditionMessage(said[[1]])))
 stopifnot(identical(clusterCall(pool[2], Sys.getpid), list(pids[2])))
