@@ -1,6 +1,7 @@
 library(roost)
 if (!roost_available()) { cat("the program roost is not here: nothing is tested\n"); quit("no") }
 options(warn = 1)
+has <- function(package) requireNamespace(package, quietly = TRUE)
 pool <- pool_local(workers = 2)
 there <- function(...) unlist(lbapply(pool, ...))
 
@@ -50,7 +51,6 @@ stopifnot(identical(there(1:2, function(i) { a <- Account$new(b = i); a$deposit(
 account <- Account$new(b = 1)
 stopifnot(there(1, function(i) { account$deposit(1); account$b }) == 3, account$b == 1)
 
-<<<<<<< HEAD
 # Packages behind objects: it does not matter which worker has loaded what before.
 if (has("data.table")) {
   dt <- data.table::data.table(g = 1:2, v = 3:4)
@@ -73,6 +73,4 @@ if (has("lubridate")) {
   p <- lubridate::period(1, "day")
   stopifnot(identical(lbapply(pool, list(p), function(p) p * 2)[[1]], p * 2))
 }
-=======
->>>>>>> wt-house
 close(pool)

@@ -54,12 +54,30 @@ installed <- system2(file.path(R.home("bin"), "R"), c("CMD", "INSTALL", "--no-do
                                                       file.path(source_of, "inner")), stdout = FALSE, stderr = FALSE)
 stopifnot(installed == 0L)
 other <- pool_local(workers = 1, lib_paths = c(library_of, .libPaths())); registerDoRoost(other)
-<<<<<<< HEAD
 made <- "inner"; equal(getExportedValue(loadNamespace(made, lib.loc = library_of), "run")(2, 1), c(13, 23))
-=======
-own <- "inner"; equal(getExportedValue(loadNamespace(own, lib.loc = library_of), "run")(2, 1), c(13, 23))
->>>>>>> wt-house
 close(other); registerDoRoost(pool)
+
+# Packages that use foreach
+has <- function(package) requireNamespace(package, quietly = TRUE)
+if (has("plyr")) {
+  equal(plyr::llply(1:3, function(x) x + a, .parallel = TRUE), list(6, 7, 8))
+  equal(plyr::llply(1:3, function(x, y) x + y, y = 2, .parallel = TRUE), list(3, 4, 5))
+  equal(plyr::ddply(data.frame(g = c(1, 1, 2), v = 1:3), "g", function(d) data.frame(m = mean(d$v) + a), .parallel = TRUE),
+        data.frame(g = c(1, 2), m = c(6.5, 8)))
+  equal(plyr::llply(1:2, function(x) get(paste0("d", "at"))$a[x], .parallel = TRUE, .paropts = list(.export = "dat")), list(1L, 2L))
+}
+if (has("glmnet")) {
+  set.seed(1); x <- matrix(rnorm(1000), 100); y <- x[, 1] + rnorm(100); folds <- rep(1:5, 20)
+  equal(glmnet::cv.glmnet(x, y, foldid = folds, parallel = TRUE)$cvm, glmnet::cv.glmnet(x, y, foldid = folds)$cvm)
+}
+if (has("caret")) {
+  trained <- function(parallel) {
+    set.seed(2)
+    caret::train(mpg ~ wt + hp, mtcars, method = "lm",
+                 trControl = caret::trainControl(method = "cv", number = 3, allowParallel = parallel))$results
+  }
+  equal(trained(TRUE), trained(FALSE))
+}
 
 if (requireNamespace("doRNG", quietly = TRUE)) {
   suppressMessages(library(doRNG))

@@ -1,6 +1,7 @@
 library(roost)
 if (!roost_available()) { cat("the program roost is not here: nothing is tested\n"); quit("no") }
 options(warn = 1)
+has <- function(package) requireNamespace(package, quietly = TRUE)
 pool <- pool_local(workers = 2)
 there <- function(...) unlist(lbapply(pool, ...))
 equal <- function(a, b) stopifnot(isTRUE(all.equal(a, b)))
@@ -47,7 +48,6 @@ equal(there(1:2, function(i, f) f(i), f = g), c(2, 3))
 equal(there(1:2, function(i, fs) fs[[1]](i), list(function(y) g(y))), c(2, 3))
 vectorized <- Vectorize(function(x, y) g(x) + y); equal(there(1:2, function(i) vectorized(i, 1)), c(3, 4))
 composed <- Reduce(function(f, h) function(x) h(f(x)), list(g, g)); equal(there(1:2, composed), c(3, 4))
-<<<<<<< HEAD
 if (has("R6")) {
   C <- R6::R6Class("C", public = list(n = 0, add = function(i) { self$n <- self$n + g(i); self$n }))
   o <- C$new()
@@ -57,8 +57,6 @@ if (has("R6")) {
   equal(there(1:2, function(i) D$new()$add(i)), c(20, 30))
 }
 if (has("memoise")) { remembered <- memoise::memoise(function(x) g(x)); equal(there(1:2, function(i) remembered(i)), c(2, 3)) }
-=======
->>>>>>> wt-house
 
 # Formulas and quoted code
 w <- (1:32)^2; b <- 3
@@ -77,15 +75,12 @@ equal(unname(in_frame()), unname(coef(lm(mpg ~ I((1:32)^3), mtcars))))
 by_async <- function() { z <- (1:32)^3; results(async(coef(lm(mpg ~ z, mtcars)), pool)) }
 equal(by_async(), { z <- (1:32)^3; coef(lm(mpg ~ z, mtcars)) })
 rm(z); by_async <- function() { z <- 2; results(async(eval(quote(z + b)), pool)) }; equal(by_async(), 5)
-<<<<<<< HEAD
 if (has("purrr")) equal(lbapply(pool, 1:2, function(i) purrr::map_dbl(1:2, ~ .x + k)), list(c(2, 3), c(2, 3)))
 if (has("rlang")) {
   quosure <- rlang::quo(a + b); equal(there(1, function(i) rlang::eval_tidy(quosure)), 10)
   in_frame <- function() { z <- 4; quosure <- rlang::quo(z + b); there(1, function(i) rlang::eval_tidy(quosure)) }
   equal(in_frame(), 7)
 }
-=======
->>>>>>> wt-house
 
 library(splines); later <- quote(nrow(bs(1:10, df = 4))); equal(there(1, function(i) eval(later)), 10)
 fm <- mpg ~ bs(w, df = 4); equal(lbapply(pool, 1, function(i) coef(lm(fm, mtcars)))[[1]], coef(lm(fm, mtcars)))

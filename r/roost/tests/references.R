@@ -1,6 +1,7 @@
 library(roost)
 if (!roost_available()) { cat("the program roost is not here: nothing is tested\n"); quit("no") }
 options(warn = 1)
+has <- function(package) requireNamespace(package, quietly = TRUE)
 pool <- pool_local(workers = 2)
 there <- function(...) unlist(lbapply(pool, ...))
 
@@ -27,6 +28,20 @@ stopifnot(there(1, function(i) { con <- 3; con }) == 3, there(1, function(i) { h
 close(con)
 stopifnot(length(readLines(path)) == 0L)
 
+# Both ways, and with permission
+if (has("xml2")) {
+  x <- xml2::read_xml("<a><b/></a>")
+  refuses(lbapply(pool, 1, function(i) xml2::xml_name(x)), "x$node")
+  refuses(lbapply(pool, list(x), function(i) xml2::xml_name(i)), "X[[1]]$node")
+  options(roost.references = "allow")
+  stopifnot(identical(there(1, function(i) class(x)[1]), "xml_document"))
+  options(roost.references = NULL)
+}
+if (has("RSQLite")) {
+  db <- DBI::dbConnect(RSQLite::SQLite(), ":memory:")
+  refuses(lbapply(pool, 1, function(i) DBI::dbListTables(db)), "db@ptr")
+  DBI::dbDisconnect(db)
+}
 # Objects that their packages make whole again
 pointer <- attr(con, "conn_id")
 stopifnot(there(1, function(i, b) length(b), structure(list(handle = pointer), class = "xgb.Booster")) == 1L)
