@@ -11,6 +11,7 @@
 doubt_bytes <- 1048576         # a variable that is mentioned in doubt is sent up to this size
 search_elements <- 1000L       # of a list, searched for functions
 search_values <- 20000L        # in all
+task_values <- 5000L           # of these in X
 long_list <- 100000L           # a list of plain vectors up to this length is known to be one
 search_frames <- 200L
 search_depth <- 30L
@@ -127,8 +128,8 @@ search_root <- function(value, name, needs) {
 search_tasks <- function(X, needs) {
   n <- length(X)
   if (n > search_elements) {
-    half <- search_elements %/% 2L
-    X <- X[unique(c(seq_len(half), round(seq(half + 1L, n, length.out = half))))]
+    first <- search_elements %/% 10L
+    X <- X[c(seq_len(first), round(seq(first + 1L, n, length.out = search_elements - first)))]
   }
   needs$tasks <- TRUE
   search_root(X, "X", needs)
@@ -180,7 +181,7 @@ search_list <- function(value, needs, depth) {
     n <- search_elements
   }
   needs$count <- needs$count + n
-  if (needs$count > search_values) return(cut_short(needs))
+  if (needs$count > (if (needs$tasks) task_values else search_values)) return(cut_short(needs))
   for (i in seq_len(n)) {
     part <- value[[i]]
     if (!missing(part) && !is_plain_vector(part)) search_value(part, needs, depth + 1L)
