@@ -19,8 +19,6 @@ search_depth <- 30L
 common_places <- c("package:base", "package:methods", "package:datasets", "package:utils", "package:grDevices",
                    "package:graphics", "package:stats", "Autoloads")
 
-no_needs <- list(globals = list(), packages = character())
-
 # `values`: a named list of what is sent: the function, its arguments, X. The answer has them as they are to be sent.
 find_needs <- function(values, export = NULL, packages = NULL, envir = globalenv(), hidden = NULL) {
   if (is.null(export) && is.null(hidden) && !is.null(quick <- quick_needs(values, packages))) return(quick)
@@ -138,18 +136,17 @@ search_tasks <- function(X, needs) {
 
 cut_short <- function(needs) if (!needs$tasks) needs$whole <- FALSE
 
-# In doubt a value with a reference is left out: FALSE.
+# In doubt a value with a reference is left out: FALSE, and all is as if nobody had looked at it.
 search_doubtful <- function(value, name, needs) {
-  former <- list(needs$doubt, needs$root, needs$free, needs$within, needs$tasks)
+  state <- c("doubt", "root", "free", "within", "tasks")
+  former <- mget(state, envir = needs)
+  found <- mget(c("globals", "seen", "places", "frames"), envir = needs)
   needs$doubt <- TRUE
-  on.exit({
-    needs$tasks <- former[[5L]]
-    needs$doubt <- former[[1L]]
-    needs$root <- former[[2L]]
-    needs$free <- former[[3L]]
-    needs$within <- former[[4L]]
+  on.exit(list2env(former, envir = needs))
+  tryCatch({ search_root(value, name, needs); TRUE }, roost_doubtful_reference = function(e) {
+    list2env(found, envir = needs)
+    FALSE
   })
-  tryCatch({ search_root(value, name, needs); TRUE }, roost_doubtful_reference = function(e) FALSE)
 }
 
 # ---- values ----
