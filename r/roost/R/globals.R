@@ -11,14 +11,13 @@
 doubt_bytes <- 1048576         # a variable that is mentioned in doubt is sent up to this size
 search_elements <- 1000L       # of a list, searched for functions
 search_values <- 20000L        # in all
+task_values <- 5000L           # of these in X
 long_list <- 100000L           # a list of plain vectors up to this length is known to be one
 search_frames <- 200L
 search_depth <- 30L
 
 common_places <- c("package:base", "package:methods", "package:datasets", "package:utils", "package:grDevices",
                    "package:graphics", "package:stats", "Autoloads")
-
-no_needs <- list(globals = list(), packages = character())
 
 # `values`: a named list of what is sent: the function, its arguments, X. The answer has them as they are to be sent.
 find_needs <- function(values, export = NULL, packages = NULL, envir = globalenv(), hidden = NULL) {
@@ -127,8 +126,8 @@ search_root <- function(value, name, needs) {
 search_tasks <- function(X, needs) {
   n <- length(X)
   if (n > search_elements) {
-    half <- search_elements %/% 2L
-    X <- X[unique(c(seq_len(half), round(seq(half + 1L, n, length.out = half))))]
+    first <- search_elements %/% 10L
+    X <- X[c(seq_len(first), round(seq(first + 1L, n, length.out = search_elements - first)))]
   }
   needs$tasks <- TRUE
   search_root(X, "X", needs)
@@ -137,18 +136,17 @@ search_tasks <- function(X, needs) {
 
 cut_short <- function(needs) if (!needs$tasks) needs$whole <- FALSE
 
-# In doubt a value with a reference is left out: FALSE.
+# In doubt a value with a reference is left out: FALSE, and all is as if nobody had looked at it.
 search_doubtful <- function(value, name, needs) {
-  former <- list(needs$doubt, needs$root, needs$free, needs$within, needs$tasks)
+  state <- c("doubt", "root", "free", "within", "tasks")
+  former <- mget(state, envir = needs)
+  found <- mget(c("globals", "seen", "places", "frames"), envir = needs)
   needs$doubt <- TRUE
-  on.exit({
-    needs$tasks <- former[[5L]]
-    needs$doubt <- former[[1L]]
-    needs$root <- former[[2L]]
-    needs$free <- former[[3L]]
-    needs$within <- former[[4L]]
+  on.exit(list2env(former, envir = needs))
+  tryCatch({ search_root(value, name, needs); TRUE }, roost_doubtful_reference = function(e) {
+    list2env(found, envir = needs)
+    FALSE
   })
-  tryCatch({ search_root(value, name, needs); TRUE }, roost_doubtful_reference = function(e) FALSE)
 }
 
 # ---- values ----
@@ -180,7 +178,7 @@ search_list <- function(value, needs, depth) {
     n <- search_elements
   }
   needs$count <- needs$count + n
-  if (needs$count > search_values) return(cut_short(needs))
+  if (needs$count > (if (needs$tasks) task_values else search_values)) return(cut_short(needs))
   for (i in seq_len(n)) {
     part <- value[[i]]
     if (!missing(part) && !is_plain_vector(part)) search_value(part, needs, depth + 1L)

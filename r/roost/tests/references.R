@@ -25,6 +25,9 @@ refuses(lbapply(pool, 1, function(i) if (i > 9) con), "con")
 # Not those that nobody mentions for sure, and not R's own three.
 stopifnot(there(1, function(i) { con <- 3; con }) == 3, there(1, function(i) { h <- function() { con <- 3; con }; h() }) == 3,
           (function() { inner <- con; there(1, function(i) i) })() == 1, there(1, function(i, k) i, k = stdout()) == 1)
+first <- function(x) writeLines(x, con)
+stopifnot(there(1, function(i) { if (i > 9) eval(quote(first("a"))); i }) == 1)
+second <- function(x) first(x); refuses(lbapply(pool, 1, function(i) { eval(quote(first("a"))); second("b") }), "con")
 close(con)
 stopifnot(length(readLines(path)) == 0L)
 
