@@ -32,6 +32,8 @@ final class BridgeJob {
     var calls: [PendingCall] = []
     /// Appends the tasks that are still to be cut; each waits for the one before.
     var feeding: Task<Void, Never>?
+    /// How many such appends there were.
+    var feeds = 0
     /// No more outcomes will come.
     var isOver = false
     /// Why the job could not go on.

@@ -44,9 +44,15 @@ extension BridgeServer {
                 finishQuietly(sequence)
             }
         } catch {
-            finish(sequence, .failure(error))
+            failed(sequence, control, error)
         }
         return true
+    }
+
+    /// R does not wait for a quiet request, and counts the tasks that it appends: from now on all that it asks of the job fails.
+    func failed(_ sequence: UInt64, _ control: Control, _ failure: BridgeFailure) {
+        if control.text("op") == "append", control.flag("quiet") ?? false, let job = try? job(control) { fail(job, failure) }
+        finish(sequence, .failure(failure))
     }
 
     /// The stream of the first appended task: the request's own, else the one behind the last task's.

@@ -140,6 +140,8 @@ extension BridgeServer {
         }
         let before = job.feeding
         let handle = job.handle
+        job.feeds += 1
+        let feed = job.feeds
         // Ends when all is handed over, or the job takes no more; the end of the pool ends the job.
         job.feeding = Task {
             await before?.value
@@ -147,6 +149,7 @@ extension BridgeServer {
                 if let cutter { try await Self.hand(cutter, to: handle) }
                 if closing { handle.postClose() }
             } catch { fail(job, error) }
+            if job.feeds == feed { job.feeding = nil }
         }
     }
 
@@ -161,7 +164,7 @@ extension BridgeServer {
         }
     }
 
-    private func fail(_ job: BridgeJob, _ failure: BridgeFailure) {
+    func fail(_ job: BridgeJob, _ failure: BridgeFailure) {
         if job.failure == nil { job.failure = failure }
         end(job)
         quit(job)

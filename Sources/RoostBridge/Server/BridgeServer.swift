@@ -187,7 +187,7 @@ package actor BridgeServer {
             let answer = try await perform(sequence, frame)
             if frame.control.flag("quiet") ?? false { finishQuietly(sequence) } else { finish(sequence, .success(answer)) }
         } catch {
-            finish(sequence, .failure(error))
+            failed(sequence, frame.control, error)
         }
         if frame.control.text("op") == "bye" { finish("R said bye") }
     }

@@ -462,6 +462,8 @@ call_loop <- function(..., .w) {
   .spooled <- .w$spooled
   .values <- .w$values
   .w$values <- NULL
+  # No argument's name is one of this function's.
+  .run <- function(...) forceAndCall(1, fun, x, ...)
   if (.several && .w$start == 1L) .w$began <- proc.time()[[3L]]
   for (.i in .w$start:.w$n) {
     if (.several && .i > 1L && proc.time()[[3L]] - .w$began > .w$patience) {
@@ -477,7 +479,7 @@ call_loop <- function(..., .w) {
     x <- .call$x
     if (length(.call$args)) {
       .w$depth <- .depth + 2L
-      .value <- do.call(.w$with_arguments, c(list(fun, x), .call$args), quote = TRUE)
+      .value <- do.call(.run, .call$args, quote = TRUE)
     } else {
       .w$depth <- .depth
       .value <- forceAndCall(1, fun, x, ...)
@@ -493,8 +495,7 @@ call_loop <- function(..., .w) {
   .w$start <- .w$n + 1L
   .w$phase <- "pack"
 }
-with_arguments <- function(fun, x, ...) forceAndCall(1, fun, x, ...)
-environment(with_arguments) <- environment(call_loop) <- new.env(parent = g)
+environment(call_loop) <- new.env(parent = g)
 environment(task_loop) <- new.env(parent = g)   # R compiles big functions of the global environment at once
 }, .roost)
 local({
@@ -578,6 +579,10 @@ is_plain <- function(value, depth = max_depth) {
   TRUE
 }
 
+# As in the R package's references.R.
+self_mending <- c("data.table", "merMod", "lmerMod", "glmerMod", "nlmerMod", "lmerModLmerTest", "merPredD", "lmResp", "lmerResp",
+                  "glmResp", "nlsResp", "xgb.Booster", "lgb.Booster", "igraph", "fastmap", "cachem")
+
 # Where a value holds one: list(what =, at = the accessors); NULL: nowhere, as far as `max_search` objects tell.
 find_reference <- function(value) {
   left <- max_search
@@ -593,7 +598,12 @@ find_reference <- function(value) {
   walk <- function(x) {
     left <<- left - 1L
     if (left < 0L) return()
-    if (typeof(x) == "externalptr") return(list(what = paste0("an external pointer (", classes(x), ")")))
+    # Classes whose packages make their pointers anew, and pointers to nothing.
+    if (is.object(x) && inherits(x, self_mending)) return()
+    if (typeof(x) == "externalptr") {
+      if (identical(x, methods::new("externalptr"))) return()
+      return(list(what = paste0("an external pointer (", classes(x), ")")))
+    }
     if (is.object(x) && inherits(x, "connection")) return(list(what = paste0("a connection (", classes(x), ")")))
     if (is.list(x)) {
       names <- names(x)
@@ -606,8 +616,9 @@ find_reference <- function(value) {
       }
     } else if (typeof(x) == "closure") {
       if (!is.null(found <- within(environment(x), "'s environment"))) return(found)
-    } else if (is.environment(x)) {
-      if (isNamespace(x) || any(vapply(seen, identical, NA, x)) || !is.null(attr(x, "name"))) return()
+    } else if (typeof(x) == "environment") {
+      # A frame of a package's function is the package's to know.
+      if (isNamespace(topenv(x)) || any(vapply(seen, identical, NA, x)) || !is.null(attr(x, "name"))) return()
       seen <<- c(seen, list(x))
       for (name in ls(x, all.names = TRUE, sorted = FALSE)) {
         if (bindingIsActive(as.name(name), x)) next

@@ -33,6 +33,12 @@ open_calls <- function(session, kind, keep = FALSE, seat = NULL, runner = NULL, 
   job
 }
 
+# Something is wrong with the job, or waiting for it was interrupted: later calls have another.
+leave_calls <- function(session, job) {
+  for (kind in names(session$calls)) if (identical(session$calls[[kind]], job)) session$calls[[kind]] <- NULL
+  job$retired <- TRUE
+}
+
 # Takes no more tasks; goes when the last of those that somebody waits for has its outcome.
 retire_calls <- function(session, job) {
   if (length(job$waiting)) job$retired <- TRUE else send_quietly(session, c(4, job$brief))
@@ -46,15 +52,26 @@ close_calls <- function(session) {
 # Calls `fun` with each element of X, few and small ones, and waits. NULL: they are not small.
 # `needs$globals` travel with each task.
 call_there <- function(session, X, fun, args, needs, seed, bar) {
-  tasks <- lapply(X, function(x) list(fun = fun, x = x, args = args, globals = needs$globals))
-  blob <- stream(tasks)
+  task <- list(fun = fun, x = NULL)
+  if (length(args)) task$args <- args
+  if (length(needs$globals)) task$globals <- needs$globals
+  blob <- stream(lapply(X, function(x) {
+    if (!is.null(x)) task$x <- x
+    task
+  }))
   if (length(blob) > call_bytes) return(NULL)
   job <- open_calls(session, if (is.null(seed)) "calls, no seeds" else "calls")
   if (is.null(seed)) seed <- NaN
+  more <- watcher(bar, first = job$sent + 1)
   job$sent <- job$sent + length(X)
-  answer <- if (is.null(bar) && length(seed) == 1L) exchange(session, c(1, job$brief, seed), blob, watcher())
-  else request(session, list(op = "call", brief = job$brief, seed = if (!is.nan(seed[1L])) seed, progress = !is.null(bar)), list(blob), more = watcher(bar))
-  if (is.null(answer$brief)) read_outcomes(answer) else list(values = unserialize(answer$blob))
+  answer <- if (is.null(bar) && length(seed) == 1L) exchange(session, c(1, job$brief, seed), blob, more)
+  else request(session, list(op = "call", brief = job$brief, seed = if (!is.nan(seed[1L])) seed, progress = !is.null(bar)),
+               list(blob), more = more)
+  if (!is.null(answer$brief)) return(list(values = unserialize(answer$blob)))
+  outcomes <- read_outcomes(answer)
+  # The caller's tasks are numbered from 1.
+  if (length(outcomes$post_mortems)) outcomes$post_mortems$index <- outcomes$post_mortems$index - answer$control$first + 1
+  outcomes
 }
 
 # Whether it can be a call: nothing but a few elements, a function and globals.
@@ -68,7 +85,10 @@ append_call <- function(session, job, task, seed, handle) {
   if (length(session$lost)) drop_lost(session)
   if (is.null(seed)) seed <- NaN
   control <- if (length(seed) == 1L) c(2, job$brief, seed) else list(op = "append", brief = job$brief, seed = seed, quiet = TRUE)
-  send_quietly(session, control, stream(list(task)))
+  blob <- stream(list(task))
+  # A large one is waited for: none may overtake it, for their numbers count.
+  if (length(blob) <= call_bytes) send_quietly(session, control, blob)
+  else request(session, list(op = "append", brief = job$brief, seed = if (!is.nan(seed[1L])) seed), list(blob))
   job$sent <- job$sent + 1L
   job$waiting[[as.character(job$sent)]] <- handle
   job$sent
@@ -83,7 +103,10 @@ cancel_call <- function(session, job, number) {
 
 # Hands out what has come of the job's tasks, waiting up to `timeout` seconds for something.
 receive_calls <- function(session, job, timeout = Inf) {
-  answer <- exchange(session, c(3, job$brief, job$cursor, outcomes_max, timeout), NULL, watcher())
+  finished <- FALSE
+  on.exit(if (!finished) leave_calls(session, job))
+  answer <- exchange(session, c(3, job$brief, job$cursor, outcomes_max, timeout), NULL, watcher(first = NA))
+  finished <- TRUE
   if (is.null(answer$brief)) {
     index <- answer$control$index
     job$cursor <- answer$control$cursor

@@ -225,7 +225,7 @@ is_pool <- function(x) inherits(x, c("roost_cluster", "roost_seat", "roost_job")
 # A pool as tasks see it: it has the session's process, so that its use fails with the right words, but neither its secret nor
 # what was exported to it.
 stand_in <- function(pool) {
-  session <- list2env(list(pid = session_of(pool)$pid, open = TRUE, garbage = character(), large = FALSE), parent = emptyenv())
+  session <- list2env(list(pid = session_of(pool)$pid, open = TRUE, mark = copies$mark), parent = emptyenv())
   pool[] <- lapply(unclass(pool), function(node) new_seat(node$seat, session))
   pool
 }

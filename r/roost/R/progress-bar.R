@@ -60,11 +60,12 @@ progressr_bar <- function(n) {
 }
 
 # What comes before the final answer: progress, conditions that tasks signal while they run, and why nothing can run.
-watcher <- function(bar = NULL, started = NULL) function(control, blob) {
+# `first`: the number in its job of the task that is 1 for the caller, who may have but one.
+watcher <- function(bar = NULL, started = NULL, first = 1) function(control, blob) {
   if (!is.null(control$job) && !is.null(started)) started(control$job)
   if (!is.null(control$progress) && !is.null(bar)) bar$update(control$progress[["done"]])
   if (!is.null(control$waiting)) beside(bar, tell_waiting(control$waiting))
-  if (!is.null(control$task) && length(blob)) beside(bar, signal_live(restore_item(blob), control$task))
+  if (!is.null(control$task) && length(blob)) beside(bar, signal_live(restore_item(blob), if (is.na(first)) 1 else control$task - first + 1))
 }
 
 beside <- function(bar, expr) if (is.null(bar)) expr else bar$aside(expr)

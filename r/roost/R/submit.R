@@ -74,6 +74,7 @@ inline_bytes <- 65536          # its size in memory, and that of common data
 # The bridge cuts X into tasks; a class that only R understands it sends back. Small ones travel in the control: one stream to
 # write and to read instead of three.
 send_job <- function(session, X, common, control, more = NULL) {
+  if (!is_usable(session)) check_session(session)
   if (length(session$garbage)) drop_garbage(session)
   inline <- !session$large && is_small(X)
   if (!inline) {

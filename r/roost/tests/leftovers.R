@@ -17,6 +17,7 @@ d <- 1
 parallel::clusterExport(pool, "d")
 d <- 2
 stopifnot(identical(on_worker(function(i) d), 2), identical(unlist(parallel::parLapply(pool, 1:6, function(i) d)), rep(1, 6)))
+rm(d)   # else it would go along with what mentions it
 stopifnot(!after(function(i) { assign("left", 1, globalenv()); NULL }, function(i) exists("left")))
 stopifnot(after(function(i) { assign("d", 7, globalenv()); NULL }, function(i) get("d", globalenv())) == 1)
 stopifnot(after(function(i) { rm("d", envir = globalenv()); NULL }, function(i) get("d", globalenv())) == 1)
@@ -65,6 +66,7 @@ stopifnot(on_worker(function(i) getOption("digits"), options = list(digits = 5))
 invisible(parallel::clusterEvalQ(pool, { locked <- 1; lockBinding("locked", globalenv()) }))
 locked <- 2
 stopifnot(grepl("cannot change value of locked binding for 'locked'", failure(on_worker(function(i) locked))))
+rm(locked)
 stopifnot(on_worker(function(i) get("locked", globalenv())) == 1)
 # A package that was missing and is not any more.
 stopifnot(grepl("no.such.package", failure(on_worker(function(i) 1, packages = "no.such.package"))))
