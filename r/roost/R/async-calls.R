@@ -10,13 +10,16 @@ start_call <- function(session, fun, needs, seed) {
   job <- new.env(parent = emptyenv())
   job$session <- session
   job$slot <- slot
-  job$id <- paste0(calls$id, "/", slot$number)
   job$durable <- FALSE
   job$n <- 1L
   job$single <- TRUE
   reg.finalizer(job, abandon_call)
-  structure(job, class = "roost_job")
+  class(job) <- "roost_job"
+  job
 }
+
+# As people see it.
+call_id <- function(job) paste0(job$slot$calls$id, "/", job$slot$number)
 
 # Nobody can ask for it any more.
 abandon_call <- function(job) if (is.null(job$slot$outcome)) job$session$lost <- c(job$session$lost, list(job$slot))
@@ -62,7 +65,8 @@ call_progress <- function(job) {
   state <- if (done) c(job$slot$outcome$state, 0L)[1L]
   lane <- if (!done) unlist(request(job$session, list(op = "status", job = job$slot$calls$id))$control$progress)
   # Tasks begin in the order of their numbers.
-  before <- if (!done) sum(as.integer(ls(job$slot$calls$waiting)) < job$slot$number)
+  before <- if (!done) sum(!vapply(mget(as.character(seq_len(job$slot$number - 1L)), job$slot$calls$waiting, ifnotfound = list(NULL)),
+                                   is.null, NA))
   progress <- c(tasks = 1, done = done, succeeded = done && state == 0L, failed = done && state == 1L,
                 cancelled = done && state == 2L, held = done && state == 3L, running = !done && lane[["running"]] > before,
                 lost = 0, retried = 0)

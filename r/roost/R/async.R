@@ -95,7 +95,8 @@ wait <- function(job, timeout = Inf, progress = interactive()) {
 results <- function(job, partial = FALSE, simplify = FALSE, progress = interactive()) {
   if (is.null(check_job(job)$outcomes)) {
     # The quickest way to the value of a call that went well and said nothing.
-    if (!is.null(job$slot) && await_call(job) && job$slot$is_plain) return(job$slot$outcome$value)
+    if (!is.null(slot <- job$slot) && (!is.null(slot$outcome) || await_call(job)) && slot$is_plain && isFALSE(partial))
+      return(slot$outcome$value)
     fetch(job, progress)
   }
   values <- job$outcomes$values

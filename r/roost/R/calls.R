@@ -28,7 +28,8 @@ open_calls <- function(session, kind, keep = FALSE, seat = NULL, runner = NULL, 
   job$setup <- session$setup
   job$sent <- 0L               # tasks so far
   job$cursor <- 0
-  job$waiting <- new.env(parent = emptyenv())   # by the task's number: whom its outcome is for
+  job$waiting <- new.env(parent = emptyenv())   # by the task's number: whom its outcome is for, or NULL
+  job$open <- 0L               # tasks that somebody waits for
   session$calls[[kind]] <- job
   job
 }
@@ -41,7 +42,7 @@ leave_calls <- function(session, job) {
 
 # Takes no more tasks; goes when the last of those that somebody waits for has its outcome.
 retire_calls <- function(session, job) {
-  if (length(job$waiting)) job$retired <- TRUE else send_quietly(session, c(4, job$brief))
+  if (job$open > 0L) job$retired <- TRUE else send_quietly(session, c(4, job$brief))
 }
 
 close_calls <- function(session) {
@@ -91,12 +92,13 @@ append_call <- function(session, job, task, seed, handle) {
   else request(session, list(op = "append", brief = job$brief, seed = if (!is.nan(seed[1L])) seed), list(blob))
   job$sent <- job$sent + 1L
   job$waiting[[as.character(job$sent)]] <- handle
+  job$open <- job$open + 1L
   job$sent
 }
 
 # Nobody waits for the task any more.
 cancel_call <- function(session, job, number) {
-  suppressWarnings(rm(list = as.character(number), envir = job$waiting))
+  take_handle(job, number)
   if (session$open) tryCatch(request(session, list(op = "cancel", job = job$id, tasks = number), seconds = stop_seconds),
                              error = function(e) NULL)
 }
@@ -120,19 +122,28 @@ receive_calls <- function(session, job, timeout = Inf) {
     values <- unserialize(answer$blob)
     for (i in seq_along(index)) hand_out(job, index[i], list(value = values[[i]]), TRUE)
   }
-  if (isTRUE(job$retired) && !length(job$waiting)) send_quietly(session, c(4, job$brief))
+  if (job$open == 0L && isTRUE(job$retired)) send_quietly(session, c(4, job$brief))
   length(index) > 0L
 }
 
 # `is_plain`: it is a value, and there is nothing else to say.
 hand_out <- function(job, index, outcome, is_plain) {
-  key <- as.character(index)
-  handle <- job$waiting[[key]]
+  handle <- take_handle(job, index)
   if (is.null(handle)) return()
-  rm(list = key, envir = job$waiting)
   handle$outcome <- outcome
   handle$is_plain <- is_plain
   if (!is.null(handle$arrived)) handle$arrived(outcome)
+}
+
+# Whom a task's outcome is for, once.
+take_handle <- function(job, number) {
+  key <- as.character(number)
+  handle <- job$waiting[[key]]
+  if (is.null(handle)) return()
+  # rm() would take ten times as long.
+  job$waiting[[key]] <- NULL
+  job$open <- job$open - 1L
+  handle
 }
 
 # Calls whose handles are gone.
@@ -140,7 +151,7 @@ drop_lost <- function(session) {
   lost <- session$lost
   session$lost <- NULL
   for (slot in lost) if (is.null(slot$outcome)) {
-    suppressWarnings(rm(list = as.character(slot$number), envir = slot$calls$waiting))
+    take_handle(slot$calls, slot$number)
     send_quietly(session, list(op = "cancel", job = slot$calls$id, tasks = slot$number, quiet = TRUE))
   }
 }

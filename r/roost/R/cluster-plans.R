@@ -159,16 +159,5 @@ cut_chunks <- function(X, pieces) unlist(recursive = FALSE, lapply(seq_along(X),
   })
 }))
 
-slots_seconds <- 1             # how old the number of slots may be
-
-# How many tasks the pool runs at once. A local pool stays as it is.
-pool_slots <- function(session) {
-  if (is.null(session$url) && identical(session$facts$pool, "embedded")) return(as.integer(session$facts$slots))
-  now <- proc.time()[[3L]]
-  if (is.null(session$slots) || now - session$slots_at > slots_seconds) {
-    nodes <- request(session, list(op = "nodes"))$control
-    session$slots <- max(1L, as.integer(sum(nodes$slots[nodes$state == "connected"])))
-    session$slots_at <- now
-  }
-  session$slots
-}
+# How many tasks the pool runs at once.
+pool_slots <- function(session) max(1L, as.integer(count_slots(session)))

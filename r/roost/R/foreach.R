@@ -9,8 +9,14 @@ registerDoRoost <- function(pool = NULL) {
   invisible()
 }
 
+# As many tasks as run at once: of a whole pool, what its nodes have now.
+count_workers_of <- function(pool) {
+  session <- session_of(pool)
+  if (length(pool) < session$size || !is_usable(session)) length(pool) else pool_slots(session)
+}
+
 do_roost_info <- function(data, item) switch(item,
-  workers = length(data$pool), name = "doRoost", version = utils::packageVersion("roost"), NULL)
+  workers = count_workers_of(data$pool), name = "doRoost", version = utils::packageVersion("roost"), NULL)
 
 foreach_options <- c("seed", "retries", "timeout", "progress", "label", "export", "packages", "cpus", "memory",
                      "labels")

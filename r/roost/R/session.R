@@ -305,7 +305,7 @@ read_control <- function(answer) {
 # A stream of R begins with a letter.
 is_brief <- function(control) !length(control) || control[1L] == as.raw(0L)
 
-quiet_most <- 32L              # requests in a row of which no answer is awaited: the bridge then gets to say what it has
+quiet_most <- 48L              # requests in a row of which no answer is awaited: the bridge then gets to say what it has
 quiet_bytes <- 1048576         # or so many bytes of them
 
 # Sends a request that is answered only when something is wrong, a brief one or a list with `quiet = TRUE`; what is wrong with tasks their
@@ -317,12 +317,20 @@ send_quietly <- function(session, control, blob = NULL) {
     session$quiet_bytes <- 0
     request(session, ping)
   }
-  pieces <- frame(session$seq + 1, session$got, control, if (!is.null(blob)) list(blob))
+  seq <- session$seq + 1
+  pieces <- frame(seq, session$got, control, if (!is.null(blob)) list(blob))
   suspendInterrupts({
-    session$seq <- session$seq + 1
-    session$unheard[[length(session$unheard) + 1L]] <- list(seq = session$seq, pieces = pieces)
-    # A connection that is lost is made anew by the next request that waits, and what was not heard is sent again.
-    if (session$ready) tryCatch(write_frame(session, pieces), error = function(e) session$ready <- FALSE)
+    session$seq <- seq
+    session$unheard[[length(session$unheard) + 1L]] <- list(seq = seq, pieces = pieces)
+    # A connection that is lost is made anew by the next request that waits, and what was not heard is sent again. Not `ready` means
+    # that, too: so it is in the middle of a frame.
+    if (session$ready) {
+      session$ready <- FALSE
+      tryCatch({
+        writeBin(pieces[[1L]], session$con)
+        session$ready <- TRUE
+      }, error = identity)
+    }
   })
   session$quiet <- session$quiet + 1L
   session$quiet_bytes <- session$quiet_bytes + length(pieces[[1L]])
