@@ -27,7 +27,7 @@ async <- function(expr, pool = NULL, seed = NULL, export = NULL, packages = NULL
             policy(seed = first_seed(seed), timeout = timeout, label = label), durable, single = TRUE)
 }
 
-# The one element, which the expression does not see.
+# The function's argument is the task's one element, NULL. The name is one that no expression uses.
 async_formals <- as.pairlist(alist(.roost_element = ))
 
 start_job <- function(session, X, fun, args, needs, options, policy, durable = FALSE, single = FALSE) {
@@ -94,7 +94,7 @@ wait <- function(job, timeout = Inf, progress = interactive()) {
 
 results <- function(job, partial = FALSE, simplify = FALSE, progress = interactive()) {
   if (is.null(check_job(job)$outcomes)) {
-    # The quickest way to the value of a call that went well and said nothing.
+    # A small call that succeeded and printed nothing: its value is all there is.
     if (!is.null(job$slot) && await_call(job) && job$slot$is_plain) return(job$slot$outcome$value)
     fetch(job, progress)
   }
