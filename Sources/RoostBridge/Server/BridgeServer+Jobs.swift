@@ -167,6 +167,7 @@ extension BridgeServer {
 
     func fail(_ job: BridgeJob, _ failure: BridgeFailure) {
         if job.failure == nil { job.failure = failure }
+        job.isOpen = false
         end(job)
         quit(job)
     }
@@ -230,6 +231,7 @@ extension BridgeServer {
     /// R knows the job no longer, or has never learnt its name.
     func drop(_ job: BridgeJob) {
         jobs[job.id] = nil
+        briefJobs[job.brief] = nil
         // A durable one that has ended lies on the server's disk.
         if job.isDurable || !job.isOver { quit(job) }
     }

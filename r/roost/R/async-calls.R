@@ -1,5 +1,5 @@
-# async() without conditions of its own is a call: a task of the session's open job for such (calls.R). Its handle is a job of one task
-# that has a slot, where the outcome comes.
+# async() without timeout, label and durable is a small call: a task of one of the session's open jobs (calls.R). Its handle looks like
+# a job of one task. It has a slot, into which the outcome is put when it comes.
 
 start_call <- function(session, fun, needs, seed) {
   task <- list(fun = fun)
@@ -21,7 +21,7 @@ start_call <- function(session, fun, needs, seed) {
 # As people see it.
 call_id <- function(job) paste0(job$slot$calls$id, "/", job$slot$number)
 
-# Nobody can ask for it any more.
+# R has collected the handle: nobody can ask for the outcome any more.
 abandon_call <- function(job) if (is.null(job$slot$outcome)) job$session$lost <- c(job$session$lost, list(job$slot))
 
 # Waits for the outcome; TRUE when it is there.
@@ -40,7 +40,7 @@ await_call <- function(job, timeout = Inf) {
   }
 }
 
-# What ask() is answered of a call, as the bridge would of a job of one task.
+# Answers ask() for a call as the bridge answers for a job of one task.
 ask_call <- function(job, op, ..., timeout = Inf, kill = FALSE) switch(op,
   status = list(control = list(ended = await_call(job, 0), progress = call_progress(job))),
   wait = list(control = list(ended = await_call(job, timeout), progress = call_progress(job))),

@@ -27,7 +27,7 @@ async <- function(expr, pool = NULL, seed = NULL, export = NULL, packages = NULL
             policy(seed = first_seed(seed), timeout = timeout, label = label), durable, single = TRUE)
 }
 
-# The one element, which the expression does not see.
+# The function's argument is the task's one element, NULL. The name is one that no expression uses.
 async_formals <- as.pairlist(alist(.roost_element = ))
 
 start_job <- function(session, X, fun, args, needs, options, policy, durable = FALSE, single = FALSE) {

@@ -2,8 +2,8 @@
 # they hold. What no code mentions is left out: such a function gets a frame in place of its own that has only the variables
 # that are mentioned. All functions that shared one frame share the one in its place.
 #
-# A frame stays as it is when it could be told: something else than a function refers to it (it is the value of a variable, or
-# in an R6 object), or some code computes the names of the variables that it reads.
+# A frame stays as it is when code could notice the difference: when something else than a function refers to it (it is the value of
+# a variable, or in an R6 object), or when some code computes the names of the variables that it reads.
 
 # The frames from `home` to the global environment or a namespace: list(frames, package).
 frames_of <- function(home, needs) {
@@ -40,8 +40,8 @@ blank_frame <- list(
   env = NULL,
   values = list(),             # of the variables that are mentioned, by name
   left = character(),          # names of references that are mentioned in doubt
-  pinned = FALSE,              # stays as it is
-  followed = FALSE,            # and so do those that it leads to
+  pinned = FALSE,              # the frame stays as it is
+  followed = FALSE,            # the frames that it leads to stay as they are, too
   leads = list(),              # frames that its variables refer to, and the one around it
   copy = NULL)                 # the frame in its place
 
@@ -50,7 +50,7 @@ is_value <- function(at, needs) {
   FALSE
 }
 
-# The environment is a value: as a frame it stays as it is.
+# An environment that is also the value of a variable is, as a frame, left as it is.
 pin <- function(at, needs) for (frame in needs$frames) if (identical(frame$env, at)) frame$pinned <- TRUE
 
 mention <- function(name, frame, needs, sure) {
@@ -81,7 +81,7 @@ mention <- function(name, frame, needs, sure) {
   needs$tasks <- former[[3L]]
 }
 
-no_value <- quote(no_value())  # of an argument that is missing, or cannot be evaluated
+no_value <- quote(no_value())  # stands for an argument that is missing, or cannot be evaluated
 
 # Code that computes names may read any variable.
 add_all <- function(frame, needs) for (name in names(frame$env))

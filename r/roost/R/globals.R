@@ -196,7 +196,7 @@ search_attributes <- function(extra, needs, depth, free) {
   needs$free <- former
 }
 
-# The last is a class definition's, and R makes a new one there.
+# Attributes that are not searched. The last belongs to a class definition: R makes a new one there.
 unsearched <- c("srcref", ".Environment", "class", "versionKey")
 
 # An environment that is a value: R6 objects, reference classes, caches.
@@ -348,7 +348,7 @@ add_value <- function(name, value, needs, sure) {
   if (!kept) needs$globals[[name]] <- NULL
 }
 
-# As search_root(), for a function: its names are kept under its own.
+# search_root() for a function. What names its code has is kept under its name.
 search_named <- function(f, name, needs) {
   former <- needs$root
   needs$root <- list(name = name, value = f)
@@ -427,7 +427,7 @@ order_packages <- function(packages) {
   c(attached[attached %in% packages], setdiff(packages, attached))
 }
 
-# A promise that was not evaluated may not want to be.
+# A variable's value. Evaluating a promise may fail: then NULL.
 peek <- function(name, at) {
   if (!is_promise(name, at)) return(at[[name]])
   value <- tryCatch(at[[name]], error = function(e) NULL)

@@ -52,7 +52,7 @@ protected_call <- function(call, value, envir) {
   at <- match(prefixes_of_pool, names(call), 0L)
   at <- at[at > 0L]
   if (!length(at)) return(NULL)
-  # It was evaluated, and is not to be once more.
+  # It was evaluated already, and must not be once more.
   call[[at]] <- call("quote", value)
   names(call)[at] <- paste0(hidden_prefix, names(call)[at])
   call
