@@ -47,3 +47,11 @@ if (.Platform$OS.type == "unix") {
   stopifnot(left, identical(lbapply(pool, 1:3, identity), as.list(1:3)))
 }
 close(pool)
+
+# Chunks above what may be on its way at a time, with more behind them: once a wait without an end.
+pool <- pool_local(workers = 2)
+large <- numeric(1.1e6)
+for (k in 1:4) stopifnot(identical(lbapply(pool, list(large, large, large, large), length), rep(list(1100000L), 4)))
+job <- async_lapply(pool, list(large, large, large), length)
+stopifnot(identical(results(job), rep(list(1100000L), 3)))
+close(pool)
