@@ -71,7 +71,7 @@ extension BridgeServer {
         answer.control.set("version", nodes.map(\.version))
         answer.control.set("r", item: RItem.strings(nodes.map(\.rVersion)))
         answer.control.set("slots", nodes.map { Double($0.offer.milliCPUs) / 1000 })
-        answer.control.set("busy", nodes.map { Double($0.status.running) })
+        answer.control.set("busy", nodes.map { Double(min($0.status.running, $0.granted)) })
         answer.control.set("finished", nodes.map { Double($0.finished) })
         answer.control.set("connected", nodes.map { now - $0.connectedSeconds })
         answer.control.set("silent", nodes.map(\.silentSeconds))

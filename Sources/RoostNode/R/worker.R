@@ -1082,6 +1082,8 @@ began <- 0
 private <- file.path(tempdir(), "library")
 dir.create(private)
 .libPaths(c(private, .libPaths()))
+# In a task %dopar% is %do%: that nothing is registered for it is no news.
+setHook(packageEvent("foreach", "onLoad"), function(...) asNamespace("foreach")$registerDoSEQ())
 look()
 send(1, stream(list(paste(R.version$major, R.version$minor, sep = "."), pid, R.version$platform, tempdir())))
 repeat {

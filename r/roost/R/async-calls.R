@@ -49,9 +49,7 @@ ask_call <- function(job, op, ..., timeout = Inf, kill = FALSE) switch(op,
   },
   cancel = request(job$session, list(op = "cancel", job = job$slot$calls$id, tasks = job$slot$number, kill = kill)),
   forget = if (is.null(job$slot$outcome)) cancel_call(job$session, job$slot$calls, job$slot$number),
-  preconditions_failed(op))
-
-preconditions_failed <- function(op) fail("A call of async() has no '", op, "'.")
+  fail("A call of async() has no '", op, "'."))
 
 call_outcomes <- function(job) {
   outcome <- job$slot$outcome
