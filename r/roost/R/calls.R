@@ -86,11 +86,17 @@ append_call <- function(session, job, task, seed, handle) {
   if (is.null(seed)) seed <- NaN
   control <- if (length(seed) == 1L) c(2, job$brief, seed) else list(op = "append", brief = job$brief, seed = seed, quiet = TRUE)
   blob <- stream(list(task))
-  # A large one is waited for: none may overtake it, for their numbers count.
-  if (length(blob) <= call_bytes) send_quietly(session, control, blob)
-  else request(session, list(op = "append", brief = job$brief, seed = if (!is.nan(seed[1L])) seed), list(blob))
-  job$sent <- job$sent + 1L
-  job$waiting[[as.character(job$sent)]] <- handle
+  # An interrupt may leave a task that was sent and not counted: each one behind it would get its neighbour's outcome.
+  counted <- FALSE
+  on.exit(if (!counted) leave_calls(session, job))
+  suspendInterrupts({
+    # A large one is waited for: none may overtake it, for their numbers count.
+    if (length(blob) <= call_bytes) send_quietly(session, control, blob)
+    else request(session, list(op = "append", brief = job$brief, seed = if (!is.nan(seed[1L])) seed), list(blob))
+    job$sent <- job$sent + 1L
+    job$waiting[[as.character(job$sent)]] <- handle
+    counted <- TRUE
+  })
   job$sent
 }
 
