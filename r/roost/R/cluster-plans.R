@@ -46,11 +46,14 @@ is_of_plan <- function(plan) {
   (n > 4L && identical(sys.frame(n - 4L), plan$frame)) || (n > 5L && identical(sys.frame(n - 5L), plan$frame))
 }
 
-plan_task <- function(x, fun) do.call(fun, x, quote = TRUE)
+plan_task <- function(x, fun, namespaces) {
+  for (package in namespaces) requireNamespace(package, quietly = TRUE)
+  do.call(fun, x, quote = TRUE)
+}
 environment(plan_task) <- baseenv()
 
 start_plan <- function(session, fun, X) {
-  common <- list(fun = plan_task, args = list(fun = fun), keep = TRUE)
+  common <- list(fun = plan_task, args = list(fun = fun, namespaces = namespaces_in(X)), keep = TRUE)
   control <- list(label = "parallel", live = TRUE)
   if (!is_bulky(X)) return(submit(session, X, common, control)$control$job)
   pieces <- pieces_of(X)

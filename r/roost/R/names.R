@@ -82,7 +82,8 @@ walk_code <- function(code) {
     language = walk_call(code, bound),
     character = {
       strings <<- TRUE
-      if (length(code) <= 100L) add(words(code), bound)
+      # Also names that are no words: do.call("names<-", …), Reduce("%+%", …).
+      if (length(code) <= 100L) add(c(words(code), code[!is.na(code) & nchar(code, "bytes") %in% 1:100]), bound)
     },
     closure = {
       inner <- c(bound, names(formals(code)))

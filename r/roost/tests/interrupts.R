@@ -21,6 +21,13 @@ stopifnot(identical(clusterApply(pool, 1:3, function(x) -x), list(-1L, -2L, -3L)
 stopifnot(interrupted(clusterApply(pool, 1:100, slow)))
 stopifnot(identical(clusterApplyLB(pool, 1:3, function(x) -x), list(-1L, -2L, -3L)))
 
+# An interrupt among many async() calls: each later one has its own value.
+for (k in 1:6) {
+  system(sprintf("(sleep %g; kill -INT %d) >/dev/null 2>&1 &", 0.2 + k * 0.013, Sys.getpid()))
+  stopifnot(tryCatch({ repeat lapply(1:500, function(i) async(i, pool)) }, interrupt = function(e) TRUE))
+  stopifnot(identical(results(async(k, pool)), k))
+}
+
 # A forked child cannot harm the pool.
 child <- mclapply(1:2, function(i) tryCatch(lbapply(pool, 1, identity), error = class), mc.cores = 2)
 stopifnot("roost_pool_error" %in% child[[1]], identical(lbapply(pool, 1:2, identity), list(1L, 2L)))
