@@ -5,13 +5,14 @@
 #   staticClusterApply    receives the elements in their order
 #   dynamicClusterApply   receives whichever has come, with its tag
 #
-# Not so where an element belongs to its seat: with streams of random numbers, or once something was left on a seat.
+# Not so where an element belongs to its seat: with streams of random numbers, or, in static verbs, once something was left on a seat.
 
 plan_elements <- 8L            # elements of a verb's work, at least
 
 # TRUE: the verb's work is under way.
 begin_plan <- function(session, verb, work) {
-  if (is.null(verb) || !verb$name %in% spread_verbs || length(session$states) || length(session$placed)) return(FALSE)
+  if (is.null(verb) || !verb$name %in% spread_verbs || length(session$states)) return(FALSE)
+  if (length(session$placed) && verb$name == "staticClusterApply") return(FALSE)
   frame <- verb$env
   n <- frame$n
   pieces <- pieces_of_chunks(session, frame, work)

@@ -41,8 +41,8 @@ is_for_seats <- function(session, verb, work) {
   leaves_something(work$fun)
 }
 
-leaving <- c("assign", "set.seed", "RNGkind", ".Random.seed", "library", "require", "source", "sys.source", "attach", "load",
-             "eval", "evalq")
+# Attached packages are no reason: they stay attached wherever it ran.
+leaving <- c("assign", "set.seed", "RNGkind", ".Random.seed", "source", "sys.source", "attach")
 
 leaves_something <- function(f) {
   if (typeof(f) != "closure") return(FALSE)
