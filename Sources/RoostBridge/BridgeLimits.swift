@@ -28,6 +28,8 @@ package enum BridgeLimits {
     package static let progressMilliseconds: Int64 = 200
     /// How long a job that `run` made may take before R is told its name.
     package static let announceMilliseconds: Int64 = 20
+    /// How long tasks that are appended one by one wait for each other.
+    package static let gatherMilliseconds: Int64 = 2
     /// How long the bridge looks for the answer to a small call, or for the next call, before it sleeps: about as long as sleeping and
     /// being woken takes.
     package static let awakeMicroseconds: Int64 = 80

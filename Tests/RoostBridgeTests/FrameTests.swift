@@ -21,6 +21,29 @@ struct FrameTests {
         #expect(frames[1].parts == blob)
     }
 
+    @Test("a row of numbers is a request, too; one that is none ends the connection")
+    func brief() throws {
+        func frame(_ numbers: [Double], blob: [UInt8] = []) -> [UInt8] {
+            let control = numbers.flatMap { number in withUnsafeBytes(of: number.bitPattern.littleEndian) { Array($0) } }
+            return BridgeHeader(sequence: 1, reply: 0, controlBytes: control.count, blobBytes: blob.count).bytes + control + blob
+        }
+        func read(_ bytes: [UInt8]) throws -> BridgeFrame? {
+            var reader = BridgeFrameReader()
+            reader.isTrusted = true
+            return try reader.frames(bytes, size: .max).first
+        }
+        let call = try read(frame([1, 7, 42], blob: [1, 2, 3]))
+        #expect(call?.control.text("op") == "call" && call?.control.number("brief") == 7 && call?.control.number("seed") == 42)
+        #expect(call?.parts == [[1, 2, 3]])
+        let append = try read(frame([2, 7, .nan], blob: [1]))
+        #expect(append?.control.flag("quiet") == true && append?.control.has("seed") == false)
+        let next = try read(frame([3, 7, 5, 100, .infinity]))
+        #expect(next?.control.number("cursor") == 5 && next?.control.number("timeout") == .infinity)
+        for numbers in [[], [0], [1], [1, 2], [5, 1], [2, 7, 1, 1], [-1, 7, 42], [1e300, 1]] as [[Double]] where !numbers.isEmpty {
+            #expect(throws: BridgeFault.self, "\(numbers)") { try read(frame(numbers)) }
+        }
+    }
+
     @Test("parts are read straight to where they stay, in pieces of any size", arguments: [1, 7, 1000, Int.max])
     func partsInPlace(size: Int) throws {
         let blob: [[UInt8]] = [(0..<5000).map { UInt8(truncatingIfNeeded: $0) }, [1, 2, 3]]

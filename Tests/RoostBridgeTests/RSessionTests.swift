@@ -77,6 +77,60 @@ struct RSessionTests {
             """)
     }
 
+    /// A request that is a row of numbers; `blob` is what it is about.
+    private static let brief = """
+        brief <- function(b, numbers, blob = raw(), wait = TRUE) {
+          b$seq <- b$seq + 1
+          writeBin(c(writeBin(c(b$seq, b$got, 8 * length(numbers), length(blob), numbers), raw(), endian = "little"), blob), b$con)
+          if (wait) repeat { f <- read_frame(b, raw = TRUE); if (f$reply == b$seq) return(f) }
+        }
+        numbers <- function(f) readBin(f$control, "double", length(f$control) / 8)
+        open_calls <- function(task, ...) ask(b, list(op = "submit", open = TRUE, transient = TRUE), S(list()), common(task, ...))$control
+
+        """
+
+    @Test("small calls are tasks of an open job: asked for in numbers, answered with the values alone")
+    func calls() throws {
+        try play(
+            Self.brief + """
+                o <- open_calls(function(x) { if (x < 0) stop("negative"); x + runif(1) })
+                f <- brief(b, c(1, o$brief, 42), S(list(1, 2)))
+                RNGkind("L'Ecuyer-CMRG"); set.seed(42); s <- .Random.seed
+                want <- list({ .Random.seed <- s; 1 + runif(1) }, { .Random.seed <- parallel::nextRNGStream(s); 2 + runif(1) })
+                stopifnot(length(f$control) == 0, identical(unserialize(f$blob), want))
+                f <- brief(b, c(1, o$brief, 42), S(list(-1)))
+                said <- unserialize(f$control)
+                stopifnot(identical(as.integer(said$state), 1L), said$first == 3, grepl("negative", said$post_mortems$reason))
+                # Answered only when something is wrong, in the order of the requests.
+                for (i in 1:20) brief(b, c(2, o$brief, i), S(list(i)), wait = FALSE)
+                # What calls were answered is not kept: asked for once more, these tasks have no outcome.
+                again <- unserialize(brief(b, c(3, o$brief, 0, 3, Inf))$control)
+                stopifnot(identical(as.integer(again$state), rep(4L, 3)), again$cursor == 3)
+                cursor <- 3; got <- 3
+                while (got < 23) { f <- numbers(brief(b, c(3, o$brief, cursor, 1000, Inf))); cursor <- f[1]; got <- got + length(f) - 2 }
+                stopifnot(got == 23, cursor == 23)
+                brief(b, c(4, o$brief), wait = FALSE)
+                stopifnot(unserialize(brief(b, c(1, o$brief, 42), S(list(1)))$control)$error$code == "notFound")
+                """)
+    }
+
+    @Test("an append that fails without being waited for ends its job; a call that is left is cancelled")
+    func failedCalls() throws {
+        try play(
+            Self.brief + """
+                o <- open_calls(function(x) x)
+                brief(b, c(1, o$brief, 42), S(list(1)))
+                brief(b, c(2, o$brief, NaN), S(list(2)), wait = FALSE)
+                f <- brief(b, c(3, o$brief, 1, 10, Inf))
+                stopifnot(grepl("all have seeds", unserialize(f$control)$error$message))
+                o <- open_calls(function(x) { Sys.sleep(x); x })
+                brief(b, c(1, o$brief, 42), S(list(1000)), wait = FALSE)
+                mine <- b$seq
+                stopifnot(ask(b, list(op = "stop", seq = mine))$control$ok)
+                stopifnot(identical(unserialize(brief(b, c(1, o$brief, 42), S(list(0)))$blob), list(0)))
+                """)
+    }
+
     @Test("workers are seen, while they are busy too, and can be killed; their task is tried again")
     func workers() throws {
         try play(
@@ -161,8 +215,9 @@ struct RSessionTests {
           while (have < n) { socketSelect(list(con)); r <- readBin(con, raw(), min(n - have, 2^22))
             if (!length(r)) stop("the bridge closed the connection"); parts[[length(parts) + 1]] <- r; have <- have + length(r) }
           if (length(parts) == 1) parts[[1]] else unlist(parts) }
-        read_frame <- function(b) { h <- readBin(take(b$con, 32), "double", 4, endian = "little")
-          f <- list(reply = h[2], control = unserialize(take(b$con, h[3])), blob = if (h[4] > 0) take(b$con, h[4]) else raw())
+        read_frame <- function(b, raw = FALSE) { h <- readBin(take(b$con, 32), "double", 4, endian = "little")
+          control <- if (h[3] > 0) take(b$con, h[3]) else base::raw()
+          f <- list(reply = h[2], control = if (raw) control else unserialize(control), blob = if (h[4] > 0) take(b$con, h[4]) else base::raw())
           if (h[1] > 0) b$got <- h[1]
           f }
         start <- function(bin) {
@@ -178,7 +233,7 @@ struct RSessionTests {
           repeat { f <- read_frame(b); if (f$reply != s) next
             if (isTRUE(f$control$more)) more(f) else return(f) } }
         common <- function(fun) { if (!is.primitive(fun)) environment(fun) <- globalenv()
-          S(list(fun = fun, args = list(), globals = list(), packages = character(), options = list())) }
+          S(list(fun = fun, args = list(), globals = list(), packages = character(), options = list(), keep = TRUE)) }
         run <- function(b, X, fun, ..., more = function(f) NULL) {
           f <- ask(b, list(op = "run", progress = FALSE, ...), S(X), common(fun), more = more)
           if (!f$control$ok) stop(paste(f$control$error, collapse = " | "))

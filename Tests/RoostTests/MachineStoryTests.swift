@@ -11,8 +11,8 @@ import Testing
         var now = Instant.zero
         var actions: [ClientAction] = []
 
-        init(window: UInt32 = 100) {
-            machine = ClientMachine(session: SessionID(rawValue: 1), window: window)
+        init(window: UInt32 = 100, submitWindow: Int = Limits.submitWindowBytes) {
+            machine = ClientMachine(session: SessionID(rawValue: 1), window: window, submitWindow: submitWindow)
             tell(.connected(Welcome(pool: 1, epoch: 1)))
         }
 
@@ -82,6 +82,35 @@ import Testing
         #expect(request.after == 0)
         #expect(client.said.count == 3)
         #expect(client.said.last == .close(job: Self.job, count: 3))
+    }
+
+    /// The bytes up to which the program may append, as it was last told.
+    private static func room(_ client: Bench) -> UInt64? {
+        client.actions.compactMap { if case .roomToAppend(_, let bytes) = $0 { bytes } else { nil } }.last
+    }
+
+    /// A chunk above the window was appended, the server had it, and the program waited for ever.
+    @Test func roomIsANumberThatOnlyGrows() {
+        var client = Bench(submitWindow: 100)
+        let spec = JobSpec(id: Self.job, runtime: .command)
+        let chunk = PayloadArray([[UInt8](repeating: 1, count: 196)])
+        client.tell(.submit(spec, order: .asCompleted), .append(spec.id, chunk))
+        #expect(Self.room(client) == nil, "200 bytes are appended, and 100 may be")
+        client.hear(.submitted(job: spec.id, number: 1, tasks: 0))
+        #expect(client.said.contains { if case .append = $0 { true } else { false } }, "a chunk larger than the window is sent alone")
+        client.hear(.appended(job: spec.id, tasks: 1))
+        #expect(Self.room(client) == 300, "all is on the server: so many more may follow")
+        client.tell(.append(spec.id, chunk))
+        client.hear(.appended(job: spec.id, tasks: 2))
+        #expect(Self.room(client) == 500)
+        // A server that has forgotten everything: what was granted stays granted.
+        client.reconnect(epoch: 2)
+        client.hear(.submitted(job: spec.id, number: 1, tasks: 0))
+        #expect(Self.room(client) == nil)
+        client.hear(.appended(job: spec.id, tasks: 2))
+        client.tell(.append(spec.id, chunk))
+        client.hear(.appended(job: spec.id, tasks: 3))
+        #expect(Self.room(client) == 700)
     }
 
     /// Found by reading what seed 3861 did: the job stayed with its client for ever.

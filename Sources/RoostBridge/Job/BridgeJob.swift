@@ -1,3 +1,4 @@
+import NIOCore
 import RSerialization
 import Roost
 import RoostModel
@@ -28,6 +29,9 @@ final class BridgeJob {
     var brief = 0
     /// Whether the tasks of a transient job bring seeds with them.
     var isSeeded = false
+    /// Tasks that wait a moment for others, and the end of the moment.
+    var gathered = PayloadArray()
+    var gathering: Scheduled<Void>?
     /// Requests that wait for outcomes of tasks that they appended.
     var calls: [PendingCall] = []
     /// Appends the tasks that are still to be cut; each waits for the one before.

@@ -66,10 +66,13 @@ package struct JobOutcomes: Sendable {
         (tasks.first..<tasks.end).reduce(0) { $0 + (place(of: $1) == nil ? 1 : 0) }
     }
 
+    /// Whether the batch is gone: whoever asks for its tasks again is told that they have no outcome.
+    func isReleased(_ batch: Int) -> Bool { held[batch] == 0 }
+
     /// These outcomes were given away: a batch goes with its last one. Each is released once.
     package mutating func release(_ tasks: TaskRange) {
         for task in tasks.first..<tasks.end {
-            guard let (batch, _) = place(of: task) else { continue }
+            guard let (batch, _) = place(of: task), held[batch] > 0 else { continue }
             held[batch] -= 1
             guard held[batch] == 0 else { continue }
             byteCount -= batches[batch].payloads.bytes.count

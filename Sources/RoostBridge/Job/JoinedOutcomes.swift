@@ -38,7 +38,7 @@ extension JobOutcomes {
         var values = ItemRun(nativeEncoding: nativeEncoding)
         var details: ItemRun?
         for task in tasks {
-            guard let (number, position) = place(of: task) else {
+            guard let (number, position) = place(of: task), !isReleased(number) else {
                 joined.states.append(JoinedOutcomes.pending)
                 joined.hasTrouble = true
                 try values.append(Self.null[...])

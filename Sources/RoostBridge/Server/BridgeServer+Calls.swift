@@ -28,7 +28,8 @@ extension BridgeServer {
         let isCall = control.text("op") == "call"
         guard isCall || control.text("op") == "append" else { return false }
         do throws(BridgeFailure) {
-            let job = try job(control)
+            let isQuiet = control.flag("quiet") ?? false
+            let job = try isQuiet ? findJob(control) : job(control)
             guard let part = frame.parts.first, part.count <= BridgeLimits.inlineBytes, job.feeding == nil else {
                 guard isCall else { return false }
                 throw .usage("'call' is for tasks of at most \(BridgeLimits.inlineBytes) bytes in all, of a job that is open")
@@ -36,9 +37,9 @@ extension BridgeServer {
             let cutter = try Self.cutterHere(part, seed: try seed(of: job, control))
             let first = job.outcomes.taskCount
             let closes = control.flag("close") ?? false
-            try append(cutter, to: job, closing: closes)
+            try append(cutter, to: job, closing: closes, gathers: isQuiet && job.isTransient && !closes)
             if isCall { return waitForCall(job, TaskRange(first: UInt32(first), count: UInt32(cutter.count)), sequence, control) }
-            if control.flag("quiet") != true || job.isOver {
+            if !isQuiet || job.isOver {
                 finish(sequence, .success(appended(to: job)))
             } else {
                 finishQuietly(sequence)
@@ -47,6 +48,37 @@ extension BridgeServer {
             failed(sequence, control, error)
         }
         return true
+    }
+
+    /// The first of many quiet appends is handed over at once, those that come within the next moment together: a worker that is given
+    /// them one by one takes several times as long. Whatever else R asks of the job ends the moment.
+    func gather(_ chunk: PayloadArray, of job: BridgeJob) {
+        guard job.gathering != nil else {
+            job.handle.post(chunk)
+            return gatherAgain(job)
+        }
+        for position in 0..<chunk.count { job.gathered.append(chunk[position]) }
+        if job.gathered.bytes.count >= Limits.chunkBytes || job.gathered.count >= Limits.chunkTasks { handOver(job) }
+    }
+
+    private func gatherAgain(_ job: BridgeJob) {
+        let id = job.id
+        job.gathering = loop.scheduleTask(in: .milliseconds(BridgeLimits.gatherMilliseconds)) {
+            self.assumeIsolated { server in
+                guard let job = server.jobs[id] else { return }
+                job.gathering = nil
+                guard !job.gathered.isEmpty else { return }
+                server.handOver(job)
+                server.gatherAgain(job)
+            }
+        }
+    }
+
+    /// What was gathered goes to the pool.
+    func handOver(_ job: BridgeJob) {
+        guard !job.gathered.isEmpty else { return }
+        job.handle.post(job.gathered)
+        job.gathered = PayloadArray()
     }
 
     /// R does not wait for a quiet request, and counts the tasks that it appends: from now on all that it asks of the job fails.

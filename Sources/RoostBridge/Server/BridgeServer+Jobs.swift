@@ -86,7 +86,8 @@ extension BridgeServer {
     private static let isClosed = BridgeFailure(code: "conflict", "the job takes no more tasks: it was closed")
 
     /// Adds what the cutter cuts to an open job.
-    func append(_ cutter: TaskCutter?, to job: BridgeJob, closing: Bool) throws(BridgeFailure) {
+    /// - Parameter gathers: whether a few may wait a moment for others.
+    func append(_ cutter: TaskCutter?, to job: BridgeJob, closing: Bool, gathers: Bool = false) throws(BridgeFailure) {
         guard job.isOpen else { throw Self.isClosed }
         if let cutter {
             let count = job.outcomes.taskCount + cutter.count
@@ -96,7 +97,7 @@ extension BridgeServer {
             job.outcomes.grow(to: count)
             if let seed = job.seed { job.seed = (seed.kind, seed.next.advanced(by: cutter.count)) }
         }
-        if cutter != nil || closing { feed(cutter, into: job, closing: closing) }
+        if cutter != nil || closing { feed(cutter, into: job, closing: closing, gathers: gathers) }
         if closing {
             job.isOpen = false
             endIfComplete(job)
@@ -130,10 +131,10 @@ extension BridgeServer {
     ) async throws(RSerializationError) -> TaskCutter { try TaskCutter(stream, seed: seed) }
 
     /// Hands the tasks to the pool behind those of earlier calls: a few at once, many as the pool takes them.
-    private func feed(_ cutter: TaskCutter?, into job: BridgeJob, closing: Bool) {
+    private func feed(_ cutter: TaskCutter?, into job: BridgeJob, closing: Bool, gathers: Bool = false) {
         if job.feeding == nil, var few = cutter, few.count <= BridgeLimits.inlineTasks, few.byteCount <= BridgeLimits.inlineBytes {
             do throws(RSerializationError) {
-                while let chunk = try few.next() { job.handle.post(chunk) }
+                while let chunk = try few.next() { if gathers { gather(chunk, of: job) } else { job.handle.post(chunk) } }
             } catch { return fail(job, BridgeFailure(error, in: "X")) }
             if closing { job.handle.postClose() }
             return
@@ -166,6 +167,7 @@ extension BridgeServer {
 
     func fail(_ job: BridgeJob, _ failure: BridgeFailure) {
         if job.failure == nil { job.failure = failure }
+        job.isOpen = false
         end(job)
         quit(job)
     }
@@ -229,6 +231,7 @@ extension BridgeServer {
     /// R knows the job no longer, or has never learnt its name.
     func drop(_ job: BridgeJob) {
         jobs[job.id] = nil
+        briefJobs[job.brief] = nil
         // A durable one that has ended lies on the server's disk.
         if job.isDurable || !job.isOver { quit(job) }
     }

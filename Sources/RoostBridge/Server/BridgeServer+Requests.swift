@@ -44,8 +44,14 @@ extension BridgeServer {
         }
     }
 
-    /// The job that a request names.
+    /// The job that a request names; it has all that was appended to it.
     func job(_ control: Control) throws(BridgeFailure) -> BridgeJob {
+        let job = try findJob(control)
+        handOver(job)
+        return job
+    }
+
+    func findJob(_ control: Control) throws(BridgeFailure) -> BridgeJob {
         if let number = control.number("brief") {
             guard let id = Int(exactly: number).flatMap({ briefJobs[$0] }), let job = jobs[id] else {
                 throw BridgeFailure(code: "notFound", "this session has no open job number \(number)")

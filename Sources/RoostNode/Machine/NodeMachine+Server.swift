@@ -80,7 +80,7 @@ extension NodeMachine {
             }
         }
         for worker in workers.indices {
-            guard let record = workers[worker], matches(record, run), !record.isDropped else { continue }
+            guard let record = workers[worker], overlaps(record, run), !record.isDropped else { continue }
             workers[worker]?.cancelled.append(run.tasks)
             if record.stopping == .no {
                 workers[worker]?.stopping = .cancelled
@@ -89,6 +89,13 @@ extension NodeMachine {
                 beginStop(worker, with: .kill, at: now, into: &actions)
             }
         }
+    }
+
+    /// Whether something that the worker has is named.
+    private func overlaps(_ worker: Worker, _ run: AttemptRun) -> Bool {
+        let tasks = worker.attempts.tasks
+        return worker.job == run.job && worker.attempts.number == run.number
+            && worker.attempts.epoch == run.epoch && run.tasks.first < tasks.end && tasks.first < run.tasks.end
     }
 
     /// Whether all that the worker has is named. A batch of which only a part is, goes on: outcomes that

@@ -1,5 +1,5 @@
-# async() without conditions of its own is a call: a task of the session's open job for such (calls.R). Its handle is a job of one task
-# that has a slot, where the outcome comes.
+# async() without timeout, label and durable is a small call: a task of one of the session's open jobs (calls.R). Its handle looks like
+# a job of one task. It has a slot, into which the outcome is put when it comes.
 
 start_call <- function(session, fun, needs, seed) {
   task <- list(fun = fun)
@@ -10,15 +10,18 @@ start_call <- function(session, fun, needs, seed) {
   job <- new.env(parent = emptyenv())
   job$session <- session
   job$slot <- slot
-  job$id <- paste0(calls$id, "/", slot$number)
   job$durable <- FALSE
   job$n <- 1L
   job$single <- TRUE
   reg.finalizer(job, abandon_call)
-  structure(job, class = "roost_job")
+  class(job) <- "roost_job"
+  job
 }
 
-# Nobody can ask for it any more.
+# As people see it.
+call_id <- function(job) paste0(job$slot$calls$id, "/", job$slot$number)
+
+# R has collected the handle: nobody can ask for the outcome any more.
 abandon_call <- function(job) if (is.null(job$slot$outcome)) job$session$lost <- c(job$session$lost, list(job$slot))
 
 # Waits for the outcome; TRUE when it is there.
@@ -37,7 +40,7 @@ await_call <- function(job, timeout = Inf) {
   }
 }
 
-# What ask() is answered of a call, as the bridge would of a job of one task.
+# Answers ask() for a call as the bridge answers for a job of one task.
 ask_call <- function(job, op, ..., timeout = Inf, kill = FALSE) switch(op,
   status = list(control = list(ended = await_call(job, 0), progress = call_progress(job))),
   wait = list(control = list(ended = await_call(job, timeout), progress = call_progress(job))),
@@ -62,7 +65,8 @@ call_progress <- function(job) {
   state <- if (done) c(job$slot$outcome$state, 0L)[1L]
   lane <- if (!done) unlist(request(job$session, list(op = "status", job = job$slot$calls$id))$control$progress)
   # Tasks begin in the order of their numbers.
-  before <- if (!done) sum(as.integer(ls(job$slot$calls$waiting)) < job$slot$number)
+  before <- if (!done) sum(!vapply(mget(as.character(seq_len(job$slot$number - 1L)), job$slot$calls$waiting, ifnotfound = list(NULL)),
+                                   is.null, NA))
   progress <- c(tasks = 1, done = done, succeeded = done && state == 0L, failed = done && state == 1L,
                 cancelled = done && state == 2L, held = done && state == 3L, running = !done && lane[["running"]] > before,
                 lost = 0, retried = 0)

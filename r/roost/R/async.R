@@ -10,7 +10,13 @@ async_lapply <- function(pool, X, FUN, ..., seed = NULL, retries = 0L, timeout =
     return(eval(again, parent.frame()))
   session <- session_of(pool)
   FUN <- match.fun(FUN)
-  needs <- find_needs(list(FUN = FUN, `...` = further_args(list(...), .args), X = as_tasks(X)), export, packages, parent.frame())
+  args <- if (...length()) tryCatch(list(...), error = identity) else list()
+  if (inherits(args, "error")) {
+    bound <- bind_code(FUN, args, environment(), parent.frame())
+    FUN <- bound$fun
+    args <- bound$args
+  }
+  needs <- find_needs(list(FUN = FUN, `...` = further_args(args, .args), X = as_tasks(X)), export, packages, parent.frame())
   start_job(session, needs$values[[3L]], needs$values[[1L]], needs$values[[2L]], needs, options,
             policy(seed = first_seed(seed), retries = retries, timeout = timeout, label = label, priority = priority,
                    cpus = cpus, memory = memory, labels = labels), durable)
@@ -18,7 +24,10 @@ async_lapply <- function(pool, X, FUN, ..., seed = NULL, retries = 0L, timeout =
 
 async <- function(expr, pool = NULL, seed = NULL, export = NULL, packages = NULL, timeout = NULL, label = "",
                   envir = parent.frame(), durable = FALSE) {
-  fun <- eval(call("function", async_formals, substitute(expr)), envir)
+  code <- substitute(expr)
+  formals <- async_formals
+  if (length(absent <- absent_names(code, envir))) formals <- as.pairlist(c(formals, absent_list(absent)))
+  fun <- eval(call("function", formals, code), envir)
   session <- session_of(pool)
   needs <- find_needs(list(expr = fun), export, packages, envir)
   if (isFALSE(durable) && is.null(timeout) && identical(label, "") && is_plain_call(needs))
@@ -27,7 +36,7 @@ async <- function(expr, pool = NULL, seed = NULL, export = NULL, packages = NULL
             policy(seed = first_seed(seed), timeout = timeout, label = label), durable, single = TRUE)
 }
 
-# The one element, which the expression does not see.
+# The function's argument is the task's one element, NULL. The name is one that no expression uses.
 async_formals <- as.pairlist(alist(.roost_element = ))
 
 start_job <- function(session, X, fun, args, needs, options, policy, durable = FALSE, single = FALSE) {
@@ -95,7 +104,8 @@ wait <- function(job, timeout = Inf, progress = interactive()) {
 results <- function(job, partial = FALSE, simplify = FALSE, progress = interactive()) {
   if (is.null(check_job(job)$outcomes)) {
     # The quickest way to the value of a call that went well and said nothing.
-    if (!is.null(job$slot) && await_call(job) && job$slot$is_plain) return(job$slot$outcome$value)
+    if (!is.null(slot <- job$slot) && (!is.null(slot$outcome) || await_call(job)) && slot$is_plain && isFALSE(partial))
+      return(slot$outcome$value)
     fetch(job, progress)
   }
   values <- job$outcomes$values

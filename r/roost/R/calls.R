@@ -1,15 +1,17 @@
-# Small calls: each is a task or a few of a job that stays open, so that no job is made and ended for it.
+# Small calls. The session keeps jobs open and appends each call to one of them, as a task or a few: no job is made and ended for
+# a call.
 #
 #   lbapply() of few elements  ── call ───▶ the answer has their outcomes
 #   async(), verbs of parallel ── append ─▶ ·    next ─▶ outcomes of whichever tasks have ended
 #
-# An open job has one purpose: its tasks have seeds or not, leave things behind or not, run on one seat or anywhere.
+# All tasks of an open job are of one kind: with seeds or without, what they leave is kept or undone, on one seat or on any worker.
 
 calls_most <- 20000L           # tasks of one open job: the bridge keeps some bytes for each
 call_elements <- 4L            # elements of an X that is sent as a call, at most
 call_bytes <- 32768L           # and bytes of each task
 
-# The session's open job of this kind, made when there is none, or setup has changed since: a job carries the number in force.
+# The session's open job of this kind. A new one is made when there is none, when it has had many tasks, or when setup has changed: its
+# workers run the setup that was in force when it was made.
 open_calls <- function(session, kind, keep = FALSE, seat = NULL, runner = NULL, return_seed = FALSE) {
   job <- session$calls[[kind]]
   if (!is.null(job)) {
@@ -28,20 +30,21 @@ open_calls <- function(session, kind, keep = FALSE, seat = NULL, runner = NULL, 
   job$setup <- session$setup
   job$sent <- 0L               # tasks so far
   job$cursor <- 0
-  job$waiting <- new.env(parent = emptyenv())   # by the task's number: whom its outcome is for
+  job$waiting <- new.env(parent = emptyenv())   # handles that wait for their outcomes, by the task's number; NULL when it has come
+  job$open <- 0L               # how many handles wait
   session$calls[[kind]] <- job
   job
 }
 
-# Something is wrong with the job, or waiting for it was interrupted: later calls have another.
+# Called when something is wrong with the job, or waiting for it was interrupted: later calls use another job.
 leave_calls <- function(session, job) {
   for (kind in names(session$calls)) if (identical(session$calls[[kind]], job)) session$calls[[kind]] <- NULL
   job$retired <- TRUE
 }
 
-# Takes no more tasks; goes when the last of those that somebody waits for has its outcome.
+# The job takes no more tasks. It is forgotten when the last task that somebody waits for has its outcome.
 retire_calls <- function(session, job) {
-  if (length(job$waiting)) job$retired <- TRUE else send_quietly(session, c(4, job$brief))
+  if (job$open > 0L) job$retired <- TRUE else send_quietly(session, c(4, job$brief))
 }
 
 close_calls <- function(session) {
@@ -49,7 +52,7 @@ close_calls <- function(session) {
   session$calls <- list()
 }
 
-# Calls `fun` with each element of X, few and small ones, and waits. NULL: they are not small.
+# Calls `fun` with each of a few elements and waits for the outcomes. NULL when it is too large for a small call.
 # `needs$globals` travel with each task.
 call_there <- function(session, X, fun, args, needs, seed, bar) {
   task <- list(fun = fun, x = NULL)
@@ -74,13 +77,13 @@ call_there <- function(session, X, fun, args, needs, seed, bar) {
   outcomes
 }
 
-# Whether it can be a call: nothing but a few elements, a function and globals.
+# Can it be a small call? It has a few elements, a function and globals, and nothing else.
 is_call <- function(X, needs, policy, options)
   length(X) <= call_elements && is_plain_call(needs) && !length(options) && identical(names(policy), "seed") && is_small(X)
 
 is_plain_call <- function(needs) !length(needs$packages) && !length(needs$namespaces) && !isTRUE(needs$s4)
 
-# A handle's task, appended; its outcome comes with outcomes_of().
+# Appends a handle's task. receive_calls() puts the outcome into the handle.
 append_call <- function(session, job, task, seed, handle) {
   if (length(session$lost)) drop_lost(session)
   if (is.null(seed)) seed <- NaN
@@ -90,19 +93,20 @@ append_call <- function(session, job, task, seed, handle) {
   counted <- FALSE
   on.exit(if (!counted) leave_calls(session, job))
   suspendInterrupts({
-    # A large one is waited for: none may overtake it, for their numbers count.
+    # R waits until the bridge has appended a large task: none may overtake it, since tasks are numbered as they come.
     if (length(blob) <= call_bytes) send_quietly(session, control, blob)
     else request(session, list(op = "append", brief = job$brief, seed = if (!is.nan(seed[1L])) seed), list(blob))
     job$sent <- job$sent + 1L
     job$waiting[[as.character(job$sent)]] <- handle
+    job$open <- job$open + 1L
     counted <- TRUE
   })
   job$sent
 }
 
-# Nobody waits for the task any more.
+# Cancels a task that nobody waits for any more.
 cancel_call <- function(session, job, number) {
-  suppressWarnings(rm(list = as.character(number), envir = job$waiting))
+  take_handle(job, number)
   if (session$open) tryCatch(request(session, list(op = "cancel", job = job$id, tasks = number), seconds = stop_seconds),
                              error = function(e) NULL)
 }
@@ -126,27 +130,36 @@ receive_calls <- function(session, job, timeout = Inf) {
     values <- unserialize(answer$blob)
     for (i in seq_along(index)) hand_out(job, index[i], list(value = values[[i]]), TRUE)
   }
-  if (isTRUE(job$retired) && !length(job$waiting)) send_quietly(session, c(4, job$brief))
+  if (job$open == 0L && isTRUE(job$retired)) send_quietly(session, c(4, job$brief))
   length(index) > 0L
 }
 
-# `is_plain`: it is a value, and there is nothing else to say.
+# `is_plain`: the task succeeded, printed nothing and signalled nothing.
 hand_out <- function(job, index, outcome, is_plain) {
-  key <- as.character(index)
-  handle <- job$waiting[[key]]
+  handle <- take_handle(job, index)
   if (is.null(handle)) return()
-  rm(list = key, envir = job$waiting)
   handle$outcome <- outcome
   handle$is_plain <- is_plain
   if (!is.null(handle$arrived)) handle$arrived(outcome)
 }
 
-# Calls whose handles are gone.
+# The handle that waits for a task's outcome, which waits no longer.
+take_handle <- function(job, number) {
+  key <- as.character(number)
+  handle <- job$waiting[[key]]
+  if (is.null(handle)) return()
+  # rm() would take ten times as long.
+  job$waiting[[key]] <- NULL
+  job$open <- job$open - 1L
+  handle
+}
+
+# Cancels calls whose handles R has collected.
 drop_lost <- function(session) {
   lost <- session$lost
   session$lost <- NULL
   for (slot in lost) if (is.null(slot$outcome)) {
-    suppressWarnings(rm(list = as.character(slot$number), envir = slot$calls$waiting))
+    take_handle(slot$calls, slot$number)
     send_quietly(session, list(op = "cancel", job = slot$calls$id, tasks = slot$number, quiet = TRUE))
   }
 }

@@ -97,7 +97,7 @@ add_method <- function(name, value, needs) {
   add_value(name, value, needs, FALSE)
 }
 
-method_bytes <- 65536          # of a method whose generic and class nobody mentions
+method_bytes <- 65536          # the most that a method has that goes although no code mentions its generic or class
 
 is_mentioned <- function(name, needs) {
   words <- unlist(lapply(needs$words, function(found) c(found$sure, found$doubtful)))
@@ -107,8 +107,8 @@ is_mentioned <- function(name, needs) {
 
 session_index <- new.env(parent = emptyenv())
 
-# Has the session methods or classes? The names are looked at again when they are others; what registerS3method() knows only where
-# some class may be in play: counting R's table takes longer than all the rest.
+# Has the session methods or classes? The global environment is searched again when its names have changed. R's table of registered
+# methods is counted only if `thoroughly`, which is where some class may be in play: counting it takes longer than all the rest.
 look_at_session <- function(thoroughly = TRUE) {
   home <- globalenv()
   now <- if (length(home) <= 500L) names(home) else length(home)

@@ -1,24 +1,25 @@
-# clusterApply and clusterApplyLB of many elements: the verb's whole work is handed over when it sends the first element, and what it
-# asks for is answered from what has come: the same values in the same places. So its speed does not depend on a round trip an
-# element, nor the part of the pool that it uses on the number of seats.
+# Plans. When clusterApply or clusterApplyLB sends the first of many elements, all of them are handed to the pool, as one job. When the
+# verb then asks for an answer, it gets one that has come: the same values in the same places. So no element costs a round trip, and
+# the number of seats does not bound how much of the pool the verb uses.
 #
 #   staticClusterApply    receives the elements in their order
 #   dynamicClusterApply   receives whichever has come, with its tag
 #
-# Not so where an element belongs to its seat: with streams of random numbers, or, in static verbs, once something was left on a seat.
+# There is no plan where elements belong to seats: when the seats have streams of random numbers, or, in static verbs, something was
+# left on one.
 
-plan_elements <- 8L            # elements of a verb's work, at least
+plan_elements <- 8L            # elements of a verb's work, at least, where the cluster has as many seats as the pool has slots
 
-# TRUE: the verb's work is under way.
+# Hands over the verb's whole work, if it can; TRUE when it has.
 begin_plan <- function(session, verb, work) {
   if (is.null(verb) || !verb$name %in% spread_verbs || length(session$states)) return(FALSE)
   if (length(session$placed) && verb$name == "staticClusterApply") return(FALSE)
   frame <- verb$env
   n <- frame$n
   pieces <- pieces_of_chunks(session, frame, work)
-  if (is.null(pieces) && n < plan_elements) return(FALSE)
+  if (is.null(pieces) && n < plan_elements && (n < 2L || pool_slots(session) <= length(frame$cl))) return(FALSE)
   if (length(session$killed)) for (node in unclass(frame$cl)) tell_killed(node)
-  # The element that is being sent was asked for already; a function may count its calls.
+  # The verb has called argfun(1) already. It must not be called twice, since it may count its calls.
   argfun <- frame$argfun
   X <- c(list(work$args), lapply(seq_len(n)[-1L], argfun))
   plan <- new.env(parent = emptyenv())
@@ -40,8 +41,8 @@ begin_plan <- function(session, verb, work) {
   TRUE
 }
 
-# Whether what is being sent is of the verb whose work is under way: sendData_roost_seat() is called by way of sendCall, postNode and
-# the generic, in dynamicClusterApply also of a function of its own.
+# Is it the plan's verb that sends this? It calls sendData_roost_seat() through sendCall, postNode and the generic; dynamicClusterApply
+# has a function of its own in between.
 is_of_plan <- function(plan) {
   n <- sys.nframe() - 1L
   (n > 4L && identical(sys.frame(n - 4L), plan$frame)) || (n > 5L && identical(sys.frame(n - 5L), plan$frame))
@@ -64,7 +65,7 @@ start_plan <- function(session, fun, X) {
   id
 }
 
-# Takes what has come; waits for something.
+# Takes the outcomes that have come; waits when there are none.
 receive_plan <- function(session, plan) {
   finished <- FALSE
   on.exit(if (!finished) abandon(session))
@@ -93,7 +94,7 @@ next_of_plan <- function(session) {
   answer
 }
 
-# The answer of an element that has come, as recvOneData() gives it.
+# The answer of any element that has come, as recvOneData() gives it.
 first_of_plan <- function(session) {
   plan <- session$plan
   k <- plan$given <- plan$given + 1L
@@ -142,7 +143,7 @@ drop_plan <- function(session) {
 # ---- chunks ----
 
 # parLapply and its kin send a chunk a seat, lapply(chunk, fun, ...). Where the pool has more slots than the cluster has seats, a chunk
-# is cut into so many pieces; NULL: it need not be.
+# is cut into pieces: how many, for each chunk. NULL: chunks stay whole.
 pieces_of_chunks <- function(session, frame, work) {
   if (!identical(work$fun, lapply) || !is.null(work$args$X)) return(NULL)
   chunks <- frame$n
@@ -163,16 +164,5 @@ cut_chunks <- function(X, pieces) unlist(recursive = FALSE, lapply(seq_along(X),
   })
 }))
 
-slots_seconds <- 1             # how old the number of slots may be
-
-# How many tasks the pool runs at once. A local pool stays as it is.
-pool_slots <- function(session) {
-  if (is.null(session$url) && identical(session$facts$pool, "embedded")) return(as.integer(session$facts$slots))
-  now <- proc.time()[[3L]]
-  if (is.null(session$slots) || now - session$slots_at > slots_seconds) {
-    nodes <- request(session, list(op = "nodes"))$control
-    session$slots <- max(1L, as.integer(sum(nodes$slots[nodes$state == "connected"])))
-    session$slots_at <- now
-  }
-  session$slots
-}
+# How many tasks the pool runs at once.
+pool_slots <- function(session) max(1L, as.integer(count_slots(session)))

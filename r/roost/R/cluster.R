@@ -1,7 +1,7 @@
 # The pool as a cluster of package parallel: what its verbs send to a seat becomes tasks of open jobs.
 #
 #   clusterApply, parLapply, … ─ sendData(seat) ─▶ append a task     recvData(seat), recvOneData(cluster) ◀─ next outcome
-#   … of many elements ────────── the first send ▶ all of them at once, see cluster-plans.R
+#   … with many elements ──────── the first send ▶ all of them at once, see cluster-plans.R
 #   clusterExport, clusterEvalQ, clusterCall ────▶ a setup entry, then (but for exports) a task per seat, on its own worker
 #   clusterSetRNGStream ─────────────────────────▶ the seat's state, kept here; it goes with the seat's tasks and comes back
 
@@ -27,8 +27,8 @@ sendData_roost_seat <- function(node, data) {
   invisible()
 }
 
-# Verbs whose tasks any worker may run; what others send to a seat runs on its own, and so do tasks of clusterApply once something was
-# left on a seat.
+# Any worker may run the tasks of these verbs. What others send to a seat runs on the seat's own worker; so do tasks of
+# clusterApply, for a seat on which something was left.
 spread_verbs <- c("staticClusterApply", "dynamicClusterApply")
 
 is_bound <- function(session, seat, verb)

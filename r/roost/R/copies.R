@@ -1,7 +1,7 @@
 # A session that was serialized, and read elsewhere or here, is a copy: its connection's number means another connection there,
 # or the original's here. R reads an external pointer as nil, so a session has one for a mark.
 
-# The pointer to a connection's id, of a connection that is closed again: whose pointer it is does not matter.
+# Any external pointer will do: this one is the id of a connection that is closed again.
 new_mark <- function() {
   con <- rawConnection(raw())
   on.exit(close(con))

@@ -9,8 +9,14 @@ registerDoRoost <- function(pool = NULL) {
   invisible()
 }
 
+# As many tasks as run at once: of a whole pool, what its nodes have now.
+count_workers_of <- function(pool) {
+  session <- session_of(pool)
+  if (length(pool) < session$size || !is_usable(session)) length(pool) else pool_slots(session)
+}
+
 do_roost_info <- function(data, item) switch(item,
-  workers = length(data$pool), name = "doRoost", version = utils::packageVersion("roost"), NULL)
+  workers = count_workers_of(data$pool), name = "doRoost", version = utils::packageVersion("roost"), NULL)
 
 foreach_options <- c("seed", "retries", "timeout", "progress", "label", "export", "packages", "cpus", "memory",
                      "labels")
@@ -47,15 +53,18 @@ foreach_error <- function(error) if (is.null(error)) NULL else if (is.null(error
 
 run_iterations <- function(session, obj, expr, envir, arguments, options) {
   # The search sees the expression as a function of the arguments, made where foreach() was called.
-  formals <- rep(alist(x = ), length(obj$argnames))
-  names(formals) <- obj$argnames
+  # Arguments without names only count: foreach(1:3), times(3).
+  argnames <- unique(obj$argnames[nzchar(obj$argnames)])
+  if (length(argnames) < length(obj$argnames)) arguments <- lapply(arguments, function(values) values[argnames])
+  absent <- setdiff(absent_names(expr, envir), argnames)
+  formals <- absent_list(argnames)
   probe <- eval(call("function", as.pairlist(formals), expr), envir)
   needs <- find_needs(list(expr = probe, X = unname(arguments)), c(obj$export, options$export), c(obj$packages, options$packages),
                       envir, setdiff(obj$noexport, obj$export))
   frame <- environment(needs$values[[1L]])
   if (isTRUE(obj$verbose)) say_exports(needs, frame, envir)
   fun <- iteration
-  environment(fun) <- list2env(list(expr = expr, frame = frame), parent = baseenv())
+  environment(fun) <- list2env(list(expr = expr, frame = frame, absent = absent_list(absent)), parent = baseenv())
   seed <- if (is.null(options$seed)) NULL else first_seed(options$seed)
   apply_there(session, needs$values[[2L]], fun, list(),
               policy(seed = seed, retries = or(options$retries, 0L), timeout = options$timeout,
@@ -67,9 +76,9 @@ run_iterations <- function(session, obj, expr, envir, arguments, options) {
 # Runs on the worker. A %dopar% inside is sequential there, and need not warn that it is.
 iteration <- function(arguments) {
   if (isNamespaceLoaded("foreach") && !foreach::getDoParRegistered()) foreach::registerDoSEQ()
-  eval(expr, list2env(arguments, parent = frame))
+  eval(expr, list2env(c(arguments, absent), parent = frame))
 }
-environment(iteration) <- list2env(list(expr = NULL, frame = globalenv()), parent = baseenv())
+environment(iteration) <- list2env(list(expr = NULL, frame = globalenv(), absent = list()), parent = baseenv())
 
 say_exports <- function(needs, frame, envir) {
   names <- c(if (!identical(frame, envir)) ls(frame, all.names = TRUE), names(needs$globals))

@@ -2,8 +2,8 @@
 # they hold. What no code mentions is left out: such a function gets a frame in place of its own that has only the variables
 # that are mentioned. All functions that shared one frame share the one in its place.
 #
-# A frame stays as it is when it could be told: something else than a function refers to it (it is the value of a variable, or
-# in an R6 object), or some code computes the names of the variables that it reads.
+# A frame stays as it is when code could notice the difference: when something else than a function refers to it (it is the value of
+# a variable, or in an R6 object), or when some code computes the names of the variables that it reads.
 
 # The frames from `home` to the global environment or a namespace: list(frames, package).
 frames_of <- function(home, needs) {
@@ -39,9 +39,11 @@ frame_of <- function(at, needs) {
 blank_frame <- list(
   env = NULL,
   values = list(),             # of the variables that are mentioned, by name
+  absent = character(),        # names of missing arguments
+  lazy = list(),               # arguments that are code: promises of the global environment
   left = character(),          # names of references that are mentioned in doubt
-  pinned = FALSE,              # stays as it is
-  followed = FALSE,            # and so do those that it leads to
+  pinned = FALSE,              # the frame stays as it is
+  followed = FALSE,            # the frames that it leads to stay as they are, too
   leads = list(),              # frames that its variables refer to, and the one around it
   copy = NULL)                 # the frame in its place
 
@@ -50,7 +52,7 @@ is_value <- function(at, needs) {
   FALSE
 }
 
-# The environment is a value: as a frame it stays as it is.
+# An environment that is also the value of a variable is, as a frame, left as it is.
 pin <- function(at, needs) for (frame in needs$frames) if (identical(frame$env, at)) frame$pinned <- TRUE
 
 mention <- function(name, frame, needs, sure) {
@@ -59,8 +61,8 @@ mention <- function(name, frame, needs, sure) {
   if (name == "...") value <- tryCatch(eval(quote(list(...)), at), error = function(e) NULL)
   else if (bindingIsActive(name, at)) return(frame$pinned <- TRUE)
   else if (is_promise(name, at)) {
-    value <- tryCatch(at[[name]], error = function(e) no_value)
-    if (missing(value) || identical(value, no_value)) return()
+    value <- force_quietly(name, at)
+    if (missing(value) || identical(value, no_value)) return(if (sure) mention_promise(name, frame, needs))
   } else value <- at[[name]]
   if (inherits(value, "roost_cluster")) value <- stand_in(value)
   frame$values[name] <- list(value)
@@ -81,7 +83,49 @@ mention <- function(name, frame, needs, sure) {
   needs$tasks <- former[[3L]]
 }
 
-no_value <- quote(no_value())  # of an argument that is missing, or cannot be evaluated
+no_value <- quote(no_value())  # stands for an argument that is missing, or cannot be evaluated
+
+force_quietly <- function(name, at) suppressWarnings(tryCatch(at[[name]], error = function(e) no_value))
+
+# An argument without a value: a missing one is missing there, too. Another may be meant as code, for data's columns (`{{ x }}`):
+# it stays a promise. Where it was made is known of those that the global environment gave; others travel with all around them.
+mention_promise <- function(name, frame, needs) {
+  at <- frame$env
+  if (is_missing(name, at)) return(frame$absent <- union(frame$absent, name))
+  code <- eval(call("substitute", as.name(name), at), baseenv())
+  if (!from_global(at)) return(frame$pinned <- TRUE)
+  if (name %in% names(frame$lazy)) return()
+  frame$lazy[name] <- list(code)
+  search_code(code, needs)
+}
+
+is_missing <- function(name, at)
+  identical(eval(call("substitute", as.name(name), at), baseenv()), quote(expr = )) ||
+  isTRUE(tryCatch(eval(call("missing", as.name(name)), at), error = function(e) FALSE))
+
+# Whether `at` is the frame of a function that was called from the global environment, and is still running.
+from_global <- function(at) {
+  frames <- sys.frames()
+  for (i in rev(seq_along(frames))) if (identical(frames[[i]], at)) return(sys.parents()[i] == 0L && is.null(at[["..."]]))
+  FALSE
+}
+
+# Arguments of the function around that code mentions and that are missing.
+absent_names <- function(code, envir) {
+  if (identical(envir, globalenv()) || is_fixed(envir)) return()
+  names <- intersect(all.names(code, unique = TRUE), names(envir))
+  names[vapply(names, is_absent, NA, envir)]
+}
+
+# An argument with a default is missing, but not absent.
+is_absent <- function(name, at) {
+  if (name == "..." || bindingIsActive(name, at) || !is_missing(name, at)) return(FALSE)
+  value <- force_quietly(name, at)
+  missing(value) || identical(value, no_value)
+}
+
+# For list2env().
+absent_list <- function(names) stats::setNames(rep(alist(x = ), length(names)), names)
 
 # Code that computes names may read any variable.
 add_all <- function(frame, needs) for (name in names(frame$env))
@@ -114,6 +158,8 @@ frame_with_dots <- function(...) environment()
 fill_copy <- function(frame, frames) {
   copy <- frame$copy
   parent.env(copy) <- in_place_of(parent.env(frame$env), frames)
+  if (length(frame$absent)) list2env(absent_list(frame$absent), copy)
+  for (name in names(frame$lazy)) eval(call("delayedAssign", name, frame$lazy[[name]], quote(globalenv()), copy))
   for (name in names(frame$values)) {
     if (name == "...") {
       if (eval(quote(...length()), frame$env)) assign("...", get("...", envir = frame$env, inherits = FALSE), envir = copy)

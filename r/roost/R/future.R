@@ -67,7 +67,7 @@ RoostFutureBackend <- function(..., pool = NULL, workers = NULL, queue = NULL, t
   backend
 }
 
-# Where a backend's futures go: it may have been made before its pool.
+# The place to which a backend's futures go. It is found when the first one is launched: a backend may be made before its pool.
 place_of_backend <- function(backend) {
   if (is.null(backend[["place"]])) backend[["place"]] <- backend[["find_place"]]()
   backend[["place"]]
@@ -120,7 +120,7 @@ is_small_future <- function(future, place, payload) {
     is.numeric(size) && isTRUE(size <= small_bytes) && relays_live(future)
 }
 
-# What stands for the job of such a future.
+# Such a future has this in place of a job.
 call_future <- function(future, session, payload) {
   handle <- new.env(parent = emptyenv())
   handle$session <- session
@@ -138,7 +138,7 @@ call_future <- function(future, session, payload) {
 receive_future <- function(handle, timeout = Inf) {
   end <- proc.time()[[3L]] + timeout
   repeat {
-    # A handler of a condition may ask meanwhile, and take the outcome: so not for ever at once.
+    # A condition's handler may ask meanwhile and take the outcome: so wait for a while only, then look again.
     if (!handle$ended) receive_calls(handle$session, handle$calls, min(1, max(0, end - proc.time()[[3L]])))
     if (handle$ended || proc.time()[[3L]] >= end) return(handle$ended)
   }
@@ -163,14 +163,13 @@ futures_of <- function(session) {
   session$futures
 }
 
-# In the order of their launches.
+# The session's futures that have not ended, in the order of their launches.
 list_futures <- function(session) {
   keys <- ls(futures_of(session), sorted = FALSE)
   mget(keys[order(as.double(keys))], envir = session$futures)
 }
 
-# Those that have not ended, as far as the pool knows now: all of them, or as many as are left when there are fewer than `most`.
-# The oldest most likely have ended.
+# Asks the pool which futures have ended, the oldest first, since they most likely have. It stops when fewer than `most` are left.
 unresolved <- function(session, most = 0) {
   for (future in list_futures(session)) {
     if (length(session$futures) < most) break
@@ -400,7 +399,7 @@ register_future <- function(...) {
   }
 }
 
-# Before there is a pool: one, so that there is a plan to make.
+# One before there is a pool, so that plan() works.
 count_backend <- function(backend, count)
   if (is.null(backend[["place"]]) && no_pool_yet(NULL)) 1L else count(place_of_backend(backend))
 

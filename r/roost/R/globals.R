@@ -15,6 +15,8 @@ task_values <- 5000L           # of these in X
 long_list <- 100000L           # a list of plain vectors up to this length is known to be one
 search_frames <- 200L
 search_depth <- 30L
+search_texts <- 1000L          # character values that may be names
+computed_names <- 200L         # variables whose names code may compute
 
 common_places <- c("package:base", "package:methods", "package:datasets", "package:utils", "package:grDevices",
                    "package:graphics", "package:stats", "Autoloads")
@@ -33,6 +35,7 @@ find_needs <- function(values, export = NULL, packages = NULL, envir = globalenv
     if (name == "X") search_tasks(value, needs) else search_root(value, name, needs)
   }
   for (name in export) add_export(name, envir, needs)
+  add_named(values, needs)
   if (look_at_session(needs$strings || length(needs$classes))) add_methods(needs)
   if (length(needs$frames)) values <- without_frames(values, needs)
   answer <- list(values = values, globals = needs$globals, packages = order_packages(c(needs$packages, packages)))
@@ -46,10 +49,11 @@ find_needs <- function(values, export = NULL, packages = NULL, envir = globalenv
 quick_needs <- function(values, packages) {
   f <- values[[1L]]
   if (typeof(f) != "closure") return(NULL)
-  for (value in values[-1L]) if (length(value) && (!is.atomic(value) || !is.null(attributes(value)))) return(NULL)
+  for (value in values[-1L])
+    if (length(value) && (!is_plain_vector(value) || is.character(value) && has_formula(value))) return(NULL)
   home <- environment(f)
   if (!identical(home, globalenv()) && is_fixed(home)) {
-    if (look_at_session(FALSE) || !is.null(attributes(f))) return(NULL)
+    if (look_at_session(FALSE) || !is.null(attributes(f)) || has_names(values)) return(NULL)
     return(list(values = values, globals = list(), packages = order_packages(packages)))
   }
   found <- code_names(f)
@@ -64,7 +68,7 @@ quick_needs <- function(values, packages) {
     for (name in names[at > 0L]) {
       if (bindingIsActive(name, home)) return(NULL)
       value <- peek(name, home)
-      if (is.null(value) || !is_plain_vector(value)) return(NULL)
+      if (is.null(value) || !is_plain_vector(value) || is.character(value) && has_formula(value)) return(NULL)
       assign(name, value, envir = frame)
     }
     if (any(at > 0L)) names <- names[at == 0L]
@@ -75,7 +79,7 @@ quick_needs <- function(values, packages) {
   for (name in here) {
     if (bindingIsActive(name, globalenv())) return(NULL)
     value <- globalenv()[[name]]
-    if (is.null(value) || !is_plain_vector(value)) return(NULL)
+    if (is.null(value) || !is_plain_vector(value) || is.character(value) && has_formula(value)) return(NULL)
     if (match(name, found$sure, 0L) || utils::object.size(value) <= doubt_bytes) globals[[name]] <- value
   }
   look_at_search_path()
@@ -86,6 +90,15 @@ quick_needs <- function(values, packages) {
   }
   values[[1L]] <- f
   list(values = values, globals = globals, packages = order_packages(packages))
+}
+
+# Texts that may name variables, see add_named().
+has_formula <- function(texts) any(grepl("~", utils::head(texts, search_texts), fixed = TRUE))
+
+has_names <- function(values) {
+  for (value in values[-1L])
+    if (is.character(value) && length(existing(utils::head(value, search_texts), globalenv()))) return(TRUE)
+  FALSE
 }
 
 is_plain_vector <- function(x) is.atomic(x) && is.null(attributes(x))
@@ -109,6 +122,7 @@ blank_search <- list(
   tasks = FALSE,               # whether it is in a task's own element
   whole = TRUE,                # whether all was searched that a job's tasks share
   computes = FALSE,            # whether some code computes the names of variables
+  selects = FALSE,             # whether some code takes names from values
   strings = FALSE,             # whether some code has strings, which may be classes
   count = 0L,
   root = NULL,                 # list(name, value)
@@ -196,7 +210,7 @@ search_attributes <- function(extra, needs, depth, free) {
   needs$free <- former
 }
 
-# The last is a class definition's, and R makes a new one there.
+# Attributes that are not searched. The last belongs to a class definition: R makes a new one there.
 unsearched <- c("srcref", ".Environment", "class", "versionKey")
 
 # An environment that is a value: R6 objects, reference classes, caches.
@@ -237,7 +251,7 @@ search_code <- function(code, needs) {
   found <- walk_code(code)
   needs$words[[length(needs$words) + 1L]] <- list(sure = found$names)
   if (found$strings) needs$strings <- TRUE
-  if (found$computes) needs$computes <- TRUE
+  note_ways(found, needs)
   route <- frames_of(home, needs)
   names <- frame_names(setdiff(found$names, "..."), route, needs, FALSE)
   if (!is.null(route$package)) return()
@@ -271,7 +285,7 @@ search_function <- function(f, needs, name = "", depth = 0L) {
   # A generic function's frame has R's own tables in it.
   if (isS4(f)) for (frame in route$frames) frame$pinned <- TRUE
   needs$words[[length(needs$words) + 1L]] <- found
-  if (found$computes) needs$computes <- TRUE
+  note_ways(found, needs)
   if (found$strings) needs$strings <- TRUE
   if (length(route$frames)) {
     sure <- frame_names(found$sure, route, needs, TRUE)
@@ -289,6 +303,13 @@ search_function <- function(f, needs, name = "", depth = 0L) {
     for (constant in found$constants) search_value(constant, needs, depth + 1L)
     needs$free <- free
   }
+}
+
+note_ways <- function(found, needs) {
+  if (found$selects) needs$selects <- TRUE
+  if (!found$computes) return()
+  needs$computes <- TRUE
+  add_computed(found$parts, needs)
 }
 
 # Those of `names` that are no variables of the frames; the others are noted there.
@@ -348,7 +369,63 @@ add_value <- function(name, value, needs, sure) {
   if (!kept) needs$globals[[name]] <- NULL
 }
 
-# As search_root(), for a function: its names are kept under its own.
+# ---- names that are values ----
+
+# Code that computes names has their constant parts in its text: "x" of x1, x2; "_fit" of a_fit.
+add_computed <- function(parts, needs) {
+  if (!length(parts)) return()
+  all <- names(globalenv())
+  wanted <- unlist(lapply(parts, function(part) {
+    begins <- all[startsWith(all, part)]
+    ends <- all[endsWith(all, part)]
+    if (nchar(part) > 2L) return(c(begins, ends))
+    c(begins[grepl("^([._]|[0-9]|$)", substring(begins, nchar(part) + 1L))], if (grepl("^[._]", part)) ends)
+  }))
+  for (name in utils::head(unique(wanted), computed_names)) add_global(name, needs, FALSE)
+}
+
+# Texts among the values may be names (get(x), do.call(f, ...), a function's name as an element of X) or formulas. They
+# are mentions in doubt, as strings in code are.
+add_named <- function(values, needs) {
+  FUN <- values[[1L]]
+  # What functions of packages do with texts, nobody knows.
+  by_package <- typeof(FUN) != "closure" || is_fixed(environment(FUN))
+  done <- character()
+  repeat {
+    mentions <- needs$computes || needs$selects
+    all <- c(list(values[-1L], needs$globals), lapply(needs$frames, function(frame) frame$values))
+    texts <- unlist(lapply(all, if (by_package || mentions) texts_in else formulas_in))
+    texts <- unique(texts[!texts %in% done])
+    if (!length(texts)) return()
+    done <- c(done, texts)
+    names <- c(texts, words(if (mentions) texts else texts[grepl("~", texts, fixed = TRUE)]))
+    names <- frame_names(unique(names), list(frames = needs$frames), needs, FALSE)
+    for (name in existing(names, globalenv())) add_global(name, needs, FALSE)
+  }
+}
+
+formulas_in <- function(values) {
+  texts <- unlist(lapply(values[vapply(values, is.character, NA)], utils::head, search_texts))
+  texts[grepl("~", texts, fixed = TRUE)]
+}
+
+# The first of the texts in values, which are lists of lists.
+texts_in <- function(values) {
+  texts <- character()
+  left <- search_values
+  look <- function(value, depth) {
+    left <<- left - 1L
+    if (left < 0L || length(texts) > search_texts) return()
+    if (is.factor(value)) value <- levels(value)
+    if (is.character(value)) texts <<- c(texts, unique(utils::head(value, search_texts)))
+    else if (typeof(value) == "list" && depth < 4L)
+      for (part in utils::head(if (is.object(value)) unclass(value) else value, search_elements)) look(part, depth + 1L)
+  }
+  look(values, 0L)
+  texts[!is.na(texts) & nzchar(texts)]
+}
+
+# search_root() for a function. What names its code has is kept under its name.
 search_named <- function(f, name, needs) {
   former <- needs$root
   needs$root <- list(name = name, value = f)
@@ -427,11 +504,11 @@ order_packages <- function(packages) {
   c(attached[attached %in% packages], setdiff(packages, attached))
 }
 
-# A promise that was not evaluated may not want to be.
+# A variable's value. Evaluating a promise may fail: then NULL.
 peek <- function(name, at) {
   if (!is_promise(name, at)) return(at[[name]])
-  value <- tryCatch(at[[name]], error = function(e) NULL)
-  if (missing(value)) NULL else value
+  value <- force_quietly(name, at)
+  if (missing(value) || identical(value, no_value)) NULL else value
 }
 
 # One that is more than the name of another variable, which a function was given as its argument.

@@ -1,7 +1,7 @@
 # A job in the hand: what it is doing, and ending it.
 
 print.roost_job <- function(x, ...) {
-  cat("Roost job ", x$id, if (!is.null(x$number)) paste0(" (number ", x$number, ")"), ": ", count(x$n, "task"),
+  cat("Roost job ", if (is.null(x$slot)) x$id else call_id(x), if (!is.null(x$number)) paste0(" (number ", x$number, ")"), ": ", count(x$n, "task"),
       if (x$durable) ", durable", "; ", job_state(x), "\n", sep = "")
   invisible(x)
 }

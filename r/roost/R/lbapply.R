@@ -11,7 +11,13 @@ lbapply <- function(pool, X, FUN, ..., seed = NULL, simplify = FALSE, partial = 
                    progress = progress, export = export, packages = packages, label = label, options = options, cpus = cpus,
                    memory = memory, labels = labels, .args = .args))
   FUN <- match.fun(FUN)
-  args <- further_args(list(...), .args)
+  args <- if (...length()) tryCatch(list(...), error = identity) else list()
+  if (inherits(args, "error")) {
+    bound <- bind_code(FUN, args, environment(), parent.frame())
+    FUN <- bound$fun
+    args <- bound$args
+  }
+  args <- further_args(args, .args)
   tasks <- as_tasks(X)
   state <- first_seed(seed)
   if (is.null(pool)) outcomes <- apply_here(tasks, FUN, args, state, packages, options)
@@ -28,6 +34,27 @@ lbapply <- function(pool, X, FUN, ..., seed = NULL, simplify = FALSE, partial = 
   if (isTRUE(partial)) return(with_errors(values, task_errors(outcomes)))
   raise_task_errors(outcomes, values)
   if (isTRUE(simplify)) simplify2array(values) else values
+}
+
+# Some of `...` cannot be evaluated. Code that mentions what does not exist here is meant for data's columns, as in
+# lbapply(pool, files, count_by, group = species): FUN is called with the code. `frame` has the dots.
+bind_code <- function(FUN, error, frame, envir) {
+  code <- as.list(eval(quote(substitute(list(...))), frame))[-1L]
+  home <- new.env(parent = envir)
+  home$.roost_fun <- FUN
+  for (i in seq_along(code)) {
+    value <- suppressWarnings(tryCatch(list(eval(call("...elt", i), frame)), error = identity))
+    if (inherits(value, "error")) {
+      if (all(vapply(all.names(code[[i]], unique = TRUE), exists, NA, envir = envir))) stop(error)
+      next
+    }
+    name <- paste0(".roost_argument_", i)
+    assign(name, value[[1L]], envir = home)
+    code[[i]] <- as.name(name)
+  }
+  list(fun = eval(call("function", as.pairlist(alist(.roost_element = , ... = )),
+                       as.call(c(list(quote(.roost_fun), quote(.roost_element)), code, quote(...)))), home),
+       args = list())
 }
 
 # Arguments of FUN that have the names of ours come in `.args`.
@@ -52,7 +79,7 @@ protected_call <- function(call, value, envir) {
   at <- match(prefixes_of_pool, names(call), 0L)
   at <- at[at > 0L]
   if (!length(at)) return(NULL)
-  # It was evaluated, and is not to be once more.
+  # It was evaluated already, and must not be once more.
   call[[at]] <- call("quote", value)
   names(call)[at] <- paste0(hidden_prefix, names(call)[at])
   call

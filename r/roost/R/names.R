@@ -7,6 +7,8 @@
 #   dots        the code reads the `...` of a function around it
 #   computes    the code may read variables whose names are not in its text: get(), eval(), environment()
 #   strings     it has strings
+#   parts       of its strings, where it computes names: those that are wanted may begin or end with them
+#   selects     it calls functions by names that it has as values: do.call(), match.fun()
 #   constants   functions, environments and pointers that stand in the code as values
 
 names_kept <- 64L              # texts that are kept of functions of one name
@@ -36,8 +38,10 @@ find_names <- function(f) {
   dots <- "..." %in% walked$names
   extra <- attributes(f)
   list2env(list(fun = text, sure = found, doubtful = doubtful, all = c(found, doubtful), called = called, dots = dots,
-                computes = walked$computes, strings = walked$strings, constants = walked$constants,
-                simple = !dots && !walked$computes && !length(walked$constants) && !length(extra[names(extra) != "srcref"])),
+                computes = walked$computes, strings = walked$strings, parts = walked$parts, selects = walked$selects,
+                constants = walked$constants,
+                simple = !dots && !walked$computes && !walked$selects && !length(walked$constants) &&
+                  !length(extra[names(extra) != "srcref"])),
            parent = emptyenv())
 }
 
@@ -58,6 +62,8 @@ assigned_first <- function(code) {
 computing <- c("get", "get0", "mget", "exists", "dynGet", "eval", "evalq", "eval.parent", "parse", "str2lang", "str2expression",
                "source", "environment", "parent.env", "as.environment", "sys.frame", "sys.frames", "parent.frame", "ls",
                "objects", "sys.function", "list2env", "as.list.environment")
+# Functions that take names from values, and make formulas of texts.
+selecting <- c("do.call", "match.fun", "getFunction", "as.formula", "formula", "reformulate")
 naming <- c("do.call", "match.fun", "Reduce", "Filter", "Map", "lapply", "sapply", "vapply", "mapply")
 
 # All names in a function's text, or in code, but those that are surely arguments of a function in it, fields after `$`, or
@@ -65,7 +71,8 @@ naming <- c("do.call", "match.fun", "Reduce", "Filter", "Map", "lapply", "sapply
 walk_code <- function(code) {
   names <- called <- character()
   computes <- FALSE
-  strings <- FALSE
+  strings <- selects <- FALSE
+  parts <- character()
   constants <- list()
   add <- function(new, bound) names <<- c(names, new[!new %in% bound])
   walk_all <- function(list, bound) for (i in seq_along(list)) {
@@ -82,8 +89,11 @@ walk_code <- function(code) {
     language = walk_call(code, bound),
     character = {
       strings <<- TRUE
-      # Also names that are no words: do.call("names<-", …), Reduce("%+%", …).
-      if (length(code) <= 100L) add(c(words(code), code[!is.na(code) & nchar(code, "bytes") %in% 1:100]), bound)
+      if (length(code) <= 100L) {
+        # Also names that are no words: do.call("names<-", …), Reduce("%+%", …).
+        add(c(words(code), code[!is.na(code) & nchar(code, "bytes") %in% 1:100]), bound)
+        parts <<- c(parts, code)
+      }
     },
     closure = {
       inner <- c(bound, names(formals(code)))
@@ -107,6 +117,7 @@ walk_code <- function(code) {
     # stats::get() is get(), too.
     said <- if (is.call(head) && length(head) == 3L && is.symbol(head[[3L]])) as.character(head[[3L]]) else name
     if (said %in% computing) computes <<- TRUE
+    else if (said %in% selecting) selects <<- TRUE
     if (said %in% naming && length(call) > 1L && is.call(call[[2L]]) && is.symbol(call[[2L]][[1L]]) &&
         as.character(call[[2L]][[1L]]) %in% c("paste", "paste0", "sprintf")) computes <<- TRUE
     if (said %in% c("...length", "...elt", "...names", "nargs")) add("...", bound)
@@ -123,12 +134,22 @@ walk_code <- function(code) {
     walk_all(formals(code), bound)
     walk(body(code), bound)
   } else walk(code, NULL)
-  list(names = unique(names), called = unique(called), computes = computes, strings = strings, constants = constants)
+  list(names = unique(names), called = unique(called), computes = computes, strings = strings, selects = selects,
+       parts = if (computes) name_parts(parts), constants = constants)
 }
 
-# Strings may name variables: get("x"), glue("{x}"), as.formula("y ~ x").
+# Strings may name variables: get("x"), glue("{x}"), as.formula("y ~ x"), do.call("%+%", ...), "names<-".
 words <- function(text) {
   text <- text[!is.na(text) & nchar(text, "bytes") <= 1000L]
   text <- iconv(text, "", "UTF-8", sub = "byte")
-  unlist(regmatches(text, gregexpr("[[:alpha:].][[:alnum:]._]*", text)))
+  odd <- grepl("[^[:alnum:]._]", text)
+  c(unlist(regmatches(text, gregexpr("[[:alpha:].][[:alnum:]._]*", text))), text[odd & nchar(text, "bytes") <= 100L],
+    if (any(odd)) unlist(regmatches(text[odd], gregexpr("%[^% ]*%", text[odd]))))
+}
+
+# What get(paste0("x_", i)) and get(sprintf("x_%d", i)) begin or end with.
+name_parts <- function(text) {
+  text <- gsub("%[-+ 0-9.*$]*[a-zA-Z]", " ", text[!is.na(text) & nchar(text, "bytes") <= 1000L])
+  parts <- unlist(regmatches(text, gregexpr("[[:alpha:]._][[:alnum:]._]*", text)))
+  unique(parts[grepl("[[:alpha:]]", parts)])
 }

@@ -138,7 +138,7 @@ halt_server <- function(server) {
     end_process(server$pid)
   }
   end_process(server$nodes)
-  # Told again, they no longer wait for what runs there.
+  # A node that is told twice no longer waits for its tasks.
   if (!await_end(c(server$pid, server$nodes), halt_seconds / 2)) {
     end_process(server$nodes)
     await_end(c(server$pid, server$nodes), halt_seconds / 2)
@@ -149,7 +149,7 @@ halt_server <- function(server) {
   invisible()
 }
 
-# As what run_pool() has started: a server of this account on this machine that serves this URL; NULL when there is none.
+# A server of this account on this machine that serves this URL, as if this session's run_pool() had started it; NULL: there is none.
 found_server <- function(url) {
   port <- if (!is.null(url)) local_port(url)
   pid <- if (!is.null(port)) server_of(pool_home(port))
@@ -229,8 +229,8 @@ start_process <- function(arguments, environment = character(), log = "") {
   pid
 }
 
-# The process %1$d is this session, %2$d what ends with it. Zombies do not live. Told twice, a node does not wait for what runs
-# there.
+# The watcher's program. Process %1$d is this session, %2$d is what ends with it. A zombie counts as ended. A node that is told twice
+# does not wait for its tasks.
 watcher_script <- "
 lives() {
   kill -0 $1 || return 1

@@ -55,8 +55,8 @@ session_label <- function() paste0(Sys.info()[["user"]], "@", Sys.info()[["noden
 
 make_pool <- function(session, seats) as_pool(lapply(seats, new_seat, session = session))
 
-# Package future tells clusters of plan(cluster, workers = ) apart by the attribute `name`; without one, by all that is in them,
-# which in a pool changes from call to call.
+# Package future tells clusters of plan(cluster, workers = ) apart by the attribute `name`. A cluster without it is told apart by all
+# that is in it, which in a pool changes from call to call.
 as_pool <- function(seats) {
   numbers <- vapply(seats, function(seat) seat$seat, 0L, USE.NAMES = FALSE)
   if (length(seats)) attr(seats, "name") <- paste0("roost-", seats[[1L]]$session$port, "-", paste(numbers, collapse = ","))
@@ -100,7 +100,7 @@ print.roost_cluster <- function(x, ...) {
 
 count <- function(n, noun) paste0(n, " ", noun, if (!identical(as.numeric(n), 1)) "s")
 
-# The session only.
+# Ends the session only; a server goes on.
 close.roost_cluster <- function(con, ...) {
   end_session(session_of(con))
   invisible()

@@ -60,7 +60,7 @@ progressr_bar <- function(n) {
 }
 
 # What comes before the final answer: progress, conditions that tasks signal while they run, and why nothing can run.
-# `first`: the number in its job of the task that is 1 for the caller, who may have but one.
+# `first`: the number that the caller's first task has in its job. NA: the caller's tasks are calls of their own, each its task 1.
 watcher <- function(bar = NULL, started = NULL, first = 1) function(control, blob) {
   if (!is.null(control$job) && !is.null(started)) started(control$job)
   if (!is.null(control$progress) && !is.null(bar)) bar$update(control$progress[["done"]])

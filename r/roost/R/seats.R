@@ -83,8 +83,8 @@ killNode.roost_seat <- function(x, signal = tools::SIGTERM, timeout = 5, ...) {
   TRUE
 }
 
-# A verb of package parallel whose tasks any worker may run goes on without a seat that killNode() has ended; other clusters fail
-# there. So it is said, once for each seat.
+# When killNode() has ended a seat's worker, verbs of parallel whose tasks any worker may run go on without it, where other clusters
+# fail. A message says so, once for each seat.
 tell_killed <- function(node) {
   session <- node$session
   if (!node$seat %in% session$killed) return(invisible())
@@ -94,8 +94,8 @@ tell_killed <- function(node) {
     "cloneNode() makes a new seat.\n"))))
 }
 
-# What an error says in a cluster of package parallel: there a task has no number but the one that the caller gave it. The number
-# of the open job's task, which counts all calls, would mislead.
+# The text of an error, for users of parallel. It leaves out the task's number: that counts all tasks of the open job, and none of
+# theirs has it.
 cluster_error_text <- function(error) {
   original <- error$condition
   if (is.null(original)) sub("^task [0-9]+ (failed |is )?(on node [^:]+: )?", "", conditionMessage(error)) else conditionMessage(original)
@@ -141,7 +141,7 @@ bind_seat <- function(node) {
   session <- node$session
   send_task(session, node$seat, list(fun = Sys.getpid, args = list()), NULL, bound = TRUE)
   task <- session$sent[[length(session$sent)]]
-  # What comes first may be the outcome of a task that was cancelled when the seat got no worker.
+  # The first outcome may be that of an earlier task, which was cancelled because the seat got no worker.
   end <- proc.time()[[3L]] + bind_seconds
   repeat {
     receive_outcomes(session, node$seat, max(0, end - proc.time()[[3L]]))

@@ -11,7 +11,7 @@ first_seed <- function(seed) {
   as.integer(seed)
 }
 
-# The state in full.
+# The state as a whole .Random.seed, also of a seed that is one number.
 full_seed <- function(seed) {
   if (length(seed) != 1L) return(seed)
   if (!identical(seed, seed_cache$seed)) {

@@ -36,7 +36,7 @@ new_session <- function(line) {
   session$large <- FALSE       # whether the last jobs' common data were too large for a control
   session$head <- NULL         # of the frame that is being received, with a blob of more than one read
   session$parts <- list()      # what was received of that blob
-  session$quiet <- 0L          # requests since the last answer that was waited for, of which none is
+  session$quiet <- 0L          # quiet requests since the last ping; their bytes
   session$quiet_bytes <- 0
   session$open <- TRUE
   session$garbage <- character()
@@ -232,7 +232,7 @@ await_answer <- function(session, mine, unsent, more, seconds, is_inner) repeat 
   if (!is.null(more)) allowInterrupts(more(answer$control, answer$blob))
 }
 
-# request() for a small call: the same in fewer steps, as long as all goes well. What does not go well, the usual way does.
+# request() in fewer steps, for a small call with a brief control. As soon as anything is unusual it takes request()'s way.
 exchange <- function(session, control, blob, more = NULL) {
   if (!is_usable(session) || !session$ready || !is.null(session$asking))
     return(request(session, control, list(blob), more = more))
@@ -302,14 +302,14 @@ read_control <- function(answer) {
   answer
 }
 
-# A stream of R begins with a letter.
+# A stream of R begins with a letter; brief answers begin with a byte 0 or are empty.
 is_brief <- function(control) !length(control) || control[1L] == as.raw(0L)
 
-quiet_most <- 32L              # requests in a row of which no answer is awaited: the bridge then gets to say what it has
+quiet_most <- 48L              # quiet requests in a row: then a ping is answered, and R need not keep them to send them again
 quiet_bytes <- 1048576         # or so many bytes of them
 
-# Sends a request that is answered only when something is wrong, a brief one or a list with `quiet = TRUE`; what is wrong with tasks their
-# job says, too.
+# Sends a request that the bridge answers only when something is wrong: a brief one, or a list with `quiet = TRUE`. R does not read
+# that answer. When tasks could not be appended, what is asked of their job later fails.
 send_quietly <- function(session, control, blob = NULL) {
   if (!is_usable(session)) check_session(session)
   if (session$quiet >= quiet_most || session$quiet_bytes > quiet_bytes) {
@@ -317,12 +317,19 @@ send_quietly <- function(session, control, blob = NULL) {
     session$quiet_bytes <- 0
     request(session, ping)
   }
-  pieces <- frame(session$seq + 1, session$got, control, if (!is.null(blob)) list(blob))
+  seq <- session$seq + 1
+  pieces <- frame(seq, session$got, control, if (!is.null(blob)) list(blob))
   suspendInterrupts({
-    session$seq <- session$seq + 1
-    session$unheard[[length(session$unheard) + 1L]] <- list(seq = session$seq, pieces = pieces)
-    # A connection that is lost is made anew by the next request that waits, and what was not heard is sent again.
-    if (session$ready) tryCatch(write_frame(session, pieces), error = function(e) session$ready <- FALSE)
+    session$seq <- seq
+    session$unheard[[length(session$unheard) + 1L]] <- list(seq = seq, pieces = pieces)
+    # If the connection is lost, the next request that waits makes a new one, and sends again what the bridge has not had.
+    if (session$ready) {
+      session$ready <- FALSE
+      tryCatch({
+        writeBin(pieces[[1L]], session$con)
+        session$ready <- TRUE
+      }, error = identity)
+    }
   })
   session$quiet <- session$quiet + 1L
   session$quiet_bytes <- session$quiet_bytes + length(pieces[[1L]])

@@ -30,7 +30,8 @@ label_texts <- function(labels) {
   texts
 }
 
-# As lapply() sees X. What is still of a class is a list whose class says what its elements are.
+# X as lapply() sees it: a vector or a list. as.list() may leave it a class that decides what X[[i]] is: so its elements are taken
+# here.
 as_tasks <- function(X) {
   if (is.vector(X) && !is.object(X) && !is.expression(X)) return(X)
   X <- as.list(X)
@@ -49,7 +50,7 @@ make_common <- function(session, fun, args, needs = list(), options = list(), re
   if (length(needs$packages)) common$packages <- needs$packages
   if (length(needs$namespaces)) common$namespaces <- needs$namespaces
   if (isTRUE(needs$s4)) common$s4 <- TRUE
-  # Tasks' values are looked at there.
+  # Workers look for references in tasks' values.
   if (identical(getOption("roost.references"), "allow") && is.null(options$roost.references))
     options$roost.references <- "allow"
   if (length(options)) common$options <- options

@@ -1,4 +1,4 @@
-# What other packages find when this one is loaded, or when they are.
+# Methods for other packages' generics: registered when this package is loaded, or when the other one is.
 
 .onLoad <- function(libname, pkgname) {
   register_vignette_engine(pkgname)

@@ -74,9 +74,8 @@ tools::pskill(as.integer(readLines(pidfile)), tools::SIGKILL)
 until(function() !any(alive(pids)))
 
 # What is missing is said.
-unlockBinding("node_seconds", asNamespace("roost"))
-assign("node_seconds", 0.01, envir = asNamespace("roost"))
-stopifnot(grepl("0 of 2 have joined|has not joined", caught(start(nodes = 2))))
-assign("node_seconds", 60, envir = asNamespace("roost"))
+missing <- function(pid) caught(roost:::await_processes("Node", c(Sys.getpid(), pid), c(pidfile, tempfile()), 0.01, c("", ""), "joined"))
+stopifnot(grepl("Node 2 has not joined within 0.01 s; 1 of 2 have joined.", missing(Sys.getpid()), fixed = TRUE),
+          grepl("Node 2 ended before it had joined; 1 of 2 have joined.", missing(pids[1L]), fixed = TRUE))
 stopifnot(grepl("whole number", caught(run_pool(1.5))), grepl("whole number", caught(run_pool(7117, nodes = -1))),
           grepl("needs a `port`", caught(run_pool())), grepl("pool comes first", caught(roost:::session_of(1:3))))
