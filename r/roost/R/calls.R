@@ -114,10 +114,24 @@ cancel_call <- function(session, job, number) {
 # Hands out what has come of the job's tasks, waiting up to `timeout` seconds for something.
 receive_calls <- function(session, job, timeout = Inf) {
   finished <- FALSE
-  on.exit(if (!finished) leave_calls(session, job))
+  former <- session$left
+  on.exit({
+    session$left <- former
+    if (!finished) leave_calls(session, job)
+  })
+  # The bridge gives outcomes away: an answer that is on its way when an interrupt comes is taken nevertheless, see await_answer().
+  session$left <- list(seq = session$seq + 1, take = function(answer) take_outcomes(job, answer))
   answer <- exchange(session, c(3, job$brief, job$cursor, outcomes_max, timeout), NULL, watcher(first = NA))
+  n <- take_outcomes(job, answer)
   finished <- TRUE
+  if (job$open == 0L && isTRUE(job$retired)) send_quietly(session, c(4, job$brief))
+  n > 0L
+}
+
+# Hands out the outcomes of an answer, all of them or none; their number.
+take_outcomes <- function(job, answer) suspendInterrupts({
   if (is.null(answer$brief)) {
+    if (!isTRUE(answer$control$ok)) return(0L)
     index <- answer$control$index
     job$cursor <- answer$control$cursor
     outcomes <- read_outcomes(answer)
@@ -130,9 +144,8 @@ receive_calls <- function(session, job, timeout = Inf) {
     values <- unserialize(answer$blob)
     for (i in seq_along(index)) hand_out(job, index[i], list(value = values[[i]]), TRUE)
   }
-  if (job$open == 0L && isTRUE(job$retired)) send_quietly(session, c(4, job$brief))
-  length(index) > 0L
-}
+  length(index)
+})
 
 # `is_plain`: the task succeeded, printed nothing and signalled nothing.
 hand_out <- function(job, index, outcome, is_plain) {
