@@ -89,12 +89,18 @@ append_call <- function(session, job, task, seed, handle) {
   if (is.null(seed)) seed <- NaN
   control <- if (length(seed) == 1L) c(2, job$brief, seed) else list(op = "append", brief = job$brief, seed = seed, quiet = TRUE)
   blob <- stream(list(task))
-  # R waits until the bridge has appended a large task: none may overtake it, since tasks are numbered as they come.
-  if (length(blob) <= call_bytes) send_quietly(session, control, blob)
-  else request(session, list(op = "append", brief = job$brief, seed = if (!is.nan(seed[1L])) seed), list(blob))
-  job$sent <- job$sent + 1L
-  job$waiting[[as.character(job$sent)]] <- handle
-  job$open <- job$open + 1L
+  # An interrupt may leave a task that was sent and not counted: each one behind it would get its neighbour's outcome.
+  counted <- FALSE
+  on.exit(if (!counted) leave_calls(session, job))
+  suspendInterrupts({
+    # R waits until the bridge has appended a large task: none may overtake it, since tasks are numbered as they come.
+    if (length(blob) <= call_bytes) send_quietly(session, control, blob)
+    else request(session, list(op = "append", brief = job$brief, seed = if (!is.nan(seed[1L])) seed), list(blob))
+    job$sent <- job$sent + 1L
+    job$waiting[[as.character(job$sent)]] <- handle
+    job$open <- job$open + 1L
+    counted <- TRUE
+  })
   job$sent
 }
 
@@ -108,10 +114,24 @@ cancel_call <- function(session, job, number) {
 # Hands out what has come of the job's tasks, waiting up to `timeout` seconds for something.
 receive_calls <- function(session, job, timeout = Inf) {
   finished <- FALSE
-  on.exit(if (!finished) leave_calls(session, job))
+  former <- session$left
+  on.exit({
+    session$left <- former
+    if (!finished) leave_calls(session, job)
+  })
+  # The bridge gives outcomes away: an answer that is on its way when an interrupt comes is taken nevertheless, see await_answer().
+  session$left <- list(seq = session$seq + 1, take = function(answer) take_outcomes(job, answer))
   answer <- exchange(session, c(3, job$brief, job$cursor, outcomes_max, timeout), NULL, watcher(first = NA))
+  n <- take_outcomes(job, answer)
   finished <- TRUE
+  if (job$open == 0L && isTRUE(job$retired)) send_quietly(session, c(4, job$brief))
+  n > 0L
+}
+
+# Hands out the outcomes of an answer, all of them or none; their number.
+take_outcomes <- function(job, answer) suspendInterrupts({
   if (is.null(answer$brief)) {
+    if (!isTRUE(answer$control$ok)) return(0L)
     index <- answer$control$index
     job$cursor <- answer$control$cursor
     outcomes <- read_outcomes(answer)
@@ -124,9 +144,8 @@ receive_calls <- function(session, job, timeout = Inf) {
     values <- unserialize(answer$blob)
     for (i in seq_along(index)) hand_out(job, index[i], list(value = values[[i]]), TRUE)
   }
-  if (job$open == 0L && isTRUE(job$retired)) send_quietly(session, c(4, job$brief))
-  length(index) > 0L
-}
+  length(index)
+})
 
 # `is_plain`: the task succeeded, printed nothing and signalled nothing.
 hand_out <- function(job, index, outcome, is_plain) {

@@ -29,6 +29,25 @@ namespaces_of <- function(needs) {
   class_index$answer <- unique(c(here, others[vapply(others, isNamespaceLoaded, NA)]))
 }
 
+# The same for arguments of parallel's verbs, which are sent as they are.
+namespaces_in <- function(args) {
+  needs <- list2env(blank_search, envir = NULL, parent = emptyenv())
+  look <- function(x, depth) {
+    if (is.object(x)) note_classes(class(x), needs)
+    if (typeof(x) != "list" || depth >= 5L) return()
+    x <- unclass(x)
+    n <- length(x)
+    for (i in if (n > looked_at) unique(round(seq(1, n, length.out = looked_at))) else seq_len(n)) {
+      part <- x[[i]]
+      if (!missing(part) && !is_plain_vector(part)) look(part, depth + 1L)
+    }
+  }
+  look(args, 0L)
+  if (length(needs$classes)) namespaces_of(needs)
+}
+
+looked_at <- 200L              # elements of a list
+
 class_index <- new.env(parent = emptyenv())
 
 # Which loaded packages have S3 methods for a class; classes that R's own packages know need none.

@@ -5,13 +5,15 @@
 #   staticClusterApply    receives the elements in their order
 #   dynamicClusterApply   receives whichever has come, with its tag
 #
-# There is no plan where elements belong to seats: when the seats have streams of random numbers, or something was left on one.
+# There is no plan where elements belong to seats: when the seats have streams of random numbers, or, in static verbs, something was
+# left on one.
 
 plan_elements <- 8L            # elements of a verb's work, at least, where the cluster has as many seats as the pool has slots
 
 # Hands over the verb's whole work, if it can; TRUE when it has.
 begin_plan <- function(session, verb, work) {
-  if (is.null(verb) || !verb$name %in% spread_verbs || length(session$states) || length(session$placed)) return(FALSE)
+  if (is.null(verb) || !verb$name %in% spread_verbs || length(session$states)) return(FALSE)
+  if (length(session$placed) && verb$name == "staticClusterApply") return(FALSE)
   frame <- verb$env
   n <- frame$n
   pieces <- pieces_of_chunks(session, frame, work)
@@ -46,11 +48,14 @@ is_of_plan <- function(plan) {
   (n > 4L && identical(sys.frame(n - 4L), plan$frame)) || (n > 5L && identical(sys.frame(n - 5L), plan$frame))
 }
 
-plan_task <- function(x, fun) do.call(fun, x, quote = TRUE)
+plan_task <- function(x, fun, namespaces) {
+  for (package in namespaces) requireNamespace(package, quietly = TRUE)
+  do.call(fun, x, quote = TRUE)
+}
 environment(plan_task) <- baseenv()
 
 start_plan <- function(session, fun, X) {
-  common <- list(fun = plan_task, args = list(fun = fun), keep = TRUE)
+  common <- list(fun = plan_task, args = list(fun = fun, namespaces = namespaces_in(X)), keep = TRUE)
   control <- list(label = "parallel", live = TRUE)
   if (!is_bulky(X)) return(submit(session, X, common, control)$control$job)
   pieces <- pieces_of(X)

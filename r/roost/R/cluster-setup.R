@@ -6,12 +6,27 @@ broadcast <- function(session, seat, work, verb) {
   if (first) {
     session$broadcast <- NULL
     id <- session$broadcasts <- c(session$broadcasts, 0L)[1L] + 1L
+    # Each seat's numbers go on from there, so its work must not leave it.
+    if (is.null(assigned) && sets_generator(work))
+      session$placed <- union(session$placed, vapply(unclass(verb$env$cl), function(node) node$seat, 0L, USE.NAMES = FALSE))
     if (is.null(assigned)) set_up(session, list(kind = "eval", expr = broadcast_call(id, work)))
-    else set_up(session, list(kind = "assign", names = assigned$name, values = list(assigned$value)))
+    else export_value(session, assigned)
     session$broadcast <- list(verb = verb$env, id = id)
   }
   if (is.null(assigned)) send_task(session, seat, work, verb, id = session$broadcast$id, bound = TRUE)
   else arrive(session, seat, NULL, TRUE, work$tag)
+}
+
+# What is exported is looked at as a variable that goes with a job: a reference is refused, and the packages of its classes are loaded.
+export_value <- function(session, assigned) {
+  if (is_plain_vector(assigned$value) || typeof(assigned$value) == "closure") namespaces <- NULL
+  else {
+    if (is_reference(assigned$value) && !references_allowed()) refuse_reference(assigned, assigned$value)
+    namespaces <- namespaces_in(list(assigned$value))
+  }
+  if (length(namespaces)) set_up(session, list(kind = "eval", expr = bquote(
+    for (package in .(namespaces)) requireNamespace(package, quietly = TRUE))), changes = FALSE)
+  set_up(session, list(kind = "assign", names = assigned$name, values = list(assigned$value)))
 }
 
 # What clusterExport sends: gets(name, value), a function of its own that assigns.
@@ -21,6 +36,12 @@ assignment <- function(work) {
   if (is.primitive(work$fun) || !identical(environmentName(topenv(environment(work$fun))), "parallel")) return(NULL)
   if (!"assign" %in% all.names(body(work$fun))) return(NULL)
   list(name = args[[1L]], value = args[[2L]])
+}
+
+sets_generator <- function(work) {
+  texts <- c(list(work$fun), work$args)
+  any(unlist(lapply(texts, function(x) if (is.call(x)) all.names(x) else if (typeof(x) == "closure") all.names(body(x)))) %in%
+    c("set.seed", ".Random.seed", "RNGkind"))
 }
 
 # Evaluated by every worker; never an error there, since the caller gets it from the seats' tasks.

@@ -13,12 +13,13 @@ sendData_roost_seat <- function(node, data) {
   verb <- calling_verb()
   abandon_dead_calls(session)
   work <- data$data
-  if (begin_plan(session, verb, work)) return(invisible())
+  leaves <- is_for_seats(session, verb, work)
+  if (!leaves && begin_plan(session, verb, work)) return(invisible())
   state <- stream_assigned(work)
   if (!is.null(state)) assign_stream(session, node$seat, state, work$tag)
   else if (identical(verb$name, "clusterCall") && length(verb$env$cl) == session$size) broadcast(session, node$seat, work, verb)
   else {
-    bound <- is_bound(session, node$seat, verb)
+    bound <- leaves || is_bound(session, node$seat, verb)
     if (bound) session$placed <- union(session$placed, node$seat)
     else if (length(session$killed)) tell_killed(node)
     send_task(session, node$seat, work, verb, bound = bound)
@@ -32,6 +33,38 @@ spread_verbs <- c("staticClusterApply", "dynamicClusterApply")
 
 is_bound <- function(session, seat, verb)
   !isTRUE(verb$name %in% spread_verbs) || (identical(verb$name, "staticClusterApply") && seat %in% session$placed)
+
+# clusterApply(pool, seq_along(pool), function(i) id <<- i), clusterApply(pool, seeds, set.seed): an element for each seat, and a
+# function that leaves something there.
+is_for_seats <- function(session, verb, work) {
+  if (!identical(verb$name, "staticClusterApply") || verb$env$n > length(verb$env$cl) || identical(work$fun, lapply)) return(FALSE)
+  leaves_something(work$fun)
+}
+
+# Attached packages are no reason: they stay attached wherever it ran.
+leaving <- c("assign", "set.seed", "RNGkind", ".Random.seed", "source", "sys.source", "attach")
+
+leaves_something <- function(f) {
+  if (typeof(f) != "closure") return(FALSE)
+  if (identical(f, assign) || identical(f, set.seed)) return(TRUE)
+  # A package's function does its own work.
+  if (is_fixed(environment(f))) return(FALSE)
+  if (any(all.names(body(f)) %in% leaving)) return(TRUE)
+  own <- names(formals(f))
+  outer <- character()
+  walk <- function(code) {
+    if (!is.call(code)) return()
+    head <- if (is.symbol(code[[1L]])) as.character(code[[1L]]) else ""
+    if (head == "function") own <<- c(own, names(code[[2L]]))
+    else if (head %in% c("<-", "=", "<<-")) {
+      target <- all.vars(code[[2L]])[1L]
+      if (head == "<<-") outer <<- c(outer, target) else own <<- c(own, target)
+    }
+    for (i in seq_along(code)) if (is.call(code[[i]])) walk(code[[i]])
+  }
+  walk(body(f))
+  !all(outer %in% own)
+}
 
 recvData_roost_seat <- function(node) {
   session <- node$session
@@ -89,6 +122,7 @@ seat_task <- function(x) {
       return(held$value)
     }
   }
+  for (package in x$namespaces) requireNamespace(package, quietly = TRUE)
   if (!is.null(x$seed)) assign(".Random.seed", x$seed, envir = globalenv())
   do.call(x$fun, x$args, quote = TRUE)
 }
@@ -108,7 +142,8 @@ send_task <- function(session, seat, work, verb, id = NULL, bound = FALSE) {
   task$job <- job
   task$arrived <- function(outcome) deliver(session, task, outcome)
   session$sent[[length(session$sent) + 1L]] <- task
-  task$number <- append_call(session, job, list(fun = work$fun, args = work$args, seed = state, id = id), NaN, task)
+  task$number <- append_call(session, job, list(fun = work$fun, args = work$args, seed = state, id = id,
+                                                         namespaces = namespaces_in(work$args)), NaN, task)
 }
 
 # Waits up to `timeout` seconds for outcomes of these seats' tasks, whichever come first.

@@ -90,7 +90,8 @@ walk_code <- function(code) {
     character = {
       strings <<- TRUE
       if (length(code) <= 100L) {
-        add(words(code), bound)
+        # Also names that are no words: do.call("names<-", …), Reduce("%+%", …).
+        add(c(words(code), code[!is.na(code) & nchar(code, "bytes") %in% 1:100]), bound)
         parts <<- c(parts, code)
       }
     },

@@ -66,8 +66,9 @@ as_pool <- function(seats) {
 
 session_of <- function(pool) {
   if (is.null(pool)) {
-    if (is.null(latest$session) || !latest$session$open)
-      fail("There is no pool: make one with pool_local() or pool_connect().")
+    if (is.null(latest$session)) fail("There is no pool: make one with pool_local() or pool_connect().")
+    if (!latest$session$open) fail("The pool that was made last is closed, and no other is named. ",
+      "Remedy: give the pool that is meant, or make one with pool_local() or pool_connect().")
     return(latest$session)
   }
   if (inherits(pool, "roost_seat")) return(pool$session)

@@ -33,6 +33,7 @@ new_session <- function(line) {
   session$ready <- FALSE       # whether both sides are between two frames, hello is said
   session$asking <- NULL       # the request that waits for its answer
   session$aside <- NULL        # answers to requests that wait while a handler's request does
+  session$left <- NULL         # a request that an interrupt has left, and what takes its answer: list(seq, take)
   session$large <- FALSE       # whether the last jobs' common data were too large for a control
   session$head <- NULL         # of the frame that is being received, with a blob of more than one read
   session$parts <- list()      # what was received of that blob
@@ -224,6 +225,7 @@ await_answer <- function(session, mine, unsent, more, seconds, is_inner) repeat 
   if (answer$reply > 0) heard(session, answer$reply)
   if (answer$reply != mine) {
     if (is_inner && answer$reply > 0 && answer$reply < mine) session$aside <- c(session$aside, list(answer))
+    else if (identical(answer$reply, session$left$seq)) session$left$take(read_control(answer))
     next
   }
   answer <- read_control(answer)

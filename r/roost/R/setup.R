@@ -1,10 +1,11 @@
 # Setup: what every worker that serves the session, present or future, has run before its next task.
 
-set_up <- function(session, entry) {
+# `changes`: an expression may change what was exported.
+set_up <- function(session, entry, changes = TRUE) {
   answer <- request(session, list(op = "setup"), list(stream(entry)))
   session$setup <- answer$control$number
   if (entry$kind == "assign") session$exported[entry$names] <- lapply(entry$values, list)
-  else if (entry$kind == "eval") session$exported <- list()
+  else if (entry$kind == "eval" && changes) session$exported <- list()
   invisible()
 }
 

@@ -73,4 +73,15 @@ if (has("lubridate")) {
   p <- lubridate::period(1, "day")
   stopifnot(identical(lbapply(pool, list(p), function(p) p * 2)[[1]], p * 2))
 }
+# The same for parallel's verbs, on each worker.
+if (has("tibble")) {
+  fresh <- pool_local(workers = 2)
+  is_tibble <- function(d) class(d[, 1])[1] == "tbl_df"
+  stopifnot(all(unlist(parallel::parLapply(fresh, list(tb, tb), is_tibble))), all(unlist(parallel::clusterApply(fresh, rep(list(tb), 12), is_tibble))))
+  close(fresh)
+  fresh <- pool_local(workers = 2)
+  parallel::clusterExport(fresh, "tb")
+  stopifnot(all(unlist(parallel::clusterEvalQ(fresh, class(tb[, 1])[1] == "tbl_df"))))
+  close(fresh)
+}
 close(pool)

@@ -48,3 +48,25 @@ clusterSetRNGStream(pool, 7); a <- parLapplyLB(pool, 1:9, rnorm)
 clusterSetRNGStream(pool, 7); b <- parLapplyLB(pool, 1:9, rnorm)
 stopifnot(identical(a, b))
 stopCluster(pool)
+
+# An element for each seat, and a function that leaves something there: each on its own, and so is what follows.
+same <- function(use) {
+  other <- makePSOCKcluster(2)
+  pool <- pool_local(workers = 2)
+  stopifnot(identical(use(other), use(pool)))
+  stopCluster(other)
+  stopCluster(pool)
+}
+same(function(cl) { clusterApply(cl, seq_along(cl), function(i) me <<- i); list(clusterEvalQ(cl, me), parLapply(cl, 1:6, function(i) me)) })
+same(function(cl) { clusterApply(cl, c(5, 6), set.seed); parSapply(cl, 1:6, function(i) runif(1)) })
+# A generator that was set everywhere: each seat's numbers go on from there.
+same(function(cl) { clusterEvalQ(cl, set.seed(7)); parSapply(cl, 1:6, function(i) runif(1)) })
+same(function(cl) { clusterCall(cl, set.seed, 7); unlist(clusterApply(cl, 1:12, function(i) runif(1))) })
+# What is a function's own is not left.
+leaves <- roost:::leaves_something
+stopifnot(!leaves(function(i) { w <- 0; tryCatch(i, warning = function(e) w <<- 1); w }), leaves(function(i) { x[, i] <<- 1 }),
+          leaves(set.seed), !leaves(sqrt), !leaves(stats::sd), !leaves(function(x) x[, 1]))
+pool <- pool_local(workers = 2)
+clusterApply(pool, 1:2, function(i) i + 1)
+stopifnot(!length(pool[[1]]$session$placed))
+stopCluster(pool)

@@ -176,6 +176,9 @@ quoted <- function() { u <- 1; code <- quote(u + 1); there(1, function(i) eval(c
 
 run <- function(i, far) if (far) sum(there(i, run, far = FALSE)) else i + k
 equal(run(1:2, TRUE), 5)
+`%and%` <- function(a, b) paste0(a, b); `second<-` <- function(x, value) { x[2] <- value; x }
+equal(there(1, function(i) Reduce("%and%", letters[1:3])), "abc")
+equal(there(1, function(i) do.call("second<-", list(1:2, value = 5L))), c(1L, 5L))
 e <- tryCatch(there(1, function(i) lbapply(pool, 1, identity)), error = identity)
 stopifnot(inherits(e, "roost_task_error"), inherits(e$condition, "roost_pool_error"))
 in_frame <- function(p) { big <- numeric(1e5); there(1, function(i) length(p)) }; equal(in_frame(pool), 2)

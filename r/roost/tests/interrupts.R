@@ -21,6 +21,21 @@ stopifnot(identical(clusterApply(pool, 1:3, function(x) -x), list(-1L, -2L, -3L)
 stopifnot(interrupted(clusterApply(pool, 1:100, slow)))
 stopifnot(identical(clusterApplyLB(pool, 1:3, function(x) -x), list(-1L, -2L, -3L)))
 
+# An interrupt among many async() calls: each later one has its own value.
+for (k in 1:6) {
+  system(sprintf("(sleep %g; kill -INT %d) >/dev/null 2>&1 &", 0.2 + k * 0.013, Sys.getpid()))
+  stopifnot(tryCatch({ repeat lapply(1:500, function(i) async(i, pool)) }, interrupt = function(e) TRUE))
+  stopifnot(identical(results(async(k, pool)), k))
+}
+
+# An interrupt while outcomes arrive: none is lost.
+for (k in 1:6) {
+  jobs <- lapply(1:1000, function(i) async(i, pool))
+  system(sprintf("(sleep %g; kill -INT %d) >/dev/null 2>&1 &", 0.02 + k * 0.005, Sys.getpid()))
+  tryCatch({ for (job in jobs) results(job); Sys.sleep(1) }, interrupt = function(e) NULL)
+  stopifnot(identical(vapply(jobs, results, 0L), 1:1000))
+}
+
 # A forked child cannot harm the pool.
 child <- mclapply(1:2, function(i) tryCatch(lbapply(pool, 1, identity), error = class), mc.cores = 2)
 stopifnot("roost_pool_error" %in% child[[1]], identical(lbapply(pool, 1:2, identity), list(1L, 2L)))

@@ -58,5 +58,7 @@ e <- tryCatch(lbapply(pool, 1, function(i) file(tempfile(), "w")), error = ident
 stopifnot(inherits(e, "roost_task_error"), grepl("a connection", conditionMessage(e)))
 options(roost.references = "maybe"); con <- file(path)
 stopifnot(grepl("roost.references", conditionMessage(tryCatch(lbapply(pool, 1, function(i) con), error = identity))))
+options(roost.references = "error")
+stopifnot(grepl("`con` cannot be sent", conditionMessage(tryCatch(parallel::clusterExport(pool, "con"), error = identity))))
 close(con)
 close(pool)
