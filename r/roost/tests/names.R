@@ -42,6 +42,15 @@ equal(there(1, function(i) do.call("%+%", list("a", i))), "a12")
 equal(there(1, function(i) eval(parse(text = "'a' %+% i"))), "a12")
 equal(there(1, function(i) do.call("second<-", list(1:2, value = 3))), c(1, 6))
 
+# FUN sees lapply()'s frame as its caller: no name of the worker's own hides a variable, and calls in values are the same.
+x <- 7; fun <- 8; n <- 9
+equal(there(list(quote(x), quote(x + fun + n)), eval), c(7, 24))
+equal(there(parse(text = "x"), eval), 7)
+equal(there(c("x", "fun"), get), c(7, 8)); equal(there(rep("x", 6), get), rep(7, 6))
+stopifnot(identical(lbapply(pool, list(1:9), t.test), lapply(list(1:9), t.test)),
+          identical(there(1:6, function(a) deparse(substitute(a))), rep("X[[i]]", 6)),
+          identical(lbapply(NULL, list(1:9), t.test), lapply(list(1:9), t.test)))
+
 # Large variables and such as hold connections stay here, and texts that name nothing cost nothing.
 x_big <- numeric(1e6); con <- file(tempfile(), "w"); x_con <- list(con)
 equal(there(1, function(i) get(paste0("x", i))), 10)
