@@ -244,17 +244,22 @@ stand_in <- function(pool) {
   pool
 }
 
-# Quoted code and formulas: their names are looked up where they were made, or in the global environment.
+# Formulas: their names are looked up where they were made. Other quoted code (the call in a model) may be evaluated by whoever
+# has it: in the frame that holds it, and in the global environment.
 search_code <- function(code, needs) {
   home <- attr(code, ".Environment")
-  if (!is.environment(home)) home <- globalenv()
+  has_home <- is.environment(home)
+  if (!has_home) home <- if (is.null(needs$within)) globalenv() else needs$within$env
   found <- walk_code(code)
   needs$words[[length(needs$words) + 1L]] <- list(sure = found$names)
   if (found$strings) needs$strings <- TRUE
   note_ways(found, needs)
+  free <- needs$free
+  if (!has_home) needs$free <- TRUE
   route <- frames_of(home, needs)
+  needs$free <- free
   names <- frame_names(setdiff(found$names, "..."), route, needs, FALSE)
-  if (!is.null(route$package)) return()
+  if (has_home && !is.null(route$package)) return()
   for (name in existing(names, globalenv())) add_global(name, needs, FALSE)
   places <- vapply(setdiff(found$called, existing(names, globalenv())), place_of, "")
   for (place in setdiff(places[nzchar(places)], common_places))

@@ -51,6 +51,18 @@ stopifnot(identical(lbapply(pool, list(1:9), t.test), lapply(list(1:9), t.test))
           identical(there(1:6, function(a) deparse(substitute(a))), rep("X[[i]]", 6)),
           identical(lbapply(NULL, list(1:9), t.test), lapply(list(1:9), t.test)))
 
+# A model's call names its data, wherever it is.
+updated <- function() {
+  big <- numeric(1e5)
+  data <- data.frame(y = c(1, 3, 2, 5, 4), x = 1:5); w <- c(1, 2, 1, 2, 1)
+  fit <- lm(y ~ x, data, weights = w)
+  equal(there(1, function(i) coef(update(fit, . ~ . + I(x^2)))), coef(update(fit, . ~ . + I(x^2))))
+  models <- list(a = list(fit = fit)); refit <- function(m) coef(update(m$fit, . ~ 1))
+  equal(there(1, function(i) refit(models$a)), refit(models$a))
+  stopifnot(length(serialize(roost:::find_needs(list(FUN = function(i) update(fit)))$values, NULL)) < 50000)
+}
+updated()
+
 # Large variables and such as hold connections stay here, and texts that name nothing cost nothing.
 x_big <- numeric(1e6); con <- file(tempfile(), "w"); x_con <- list(con)
 equal(there(1, function(i) get(paste0("x", i))), 10)
