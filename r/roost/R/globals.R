@@ -16,7 +16,8 @@ long_list <- 100000L           # a list of plain vectors up to this length is kn
 search_frames <- 200L
 search_depth <- 30L
 search_texts <- 1000L          # character values that may be names
-computed_names <- 200L         # variables whose names code may compute
+computed_names <- 5000L        # variables whose names code may compute
+computed_bytes <- 16777216     # of these in all
 
 common_places <- c("package:base", "package:methods", "package:datasets", "package:utils", "package:grDevices",
                    "package:graphics", "package:stats", "Autoloads")
@@ -386,7 +387,13 @@ add_computed <- function(parts, needs) {
     if (nchar(part) > 2L) return(c(begins, ends))
     c(begins[grepl("^([._]|[0-9]|$)", substring(begins, nchar(part) + 1L))], if (grepl("^[._]", part)) ends)
   }))
-  for (name in utils::head(unique(wanted), computed_names)) add_global(name, needs, FALSE)
+  left <- computed_bytes
+  for (name in utils::head(unique(wanted), computed_names)) {
+    if (bindingIsActive(name, globalenv())) next
+    left <- left - utils::object.size(peek(name, globalenv()))
+    if (left < 0) break
+    add_global(name, needs, FALSE)
+  }
 }
 
 # Texts among the values may be names (get(x), do.call(f, ...), a function's name as an element of X) or formulas. They
