@@ -94,11 +94,13 @@ quick_needs <- function(values, packages) {
 }
 
 # Texts that may name variables, see add_named().
-has_formula <- function(texts) any(grepl("~", utils::head(texts, search_texts), fixed = TRUE))
+has_formula <- function(texts) any(grepl("~", first_texts(texts), fixed = TRUE))
+
+first_texts <- function(texts) if (length(texts) > search_texts) texts[seq_len(search_texts)] else texts
 
 has_names <- function(values) {
   for (value in values[-1L])
-    if (is.character(value) && length(existing(utils::head(value, search_texts), globalenv()))) return(TRUE)
+    if (is.character(value) && length(existing(first_texts(value), globalenv()))) return(TRUE)
   FALSE
 }
 
@@ -417,7 +419,7 @@ add_named <- function(values, needs) {
 }
 
 formulas_in <- function(values) {
-  texts <- unlist(lapply(values[vapply(values, is.character, NA)], utils::head, search_texts))
+  texts <- unlist(lapply(values[vapply(values, is.character, NA)], first_texts))
   texts[grepl("~", texts, fixed = TRUE)]
 }
 
@@ -429,7 +431,7 @@ texts_in <- function(values) {
     left <<- left - 1L
     if (left < 0L || length(texts) > search_texts) return()
     if (is.factor(value)) value <- levels(value)
-    if (is.character(value)) texts <<- c(texts, unique(utils::head(value, search_texts)))
+    if (is.character(value)) texts <<- c(texts, unique(first_texts(value)))
     else if (typeof(value) == "list" && depth < 4L)
       for (part in utils::head(if (is.object(value)) unclass(value) else value, search_elements)) look(part, depth + 1L)
   }
