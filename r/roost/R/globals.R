@@ -315,9 +315,8 @@ search_function <- function(f, needs, name = "", depth = 0L) {
 
 note_ways <- function(found, needs) {
   if (found$selects) needs$selects <- TRUE
-  if (!found$computes) return()
-  needs$computes <- TRUE
-  add_computed(found$parts, needs)
+  if (found$computes) needs$computes <- TRUE
+  if (length(found$parts)) add_computed(found$parts, needs)
 }
 
 # Those of `names` that are no variables of the frames; the others are noted there.
@@ -381,7 +380,6 @@ add_value <- function(name, value, needs, sure) {
 
 # Code that computes names has their constant parts in its text: "x" of x1, x2; "_fit" of a_fit.
 add_computed <- function(parts, needs) {
-  if (!length(parts)) return()
   all <- names(globalenv())
   wanted <- unlist(lapply(parts, function(part) {
     begins <- all[startsWith(all, part)]
@@ -419,14 +417,14 @@ add_named <- function(values, needs) {
 }
 
 formulas_in <- function(values) {
-  texts <- unlist(lapply(values[vapply(values, is.character, NA)], first_texts))
+  texts <- texts_in(values, search_elements)
   texts[grepl("~", texts, fixed = TRUE)]
 }
 
 # The first of the texts in values, which are lists of lists.
-texts_in <- function(values) {
+texts_in <- function(values, most = search_values) {
   texts <- character()
-  left <- search_values
+  left <- most
   look <- function(value, depth) {
     left <<- left - 1L
     if (left < 0L || length(texts) > search_texts) return()

@@ -64,6 +64,7 @@ computing <- c("get", "get0", "mget", "exists", "dynGet", "eval", "evalq", "eval
                "objects", "sys.function", "list2env", "as.list.environment")
 # Functions that take names from values, and make formulas of texts.
 selecting <- c("do.call", "match.fun", "getFunction", "as.formula", "formula", "reformulate")
+handed <- c("get", "get0", "mget", "match.fun", "do.call", "as.formula", "eval")   # as arguments: sapply(names, get)
 # Functions that make names.
 pasting <- c("paste", "paste0", "sprintf", "sub", "gsub", "glue", "str_c", "str_glue", "ls", "objects", "apropos")
 naming <- c("do.call", "match.fun", "Reduce", "Filter", "Map", "lapply", "sapply", "vapply", "mapply")
@@ -87,6 +88,7 @@ walk_code <- function(code) {
       if (grepl("^\\.\\.([0-9]+)$", name)) name <- "..."
       else if (startsWith(name, "..") && name != "...") name <- c(name, substring(name, 3L))   # as data.table reads it
       if (any(nzchar(name))) add(name, bound)
+      if (name[1L] %in% handed && !name[1L] %in% bound) selects <<- TRUE
     },
     language = walk_call(code, bound),
     character = {
@@ -137,7 +139,7 @@ walk_code <- function(code) {
     walk(body(code), bound)
   } else walk(code, NULL)
   list(names = unique(names), called = unique(called), computes = computes, strings = strings, selects = selects,
-       parts = if (computes && pastes) name_parts(parts), constants = constants)
+       parts = if ((computes || selects) && pastes) name_parts(parts), constants = constants)
 }
 
 # Strings may name variables: get("x"), glue("{x}"), as.formula("y ~ x"), do.call("%+%", ...), "names<-".

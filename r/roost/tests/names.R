@@ -21,6 +21,8 @@ equal(there(c("x1 + k", "x2"), function(code) eval(parse(text = code))), c(12, 2
 f_a <- function(x) x + k; f_b <- function(x) x * k
 equal(there(c("f_a", "f_b"), function(n) match.fun(n)(3)), c(5, 6))
 fs <- c("f_a", "f_b"); equal(there(1:2, function(i) do.call(fs[i], list(3))), c(5, 6))
+equal(there(1, function(i) sapply(fs, match.fun)[[1]](3)), 5)
+xs <- c("x1", "x2"); equal(there(1:2, function(i) sum(sapply(xs, get, envir = globalenv())) + i), c(31, 32))
 settings <- list(list(fun = "f_a", arg = 2)); equal(there(settings, function(s) do.call(s$fun, list(s$arg))), 4)
 equal(there("f_b", function(n, how) do.call(how, list(4)), how = "f_a"), 6)
 table <- data.frame(name = c("f_a", "f_b"), stringsAsFactors = TRUE)
@@ -35,6 +37,8 @@ equal(unname(sapply(lbapply(pool, texts, lm), function(fit) coef(fit)[2])), slop
 equal(unname(there(texts, function(f) coef(lm(f))[2])), slopes)
 equal(unname(there(texts, function(f) coef(lm(as.formula(f)))[2])), slopes)
 equal(unname(there(1:2, function(i) coef(lm(texts[i]))[2])), slopes)
+equal(unname(there("z", function(p) coef(lm(as.formula(paste("y ~", p))))[2])), slopes[1])
+z1 <- z; equal(unname(there(1, function(i) coef(lm(as.formula(paste0("y ~ z", i))))[2])), slopes[1])
 predictor <- "z"; equal(unname(there(1, function(i) coef(lm(reformulate(predictor, "y")))[2])), slopes[1])
 
 `%+%` <- function(a, b) paste0(a, b, k); `second<-` <- function(x, value) { x[2] <- value * k; x }
@@ -116,5 +120,7 @@ if (has("foreach")) {
   by_foreach <- function(x, y) foreach(i = 1:2, .combine = c) %dopar% second(x = x + i, y = y)
   equal(by_foreach(1, 2), c(4, 5)); equal(by_foreach(1), c(2, 3))
   equal(foreach(i = 1:2, .combine = c) %dopar% get(paste0("x", i)), c(10, 20))
+  equal(foreach(f = texts, .combine = c) %dopar% unname(coef(lm(f))[2]), slopes)
+  equal(foreach(f = fs, .combine = c) %dopar% do.call(f, list(3)), c(5, 6))
 }
 close(pool)
