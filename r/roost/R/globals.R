@@ -417,7 +417,7 @@ add_named <- function(values, needs) {
 }
 
 formulas_in <- function(values) {
-  texts <- texts_in(values, search_elements)
+  texts <- texts_in(values, 200L)
   texts[grepl("~", texts, fixed = TRUE)]
 }
 
@@ -431,7 +431,10 @@ texts_in <- function(values, most = search_values) {
     if (is.factor(value)) value <- levels(value)
     if (is.character(value)) texts <<- c(texts, unique(first_texts(value)))
     else if (typeof(value) == "list" && depth < 4L)
-      for (part in utils::head(if (is.object(value)) unclass(value) else value, search_elements)) look(part, depth + 1L)
+      for (part in utils::head(if (is.object(value)) unclass(value) else value, search_elements)) {
+        if (left < 0L) break
+        if (!missing(part)) look(part, depth + 1L)
+      }
   }
   look(values, 0L)
   texts[!is.na(texts) & nzchar(texts)]

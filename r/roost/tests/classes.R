@@ -58,7 +58,8 @@ local_generic <- function() {
   .S3method("area", "square", area.square)
   f <- function(s) area(s)
   s <- structure(list(w = 2), class = "square")
-  stopifnot(identical(there(list(s), f), f(s)), f(s) == 5, length(serialize(roost:::find_needs(list(FUN = f))$values, NULL)) < 50000)
+  stopifnot(identical(there(list(s), f), f(s)), f(s) == 5,
+            length(serialize(roost:::find_needs(list(FUN = f))$values, NULL)) < 50000)
 }
 local_generic()
 

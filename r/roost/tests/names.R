@@ -68,6 +68,8 @@ updated <- function() {
 }
 updated()
 
+blanks <- alist(a = , b = 3); equal(there(1, function(i) length(blanks)), 2)
+
 # Large variables and such as hold connections stay here, and texts that name nothing cost nothing.
 x_big <- numeric(1e6); con <- file(tempfile(), "w"); x_con <- list(con)
 equal(there(1, function(i) get(paste0("x", i))), 10)
