@@ -50,14 +50,14 @@ extension Integration {
                     let error = try #require(rows[1]["error"] as? [String: Any])
                     #expect(error["class"] as? [String] == ["simpleError", "error", "condition"])
                     #expect(error.text("message") == "two is bad")
-                    #expect(error.text("call") == "fun(x, ...)")
+                    #expect(error.text("call") == "FUN(X[[i]], ...)")
                     #expect(rows[1]["value"] is NSNull)
                     #expect(rows[1].text("outcome") == "failed")
                     let warning = try #require((rows[2]["warnings"] as? [[String: Any]])?.first)
                     #expect(warning.text("message") == "three")
                     let text = try await stage.roost("job", "results", number)
                     #expect(text.output.contains("task 3 \n"))
-                    #expect(text.errors.contains("task 1: Error in fun(x, ...): two is bad"))
+                    #expect(text.errors.contains("task 1: Error in FUN(X[[i]], ...): two is bad"))
                     #expect(text.errors.contains("2 tasks returned a value; --output json shows them"))
                     if retention == .attached { try await job.cancel() }
                 }

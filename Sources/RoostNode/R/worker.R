@@ -416,13 +416,14 @@ catch_output <- function() {
 }
 }, .roost)
 local({
-# Runs tasks start..n. Its frame is what a task's function sees as its caller, so it has only `fun`, `x` and dotted
-# names, and the global environment behind it. `forceAndCall` makes lazy arguments keep this element.
+# Runs tasks start..n. Its frame is what a task's function sees as its caller: eval() and get() as FUN look into it, and calls that
+# values keep (of lm, t.test) are made in it. So it has lapply's names, `FUN`, `X` and `i`, else dotted ones, and the global
+# environment behind it. `forceAndCall` makes lazy arguments keep this element.
 task_loop <- function(..., .w) {
   .w$frame <- environment()
   .w$depth <- sys.nframe()
-  fun <- .w$job$fun
-  .X <- .w$X
+  FUN <- .w$job$fun
+  X <- .w$X
   .g <- .w$g
   .seeds <- .w$seeds
   .seeded <- !is.null(.seeds)
@@ -433,9 +434,9 @@ task_loop <- function(..., .w) {
   .values <- .w$values
   .w$values <- NULL
   for (.i in .w$start:.w$n) {
+    i <- .i
     if (.seeded) .g[[".Random.seed"]] <- .seeds[, .i]
-    x <- .X[[.i]]
-    .value <- forceAndCall(1, fun, x, ...)
+    .value <- forceAndCall(1, FUN, X[[i]], ...)
     if (!is.atomic(.value) || is.object(.value)) .w$check(.value)
     if (!is.null(.value)) .values[[.i]] <- .value
     if (.return_seed) .w$note(.i, seed = .g[[".Random.seed"]])
@@ -462,8 +463,9 @@ call_loop <- function(..., .w) {
   .spooled <- .w$spooled
   .values <- .w$values
   .w$values <- NULL
+  i <- 1L
   # No argument's name is one of this function's.
-  .run <- function(...) forceAndCall(1, fun, x, ...)
+  .run <- function(...) forceAndCall(1, FUN, X[[i]], ...)
   if (.several && .w$start == 1L) .w$began <- proc.time()[[3L]]
   for (.i in .w$start:.w$n) {
     if (.several && .i > 1L && proc.time()[[3L]] - .w$began > .w$patience) {
@@ -475,14 +477,14 @@ call_loop <- function(..., .w) {
     .call <- .X[[.i]]
     if (!is.null(.w$called)) .w$clear_call()
     if (length(.call$globals)) .w$bring_call(.call$globals)
-    fun <- .call$fun
-    x <- .call$x
+    FUN <- .call$fun
+    X <- .call["x"]
     if (length(.call$args)) {
       .w$depth <- .depth + 2L
       .value <- do.call(.run, .call$args, quote = TRUE)
     } else {
       .w$depth <- .depth
-      .value <- forceAndCall(1, fun, x, ...)
+      .value <- forceAndCall(1, FUN, X[[i]], ...)
     }
     if (!is.atomic(.value) || is.object(.value)) .w$check(.value)
     if (!is.null(.value)) .values[[.i]] <- .value
@@ -563,7 +565,7 @@ check <- function(value) {
   stop(simpleError(paste0(
     "the task's value ", if (place == "") "is " else "holds ", what, if (place != "") paste0(" at value", place),
     ", which means nothing outside the process that made it: return its contents",
-    if (place != "") ", or set options(roost.references = \"allow\") if it may arrive dead"), quote(fun(x, ...))))
+    if (place != "") ", or set options(roost.references = \"allow\") if it may arrive dead"), quote(FUN(X[[i]], ...))))
 }
 }, .roost)
 local({
@@ -726,7 +728,7 @@ traced <- function() {
   calls <- sys.calls()
   calls <- calls[seq_len(max(0L, length(calls) - 3L))]   # the handler, on_error, traced
   calls <- calls[-seq_len(min(length(calls), depth))]    # tryCatch ... task_loop
-  if (!length(calls) || !identical(calls[[1L]][[1L]], quote(fun))) return(NULL)   # our own
+  if (!length(calls) || !identical(calls[[1L]][[1L]], quote(FUN))) return(NULL)   # our own
   if (identical(calls[[length(calls)]][[1L]], quote(.handleSimpleError))) calls <- calls[-length(calls)]
   lines <- vapply(calls, line, "")
   if (length(lines) > max_calls)
@@ -939,13 +941,35 @@ state <- function() list(
 local({
 tidy <- function() {
   end_limits()
-  if (!identical(now <- .Internal(Sys.getenv(character(), "")), variables)) restore_variables(now)
-  if (!identical(now <- option_list(), expected)) restore_options(now)
+  if (!dir.exists(tempdir())) {
+    # A task has removed it, or a child of a task that ended like R.
+    dir.create(tempdir(), mode = "0700")
+    dir.create(private)
+  }
+  if (environmentIsLocked(g)) quit("no", 0L, FALSE)   # nothing could be put back there
+  if (isTRUE(job$keep)) keep_process() else {
+    if (!identical(now <- .Internal(Sys.getenv(character(), "")), variables)) restore_variables(now)
+    if (!identical(now <- option_list(), expected)) restore_options(now)
+  }
   if (.Internal(sink.number(FALSE)) != 2L) sink(type = "message")
   if (!seeded && !identical(g$.Random.seed[1L], generator)) restore_generator()
   if (!identical(state(), kept_state)) restore_state()
   if (isTRUE(job$keep)) keep_globals() else tidy_globals()
   namespaces <<- length(loadedNamespaces())
+}
+
+# Options, environment variables and the directory that a job's tasks are to leave: as if setup had set them, but for the job's own
+# options.
+keep_process <- function() {
+  if (!identical(now <- option_list(), expected)) {
+    if (!length(job$options)) plain <<- now
+    expected <<- now
+  }
+  variables <<- .Internal(Sys.getenv(character(), ""))
+  if (!identical(now <- getwd(), directory)) {
+    directory <<- now
+    kept_state <<- state()
+  }
 }
 
 restore_state <- function() {
@@ -1014,10 +1038,11 @@ keep_globals <- function() {
 local({
 # Environment variables, "NAME=value" each. Those that a package just loaded has set stay, as do its options.
 restore_variables <- function(now) {
-  if (length(loadedNamespaces()) != namespaces) return(variables <<- now)
   name <- function(texts) substr(texts, 1L, regexpr("=", texts, fixed = TRUE) - 1L)
   lost <- setdiff(variables, now)
   added <- setdiff(name(now), name(variables))
+  # No package sets these for itself.
+  if (length(loadedNamespaces()) != namespaces) added <- grep("^(TZ|LANG|LANGUAGE|LC_.*|TMPDIR|.*_NUM_THREADS|CUDA_.*)$", added, value = TRUE)
   if (length(lost)) {
     values <- substring(lost, nchar(name(lost)) + 2L)
     do.call(Sys.setenv, stats::setNames(as.list(values), name(lost)))

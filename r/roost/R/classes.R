@@ -142,9 +142,9 @@ is_of_package <- function(at) {
   isNamespace(top) || identical(top, baseenv())
 }
 
-is_method_name <- function(name) {
+is_method_name <- function(name, envir = globalenv()) {
   dots <- gregexpr(".", name, fixed = TRUE)[[1L]]
-  for (at in dots[dots > 1L & dots < nchar(name)]) if (is_generic(substring(name, 1L, at - 1L))) return(TRUE)
+  for (at in dots[dots > 1L & dots < nchar(name)]) if (is_generic(substring(name, 1L, at - 1L), envir)) return(TRUE)
   FALSE
 }
 
@@ -159,9 +159,9 @@ internal_generics <- c(
   "sinh", "tanh", "acosh", "asinh", "atanh", "lgamma", "gamma", "digamma", "trigamma", "cumsum", "cumprod", "cummax",
   "cummin", "all", "any", "sum", "prod", "max", "min", "range", "Arg", "Conj", "Im", "Mod", "Re")
 
-is_generic <- function(name) {
+is_generic <- function(name, envir) {
   if (name %in% internal_generics) return(TRUE)
-  f <- get0(name, envir = globalenv(), mode = "function")
+  f <- get0(name, envir = envir, mode = "function")
   if (is.null(f) || is.primitive(f)) return(FALSE)
   "UseMethod" %in% all.names(body(f)) || methods::is(f, "standardGeneric")
 }
@@ -171,8 +171,8 @@ keep_frame_methods <- function(frame, needs) {
   at <- frame$env
   names <- names(at)
   names <- names[grepl(".", names, fixed = TRUE)]
-  for (name in names) if (name != "..." && is_method_name(name) && !bindingIsActive(name, at) && !is_promise(name, at) &&
-                          is.function(at[[name]])) mention(name, frame, needs, FALSE)
+  for (name in names) if (name != "..." && !startsWith(name, ".__") && is_method_name(name, at) && !bindingIsActive(name, at) &&
+                          !is_promise(name, at) && is.function(at[[name]])) mention(name, frame, needs, FALSE)
 }
 
 # Classes and methods of the session belong together: all or none of them.

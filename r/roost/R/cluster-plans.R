@@ -35,8 +35,7 @@ begin_plan <- function(session, verb, work) {
   plan$errors <- list()
   plan$come <- logical(length(X))
   plan$order <- integer()
-  plan$cursor <- 0
-  plan$job <- start_plan(session, work$fun, X)
+  plan$jobs <- start_plan(session, work$fun, X, if (bound) frame$cl)
   session$plan <- plan
   TRUE
 }
@@ -54,27 +53,39 @@ plan_task <- function(x, fun, namespaces) {
 }
 environment(plan_task) <- baseenv()
 
-start_plan <- function(session, fun, X) {
+# The jobs that run X: list(id, cursor, at), `at` being the elements of X that are the job's tasks. There is one for each seat, whose
+# element i, i + seats, … it runs, or one for all.
+start_plan <- function(session, fun, X, cl = NULL) {
   common <- list(fun = plan_task, args = list(fun = fun, namespaces = namespaces_in(X)), keep = TRUE)
   control <- list(label = "parallel", live = TRUE)
-  if (!is_bulky(X)) return(submit(session, X, common, control)$control$job)
+  if (!is.null(cl)) return(lapply(seq_len(min(length(cl), length(X))), function(k) {
+    at <- seq(k, length(X), by = length(cl))
+    seat <- cl[[k]]$seat
+    session$served <- union(session$served, seat)
+    plan_job(submit(session, X[at], common, c(control, seat = seat)), at)
+  }))
+  if (!is_bulky(X)) return(list(plan_job(submit(session, X, common, control), seq_along(X))))
   pieces <- pieces_of(X)
-  id <- submit(session, X[pieces[[1L]]], common, control, open = TRUE)$control$job
-  for (i in seq_along(pieces)[-1L]) request(session, list(op = "append", job = id), list(stream(X[pieces[[i]]])))
-  request(session, list(op = "append", job = id, close = TRUE))
-  id
+  job <- plan_job(submit(session, X[pieces[[1L]]], common, control, open = TRUE), seq_along(X))
+  for (i in seq_along(pieces)[-1L]) request(session, list(op = "append", job = job$id), list(stream(X[pieces[[i]]])))
+  request(session, list(op = "append", job = job$id, close = TRUE))
+  list(job)
 }
 
-# Takes the outcomes that have come; waits when there are none.
-receive_plan <- function(session, plan) {
+plan_job <- function(answer, at) list2env(list(id = answer$control$job, cursor = 0, at = at), parent = emptyenv())
+
+# Takes the outcomes that have come of the job that runs this element; waits when there are none.
+receive_plan <- function(session, plan, element = 1L) {
+  job <- plan$jobs[[(element - 1L) %% length(plan$jobs) + 1L]]
   finished <- FALSE
   on.exit(if (!finished) abandon(session))
-  answer <- request(session, list(op = "next", job = plan$job, cursor = plan$cursor, max = outcomes_max), more = watcher())
+  answer <- request(session, list(op = "next", job = job$id, cursor = job$cursor, max = outcomes_max), more = watcher())
   finished <- TRUE
   index <- answer$control$index
-  plan$cursor <- answer$control$cursor
+  job$cursor <- answer$control$cursor
   if (!length(index)) fail("The job of this call ended before its tasks did.")
   outcomes <- read_outcomes(answer)
+  index <- job$at[index]
   plan$values[index] <- outcomes$values
   if (!is.null(outcomes$details)) plan$details[index] <- outcomes$details
   if (!is.null(outcomes$state)) for (i in which(outcomes$state != 0L))
@@ -88,7 +99,7 @@ next_of_plan <- function(session) {
   plan <- session$plan
   i <- plan$given <- plan$given + 1L
   parts <- if (is.null(plan$parts)) i else which(plan$parts == i)
-  while (!all(plan$come[parts])) receive_plan(session, plan)
+  while (!all(plan$come[parts])) receive_plan(session, plan, parts[1L])
   answer <- answer_of_plan(plan, parts)
   if (i == plan$n) end_plan(session)
   answer
@@ -131,13 +142,13 @@ answer_of_plan <- function(plan, parts) {
 end_plan <- function(session) {
   plan <- session$plan
   session$plan <- plan$outer
-  session$garbage <- c(session$garbage, plan$job)
+  session$garbage <- c(session$garbage, vapply(plan$jobs, function(job) job$id, ""))
 }
 
 drop_plan <- function(session) {
   plan <- session$plan
   session$plan <- plan$outer
-  cancel_quietly(session, plan$job)
+  for (job in plan$jobs) cancel_quietly(session, job$id)
 }
 
 # ---- chunks ----

@@ -50,7 +50,8 @@ broadcast_call <- function(id, work) {
     state <- function() get0(".Random.seed", envir = globalenv(), inherits = FALSE)
     before <- state()
     error <- NULL
-    value <- tryCatch(do.call(fun, args, quote = TRUE), error = function(e) { error <<- e; NULL })
+    value <- tryCatch(do.call(fun, args, quote = TRUE), error = function(e) { error <<- e; NULL },
+                      interrupt = function(e) { error <<- simpleError("interrupted"); NULL })
     options(roost.broadcast = list(id = id, value = value, error = error, drew = !identical(before, state())))
     invisible()
   }

@@ -16,7 +16,8 @@ long_list <- 100000L           # a list of plain vectors up to this length is kn
 search_frames <- 200L
 search_depth <- 30L
 search_texts <- 1000L          # character values that may be names
-computed_names <- 200L         # variables whose names code may compute
+computed_names <- 5000L        # variables whose names code may compute
+computed_bytes <- 16777216     # of these in all
 
 common_places <- c("package:base", "package:methods", "package:datasets", "package:utils", "package:grDevices",
                    "package:graphics", "package:stats", "Autoloads")
@@ -93,11 +94,13 @@ quick_needs <- function(values, packages) {
 }
 
 # Texts that may name variables, see add_named().
-has_formula <- function(texts) any(grepl("~", utils::head(texts, search_texts), fixed = TRUE))
+has_formula <- function(texts) any(grepl("~", first_texts(texts), fixed = TRUE))
+
+first_texts <- function(texts) if (length(texts) > search_texts) texts[seq_len(search_texts)] else texts
 
 has_names <- function(values) {
   for (value in values[-1L])
-    if (is.character(value) && length(existing(utils::head(value, search_texts), globalenv()))) return(TRUE)
+    if (is.character(value) && length(existing(first_texts(value), globalenv()))) return(TRUE)
   FALSE
 }
 
@@ -244,17 +247,22 @@ stand_in <- function(pool) {
   pool
 }
 
-# Quoted code and formulas: their names are looked up where they were made, or in the global environment.
+# Formulas: their names are looked up where they were made. Other quoted code (the call in a model) may be evaluated by whoever
+# has it: in the frame that holds it, and in the global environment.
 search_code <- function(code, needs) {
   home <- attr(code, ".Environment")
-  if (!is.environment(home)) home <- globalenv()
+  has_home <- is.environment(home)
+  if (!has_home) home <- if (is.null(needs$within)) globalenv() else needs$within$env
   found <- walk_code(code)
   needs$words[[length(needs$words) + 1L]] <- list(sure = found$names)
   if (found$strings) needs$strings <- TRUE
   note_ways(found, needs)
+  free <- needs$free
+  if (!has_home) needs$free <- TRUE
   route <- frames_of(home, needs)
+  needs$free <- free
   names <- frame_names(setdiff(found$names, "..."), route, needs, FALSE)
-  if (!is.null(route$package)) return()
+  if (has_home && !is.null(route$package)) return()
   for (name in existing(names, globalenv())) add_global(name, needs, FALSE)
   places <- vapply(setdiff(found$called, existing(names, globalenv())), place_of, "")
   for (place in setdiff(places[nzchar(places)], common_places))
@@ -307,9 +315,8 @@ search_function <- function(f, needs, name = "", depth = 0L) {
 
 note_ways <- function(found, needs) {
   if (found$selects) needs$selects <- TRUE
-  if (!found$computes) return()
-  needs$computes <- TRUE
-  add_computed(found$parts, needs)
+  if (found$computes) needs$computes <- TRUE
+  if (length(found$parts)) add_computed(found$parts, needs)
 }
 
 # Those of `names` that are no variables of the frames; the others are noted there.
@@ -373,7 +380,6 @@ add_value <- function(name, value, needs, sure) {
 
 # Code that computes names has their constant parts in its text: "x" of x1, x2; "_fit" of a_fit.
 add_computed <- function(parts, needs) {
-  if (!length(parts)) return()
   all <- names(globalenv())
   wanted <- unlist(lapply(parts, function(part) {
     begins <- all[startsWith(all, part)]
@@ -381,7 +387,13 @@ add_computed <- function(parts, needs) {
     if (nchar(part) > 2L) return(c(begins, ends))
     c(begins[grepl("^([._]|[0-9]|$)", substring(begins, nchar(part) + 1L))], if (grepl("^[._]", part)) ends)
   }))
-  for (name in utils::head(unique(wanted), computed_names)) add_global(name, needs, FALSE)
+  left <- computed_bytes
+  for (name in utils::head(unique(wanted), computed_names)) {
+    if (bindingIsActive(name, globalenv())) next
+    left <- left - utils::object.size(peek(name, globalenv()))
+    if (left < 0) break
+    add_global(name, needs, FALSE)
+  }
 }
 
 # Texts among the values may be names (get(x), do.call(f, ...), a function's name as an element of X) or formulas. They
@@ -405,21 +417,24 @@ add_named <- function(values, needs) {
 }
 
 formulas_in <- function(values) {
-  texts <- unlist(lapply(values[vapply(values, is.character, NA)], utils::head, search_texts))
+  texts <- texts_in(values, 200L)
   texts[grepl("~", texts, fixed = TRUE)]
 }
 
 # The first of the texts in values, which are lists of lists.
-texts_in <- function(values) {
+texts_in <- function(values, most = search_values) {
   texts <- character()
-  left <- search_values
+  left <- most
   look <- function(value, depth) {
     left <<- left - 1L
     if (left < 0L || length(texts) > search_texts) return()
     if (is.factor(value)) value <- levels(value)
-    if (is.character(value)) texts <<- c(texts, unique(utils::head(value, search_texts)))
+    if (is.character(value)) texts <<- c(texts, unique(first_texts(value)))
     else if (typeof(value) == "list" && depth < 4L)
-      for (part in utils::head(if (is.object(value)) unclass(value) else value, search_elements)) look(part, depth + 1L)
+      for (part in utils::head(if (is.object(value)) unclass(value) else value, search_elements)) {
+        if (left < 0L) break
+        if (!missing(part)) look(part, depth + 1L)
+      }
   }
   look(values, 0L)
   texts[!is.na(texts) & nzchar(texts)]

@@ -40,12 +40,14 @@ lbapply <- function(pool, X, FUN, ..., seed = NULL, simplify = FALSE, partial = 
 # lbapply(pool, files, count_by, group = species): FUN is called with the code. `frame` has the dots.
 bind_code <- function(FUN, error, frame, envir) {
   code <- as.list(eval(quote(substitute(list(...))), frame))[-1L]
+  known <- vapply(code, function(part) all(vapply(all.names(part, unique = TRUE), exists, NA, envir = envir)), NA)
+  if (all(known)) stop(error)
   home <- new.env(parent = envir)
   home$.roost_fun <- FUN
   for (i in seq_along(code)) {
     value <- suppressWarnings(tryCatch(list(eval(call("...elt", i), frame)), error = identity))
     if (inherits(value, "error")) {
-      if (all(vapply(all.names(code[[i]], unique = TRUE), exists, NA, envir = envir))) stop(error)
+      if (known[i]) stop(value)
       next
     }
     name <- paste0(".roost_argument_", i)

@@ -7,7 +7,7 @@
 #   dots        the code reads the `...` of a function around it
 #   computes    the code may read variables whose names are not in its text: get(), eval(), environment()
 #   strings     it has strings
-#   parts       of its strings, where it computes names: those that are wanted may begin or end with them
+#   parts       of its strings, where it pastes names together: those that are wanted may begin or end with them
 #   selects     it calls functions by names that it has as values: do.call(), match.fun()
 #   constants   functions, environments and pointers that stand in the code as values
 
@@ -64,6 +64,9 @@ computing <- c("get", "get0", "mget", "exists", "dynGet", "eval", "evalq", "eval
                "objects", "sys.function", "list2env", "as.list.environment")
 # Functions that take names from values, and make formulas of texts.
 selecting <- c("do.call", "match.fun", "getFunction", "as.formula", "formula", "reformulate")
+handed <- c("get", "get0", "mget", "match.fun", "do.call", "as.formula", "eval")   # as arguments: sapply(names, get)
+# Functions that make names.
+pasting <- c("paste", "paste0", "sprintf", "sub", "gsub", "glue", "str_c", "str_glue", "ls", "objects", "apropos")
 naming <- c("do.call", "match.fun", "Reduce", "Filter", "Map", "lapply", "sapply", "vapply", "mapply")
 
 # All names in a function's text, or in code, but those that are surely arguments of a function in it, fields after `$`, or
@@ -71,7 +74,7 @@ naming <- c("do.call", "match.fun", "Reduce", "Filter", "Map", "lapply", "sapply
 walk_code <- function(code) {
   names <- called <- character()
   computes <- FALSE
-  strings <- selects <- FALSE
+  strings <- selects <- pastes <- FALSE
   parts <- character()
   constants <- list()
   add <- function(new, bound) names <<- c(names, new[!new %in% bound])
@@ -85,6 +88,7 @@ walk_code <- function(code) {
       if (grepl("^\\.\\.([0-9]+)$", name)) name <- "..."
       else if (startsWith(name, "..") && name != "...") name <- c(name, substring(name, 3L))   # as data.table reads it
       if (any(nzchar(name))) add(name, bound)
+      if (name[1L] %in% handed && !name[1L] %in% bound) selects <<- TRUE
     },
     language = walk_call(code, bound),
     character = {
@@ -118,6 +122,7 @@ walk_code <- function(code) {
     said <- if (is.call(head) && length(head) == 3L && is.symbol(head[[3L]])) as.character(head[[3L]]) else name
     if (said %in% computing) computes <<- TRUE
     else if (said %in% selecting) selects <<- TRUE
+    if (said %in% pasting) pastes <<- TRUE
     if (said %in% naming && length(call) > 1L && is.call(call[[2L]]) && is.symbol(call[[2L]][[1L]]) &&
         as.character(call[[2L]][[1L]]) %in% c("paste", "paste0", "sprintf")) computes <<- TRUE
     if (said %in% c("...length", "...elt", "...names", "nargs")) add("...", bound)
@@ -135,7 +140,7 @@ walk_code <- function(code) {
     walk(body(code), bound)
   } else walk(code, NULL)
   list(names = unique(names), called = unique(called), computes = computes, strings = strings, selects = selects,
-       parts = if (computes) name_parts(parts), constants = constants)
+       parts = if ((computes || selects) && pastes) name_parts(parts), constants = constants)
 }
 
 # Strings may name variables: get("x"), glue("{x}"), as.formula("y ~ x"), do.call("%+%", ...), "names<-".

@@ -53,8 +53,12 @@ run_here <- function(fun, x, args) {
                                                  messages = messages))
 }
 
-# The call looks as on a worker: fun(x, ...).
+# The call looks as on a worker, and in lapply(): FUN(X[[i]], ...).
 call_task <- function(fun, x, args) {
-  run <- function(...) forceAndCall(1, fun, x, ...)
+  FUN <- fun
+  X <- list(x)
+  i <- 1L
+  run <- function(...) forceAndCall(1, FUN, X[[i]], ...)
+  environment(run) <- list2env(list(FUN = FUN, X = X, i = i), parent = globalenv())
   do.call(run, args, quote = TRUE)
 }

@@ -51,6 +51,18 @@ stopifnot(identical(there(1:2, function(i) { a <- Account$new(b = i); a$deposit(
 account <- Account$new(b = 1)
 stopifnot(there(1, function(i) { account$deposit(1); account$b }) == 3, account$b == 1)
 
+# Generics and methods of a function's own
+local_generic <- function() {
+  big <- numeric(1e5); k <- 1
+  area <- function(s) UseMethod("area"); area.default <- function(s) 0; area.square <- function(s) s$w^2 + k + NextMethod()
+  .S3method("area", "square", area.square)
+  f <- function(s) area(s)
+  s <- structure(list(w = 2), class = "square")
+  stopifnot(identical(there(list(s), f), f(s)), f(s) == 5,
+            length(serialize(roost:::find_needs(list(FUN = f))$values, NULL)) < 50000)
+}
+local_generic()
+
 # Packages behind objects: it does not matter which worker has loaded what before.
 if (has("data.table")) {
   dt <- data.table::data.table(g = 1:2, v = 3:4)

@@ -23,7 +23,7 @@ for (where in list(pool, NULL)) {
   stopifnot(identical(output, "printed"), identical(seen, c("roost_task_warning 2 careful", "hello\n")))
   stopifnot(inherits(e, "roost_task_error"), e$task == 3L, identical(e$tasks, c(3L, 6L)))
   stopifnot(conditionMessage(e$condition) == "boom", identical(e$calls[length(e$calls)], "stop(\"boom\")"))
-  stopifnot(grepl("fun(x", e$calls[1], fixed = TRUE), identical(e$results[[7]], 7L), is.null(e$results[[3]]))
+  stopifnot(grepl("FUN(X[[i]]", e$calls[1], fixed = TRUE), identical(e$results[[7]], 7L), is.null(e$results[[3]]))
   some <- suppressMessages(suppressWarnings({ capture.output(r <- lbapply(where, 1:7, task, partial = TRUE)); r }))
   stopifnot(inherits(some[[3]], "roost_task_error"), inherits(some[[6]]$condition, "mine"))
   stopifnot(identical(some[[6]]$condition$data, 1:3), identical(some[c(1, 2, 4, 5, 7)], list(1L, 2L, 4L, 5L, 7L)))
