@@ -81,7 +81,13 @@ static void __attribute__((noreturn)) run_child(
     sigpending(&pending);
     if (!sigisemptyset(&pending)) reset_signals(NULL);
     if (pthread_sigmask(SIG_SETMASK, unblocked, NULL)) goto failed;
-    execve(plan->path, plan->arguments, plan->environment);
+    // A program that was written just now may still be open in a child of another thread, until that child reaches its own exec.
+    for (int tries = 0; tries < 10; tries++) {
+        execve(plan->path, plan->arguments, plan->environment);
+        if (errno != ETXTBSY) break;
+        struct timespec pause = {0, 2000000};
+        nanosleep(&pause, NULL);
+    }
 
 failed:
     failure->error = errno;

@@ -5,23 +5,26 @@
 #   staticClusterApply    receives the elements in their order
 #   dynamicClusterApply   receives whichever has come, with its tag
 #
-# There is no plan where elements belong to seats: when the seats have streams of random numbers, or, in static verbs, something was
-# left on one.
+# In static verbs, where something was left on a seat, each seat has a job with its own elements. There is no plan when the seats have
+# streams of random numbers.
 
 plan_elements <- 8L            # elements of a verb's work, at least, where the cluster has as many seats as the pool has slots
 
 # Hands over the verb's whole work, if it can; TRUE when it has.
 begin_plan <- function(session, verb, work) {
   if (is.null(verb) || !verb$name %in% spread_verbs || length(session$states)) return(FALSE)
-  if (length(session$placed) && verb$name == "staticClusterApply") return(FALSE)
   frame <- verb$env
   n <- frame$n
-  pieces <- pieces_of_chunks(session, frame, work)
+  # What was left on a seat is for the elements that come there.
+  bound <- length(session$placed) && verb$name == "staticClusterApply"
+  if (bound && n < plan_elements) return(FALSE)
+  pieces <- if (!bound) pieces_of_chunks(session, frame, work)
   if (is.null(pieces) && n < plan_elements && (n < 2L || pool_slots(session) <= length(frame$cl))) return(FALSE)
   if (length(session$killed)) for (node in unclass(frame$cl)) tell_killed(node)
   # The verb has called argfun(1) already. It must not be called twice, since it may count its calls.
   argfun <- frame$argfun
   X <- c(list(work$args), lapply(seq_len(n)[-1L], argfun))
+  if (bound && is_bulky(X)) return(FALSE)
   plan <- new.env(parent = emptyenv())
   plan$frame <- frame
   plan$outer <- session$plan
@@ -85,11 +88,12 @@ receive_plan <- function(session, plan, element = 1L) {
   job$cursor <- answer$control$cursor
   if (!length(index)) fail("The job of this call ended before its tasks did.")
   outcomes <- read_outcomes(answer)
-  index <- job$at[index]
+  tasks <- index
+  index <- job$at[tasks]
   plan$values[index] <- outcomes$values
   if (!is.null(outcomes$details)) plan$details[index] <- outcomes$details
   if (!is.null(outcomes$state)) for (i in which(outcomes$state != 0L))
-    plan$errors[[as.character(index[i])]] <- as_try_error(task_errors(outcomes, index, i)[[i]])
+    plan$errors[[as.character(index[i])]] <- as_try_error(task_errors(outcomes, tasks, i)[[i]])
   plan$come[index] <- TRUE
   plan$order <- c(plan$order, index)
 }

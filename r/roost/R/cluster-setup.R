@@ -1,4 +1,8 @@
 # clusterExport, clusterEvalQ and clusterCall of all seats are setup: they reach workers that join later, too.
+#
+#   clusterExport               a setup entry
+#   clusterEvalQ, clusterCall   a task for each seat; when all have ended, a setup entry, which does nothing on workers that ran such
+#                               a task. What was interrupted is never setup: workers to come would run it without an end.
 
 broadcast <- function(session, seat, work, verb) {
   assigned <- assignment(work)
@@ -9,12 +13,19 @@ broadcast <- function(session, seat, work, verb) {
     # Each seat's numbers go on from there, so its work must not leave it.
     if (is.null(assigned) && sets_generator(work))
       session$placed <- union(session$placed, vapply(unclass(verb$env$cl), function(node) node$seat, 0L, USE.NAMES = FALSE))
-    if (is.null(assigned)) set_up(session, list(kind = "eval", expr = broadcast_call(id, work)))
-    else export_value(session, assigned)
-    session$broadcast <- list(verb = verb$env, id = id)
+    if (!is.null(assigned)) export_value(session, assigned)
+    session$broadcast <- list2env(list(verb = verb$env, id = id, work = work, left = length(verb$env$cl)), parent = emptyenv())
   }
-  if (is.null(assigned)) send_task(session, seat, work, verb, id = session$broadcast$id, bound = TRUE)
+  if (is.null(assigned)) send_task(session, seat, work, verb, broadcast = session$broadcast, bound = TRUE)
   else arrive(session, seat, NULL, TRUE, work$tag)
+}
+
+# When all seats have run their tasks of a broadcast, it is setup.
+end_broadcast <- function(session) {
+  broadcast <- session$broadcast
+  if (broadcast$left > 0L) return()
+  session$broadcast <- NULL
+  set_up(session, list(kind = "eval", expr = broadcast_call(broadcast$id, broadcast$work)))
 }
 
 # What is exported is looked at as a variable that goes with a job: a reference is refused, and the packages of its classes are loaded.
@@ -44,15 +55,11 @@ sets_generator <- function(work) {
     c("set.seed", ".Random.seed", "RNGkind"))
 }
 
-# Evaluated by every worker; never an error there, since the caller gets it from the seats' tasks.
+# For workers that were no seat's: never an error there, since the caller has had it from the seats.
 broadcast_call <- function(id, work) {
   run <- function(id, fun, args) {
-    state <- function() get0(".Random.seed", envir = globalenv(), inherits = FALSE)
-    before <- state()
-    error <- NULL
-    value <- tryCatch(do.call(fun, args, quote = TRUE), error = function(e) { error <<- e; NULL },
-                      interrupt = function(e) { error <<- simpleError("interrupted"); NULL })
-    options(roost.broadcast = list(id = id, value = value, error = error, drew = !identical(before, state())))
+    if (!id %in% getOption("roost.broadcasts"))
+      tryCatch(do.call(fun, args, quote = TRUE), error = function(e) NULL, interrupt = function(e) NULL)
     invisible()
   }
   environment(run) <- baseenv()

@@ -42,7 +42,8 @@ is_for_seats <- function(session, verb, work) {
 }
 
 # Attached packages are no reason: they stay attached wherever it ran.
-leaving <- c("assign", "set.seed", "RNGkind", ".Random.seed", "source", "sys.source", "attach")
+leaving <- c("assign", "set.seed", "RNGkind", ".Random.seed", "source", "sys.source", "attach", "options", "Sys.setenv", "setwd",
+             ".libPaths", "Sys.setlocale")
 
 leaves_something <- function(f) {
   if (typeof(f) != "closure") return(FALSE)
@@ -71,6 +72,7 @@ recvData_roost_seat <- function(node) {
   if (!is.null(session$plan)) return(next_of_plan(session))
   check_session(session)
   while (!length(session$arrived[[seat_key(node$seat)]])) receive_outcomes(session, node$seat)
+  if (!is.null(session$broadcast)) end_broadcast(session)
   take_arrived(session, node$seat)
 }
 
@@ -112,23 +114,16 @@ no_time <- structure(c(0, 0, 0, 0, 0), names = c("user.self", "sys.self", "elaps
 
 # ---- open jobs ----
 
-# What a worker runs for a seat: list(fun, args, seed, id). `id`: the value of a broadcast is wanted, which setup has
-# computed; with a seed it is computed anew if it drew random numbers.
+# What a worker runs for a seat: list(fun, args, seed, namespaces, id). `id`: of a broadcast, which setup need not run here again.
 seat_task <- function(x) {
-  if (!is.null(x$id)) {
-    held <- getOption("roost.broadcast")
-    if (identical(held$id, x$id) && (is.null(x$seed) || !held$drew)) {
-      if (inherits(held$error, "condition")) stop(held$error)
-      return(held$value)
-    }
-  }
+  if (!is.null(x$id)) options(roost.broadcasts = c(getOption("roost.broadcasts"), x$id))
   for (package in x$namespaces) requireNamespace(package, quietly = TRUE)
   if (!is.null(x$seed)) assign(".Random.seed", x$seed, envir = globalenv())
   do.call(x$fun, x$args, quote = TRUE)
 }
 environment(seat_task) <- baseenv()
 
-send_task <- function(session, seat, work, verb, id = NULL, bound = FALSE) {
+send_task <- function(session, seat, work, verb, broadcast = NULL, bound = FALSE) {
   state <- task_state(session, seat, work$tag, verb)
   kind <- if (bound) paste("seat", seat) else if (is.null(state)) "parallel" else "seeded"
   if (bound && !is.null(state)) kind <- paste(kind, "seeded")
@@ -140,9 +135,10 @@ send_task <- function(session, seat, work, verb, id = NULL, bound = FALSE) {
   task$verb <- verb$env
   task$keep <- !is.null(state) && is.null(work$tag)
   task$job <- job
+  task$broadcast <- broadcast
   task$arrived <- function(outcome) deliver(session, task, outcome)
   session$sent[[length(session$sent) + 1L]] <- task
-  task$number <- append_call(session, job, list(fun = work$fun, args = work$args, seed = state, id = id,
+  task$number <- append_call(session, job, list(fun = work$fun, args = work$args, seed = state, id = broadcast$id,
                                                          namespaces = namespaces_in(work$args)), NaN, task)
 }
 
@@ -172,6 +168,7 @@ receive_first <- function(session, jobs, timeout) {
 
 deliver <- function(session, task, outcome) {
   session$sent <- Filter(function(other) !identical(other, task), session$sent)
+  if (!is.null(task$broadcast)) task$broadcast$left <- task$broadcast$left - 1L
   detail <- outcome$detail
   if (task$keep && length(detail$seed)) session$states[[seat_key(task$seat)]] <- detail$seed
   if (!is.null(detail)) relay_quietly(detail)

@@ -36,6 +36,13 @@ for (k in 1:6) {
   stopifnot(identical(vapply(jobs, results, 0L), 1:1000))
 }
 
+# What was interrupted in a call of all seats is not run by anybody later.
+for (k in 1:2) {
+  system(sprintf("(sleep 0.7; kill -INT %d) >/dev/null 2>&1 &", Sys.getpid()))
+  left <- tryCatch({ clusterCall(pool, function() repeat Sys.sleep(0.1)); FALSE }, interrupt = function(e) TRUE)
+  stopifnot(left, identical(lbapply(pool, 1:4, identity), list(1L, 2L, 3L, 4L)), identical(clusterEvalQ(pool, 1 + 1), list(2, 2)))
+}
+
 # A forked child cannot harm the pool.
 child <- mclapply(1:2, function(i) tryCatch(lbapply(pool, 1, identity), error = class), mc.cores = 2)
 stopifnot("roost_pool_error" %in% child[[1]], identical(lbapply(pool, 1:2, identity), list(1L, 2L)))
