@@ -13,7 +13,8 @@ future_payload <- function(future) {
     data <- utils::getFromNamespace("getFutureData", "future")(future, mc.cores = 1L)
     split <- split_globals(data$core$globals)
     data$core$globals <- split$globals
-    if (length(data$context$strategiesR)) data$context$strategiesR <- worker_plans(data$context$strategiesR)
+    data$context$strategiesR <- worker_plans(data$context$strategiesR)
+    data$context$backendPackages <- setdiff(data$context$backendPackages, "roost")
     return(list(task = list(data = data), shared = split$shared))
   }
   split <- split_globals(plain_list(future[["globals"]]))
@@ -162,8 +163,10 @@ is_version_check <- function(part)
   is.call(part) && identical(part[[1L]], quote(base::local)) && length(part) == 2L && is.call(part[[2L]]) &&
   length(part[[2L]]) > 1L && identical(part[[2L]][[2L]][1:2], quote(has_future <- 1)[1:2])
 
-# Plans for futures that a future makes. A pool cannot be used on a worker: there they are sequential.
+# Plans for futures that a future makes: a list, or, where none is left, one function. A pool cannot be used on a worker: there
+# they are sequential.
 worker_plans <- function(plans) {
+  if (!is.list(plans)) return(if (inherits(plans, "roost")) sequential_plan() else plans)
   for (i in seq_along(plans)) if (inherits(plans[[i]], "roost")) plans[[i]] <- sequential_plan()
   plans
 }

@@ -57,6 +57,8 @@ future_place <- function(pool, workers, queue, timeout, crash_limit, priority, c
 
 RoostFutureBackend <- function(..., pool = NULL, workers = NULL, queue = NULL, timeout = NULL, crash_limit = 3L, priority = 0,
                                cpus = 1, memory = NULL, labels = NULL) {
+  # On a worker, where R_FUTURE_PLAN=roost::roost is inherited, there is no pool.
+  if (no_pool_yet(pool) && nzchar(Sys.getenv("ROOST_NODE"))) return(getExportedValue("future", "SequentialFutureBackend")(...))
   find <- function() future_place(pool, workers, queue, timeout, crash_limit, priority, cpus, memory, labels)
   place <- if (!no_pool_yet(pool)) find()
   make <- getExportedValue("future", "MultiprocessFutureBackend")
@@ -114,10 +116,15 @@ submit_future <- function(future, place, payload) {
 
 small_bytes <- 20000           # of a small future's globals, in memory
 
-is_small_future <- function(future, place, payload) {
+is_small_future <- function(future, place, payload)
+  !(is.null(payload$task$template) && is.null(payload$task$data)) && !length(payload$shared) && is.null(future[["label"]]) &&
+    length(unlist(place$policy)) == 0L && relays_live(future) && isTRUE(globals_bytes(future) <= small_bytes)
+
+# From 1.70 on, package 'future' measures globals only where a limit is set.
+globals_bytes <- function(future) {
   size <- attr(future[["globals"]], "total_size")
-  !is.null(payload$task$template) && !length(payload$shared) && is.null(future[["label"]]) && length(unlist(place$policy)) == 0L &&
-    is.numeric(size) && isTRUE(size <= small_bytes) && relays_live(future)
+  if (!is_modern() || isTRUE(is.finite(size))) return(size)
+  getExportedValue("parallelly", "serializedSize")(plain_list(future[["globals"]]))
 }
 
 # Such a future has this in place of a job.

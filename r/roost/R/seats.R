@@ -113,7 +113,9 @@ killNode.roost_cluster <- function(x, signal = tools::SIGTERM, ...) vapply(x, ki
 cloneNode.roost_seat <- function(x, ...) {
   check_session(x$session)
   x$session$last_seat <- x$session$last_seat + 1L
-  new_seat(x$session$last_seat, x$session)
+  clone <- new_seat(x$session$last_seat, x$session)
+  if ("con" %in% names(x)) show_connection(clone)
+  clone
 }
 
 cloneNode.roost_cluster <- function(x, ...) as_pool(lapply(x, cloneNode.roost_seat))
@@ -134,6 +136,8 @@ register_parallelly <- function(...) {
   for (generic in c("isNodeAlive", "killNode", "cloneNode")) for (class in c("roost_seat", "roost_cluster"))
     if (exists(generic, envir = parallelly, mode = "function"))
       registerS3method(generic, class, get(paste0(generic, ".", class)), envir = parallelly)
+  if (exists("as.cluster", envir = parallelly, mode = "function"))
+    registerS3method("as.cluster", "roost_cluster", as.cluster_roost_cluster, envir = parallelly)
 }
 
 # Gives a seat its worker; FALSE when the pool has none for it.

@@ -56,6 +56,7 @@ end_session <- function(session) {
     try(suppressWarnings(request(session, list(op = "bye"), seconds = stop_seconds)), silent = TRUE)
   session$open <- FALSE
   disconnect(session)
+  if (!is.null(session$ended)) try(close(session$ended), silent = TRUE)
   invisible()
 }
 
