@@ -21,7 +21,7 @@ package enum BridgeLimits {
     /// Until the next try to accept a connection, when the system has no room for one.
     package static let acceptPauseMilliseconds: Int64 = 100
     /// Requests that are being answered at a time.
-    package static let openRequests = 64
+    package static let openRequests = 1024
     /// Conditions that wait for R, and those that R has not acknowledged, in bytes; what comes then is dropped.
     package static let conditionBytes = 16 << 20
     /// Between two answers that say how far a job is.
@@ -40,6 +40,8 @@ package enum BridgeLimits {
     /// Up to so many bytes and tasks, cutting and joining are done at once, where the connections are served.
     package static let inlineBytes = 64 << 10
     package static let inlineTasks = 256
+    /// Outcomes of a job up to so many bytes are joined for a brief `next` where the connections are served.
+    package static let atOnceBytes = 4 << 20
     /// Outcomes in one answer to `next`, at most.
     package static let nextTasks = 65_536
     /// Tasks of jobs the bridge holds for its R session.

@@ -34,6 +34,8 @@ final class BridgeJob {
     var gathering: Scheduled<Void>?
     /// Requests that wait for outcomes of tasks that they appended.
     var calls: [PendingCall] = []
+    /// Requests that wait for an outcome behind their cursor.
+    var nexts: [PendingNext] = []
     /// Appends the tasks that are still to be cut; each waits for the one before.
     var feeding: Task<Void, Never>?
     /// How many such appends there were.

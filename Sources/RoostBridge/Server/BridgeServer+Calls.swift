@@ -15,6 +15,15 @@ struct PendingCall {
     var progress: RepeatedTask?
 }
 
+/// A brief `next` that waits for an outcome.
+struct PendingNext {
+    var request: UInt64
+    var control: Control
+    var cursor: Int
+    var most: Int
+    var alarm: Scheduled<Void>?
+}
+
 /// Small calls. R keeps a job open and appends its small calls to it: no job is made and ended for each.
 ///
 ///     call    tasks ─▶ open job ── their outcomes ─▶ answer
@@ -101,7 +110,7 @@ extension BridgeServer {
     }
 
     /// A small call's answer is mostly there before the thread would be asleep; and R's next call soon after.
-    private func expectSoon() {
+    func expectSoon() {
         guard cpus > 1, let loop = loop as? ProcessEventLoop else { return }
         loop.stayAwake(for: .microseconds(BridgeLimits.awakeMicroseconds))
     }
@@ -166,6 +175,98 @@ extension BridgeServer {
         } catch { return .failure(Self.noObjects(error)) }
         answer.control.set("first", Double(call.tasks.first) + 1)
         return .success(answer)
+    }
+
+    // MARK: Outcomes of appended tasks
+
+    /// A brief `next`: answered by whoever brings an outcome, without a Swift task.
+    /// - Returns: false when the request is of another kind.
+    func nextAtOnce(_ sequence: UInt64, _ frame: BridgeFrame) -> Bool {
+        let control = frame.control
+        guard control.isBrief, control.text("op") == "next" else { return false }
+        do throws(BridgeFailure) {
+            let job = try job(control)
+            let cursor = try Self.cursor(control)
+            let most = try Self.most(control)
+            let deadline = try Self.deadline(control)
+            var next = PendingNext(request: sequence, control: control, cursor: cursor, most: most)
+            beginWaiting(job, sequence)
+            let isDue = deadline <= Clock.now()
+            if !isDue, deadline < .never {
+                let id = job.id
+                next.alarm = loop.scheduleTask(in: .nanoseconds(max(0, (deadline - Clock.now()).wholeNanoseconds))) {
+                    self.assumeIsolated { server in
+                        guard let job = server.jobs[id], let next = server.takeNext(sequence, of: job) else { return }
+                        server.answer(next, of: job)
+                    }
+                }
+            }
+            if isDue || job.outcomes.arrivals.count > cursor || job.isOver {
+                answer(next, of: job)
+            } else {
+                job.nexts.append(next)
+                expectSoon()
+            }
+        } catch {
+            finish(sequence, .failure(error))
+        }
+        return true
+    }
+
+    /// Answers those who wait for outcomes that have come, or for a job that can bring no more.
+    func answerNexts(of job: BridgeJob) {
+        guard !job.nexts.isEmpty else { return }
+        for next in job.nexts where job.isOver || job.outcomes.arrivals.count > next.cursor {
+            if let next = takeNext(next.request, of: job) { answer(next, of: job) }
+        }
+    }
+
+    private func takeNext(_ request: UInt64, of job: BridgeJob) -> PendingNext? {
+        job.nexts.firstIndex { $0.request == request }.map { job.nexts.remove(at: $0) }
+    }
+
+    private func answer(_ next: PendingNext, of job: BridgeJob) {
+        next.alarm?.cancel()
+        if job.waitingRequest == next.request { job.waitingRequest = nil }
+        guard job.outcomes.byteCount <= BridgeLimits.atOnceBytes else {
+            // Joining much takes time that the connections should not wait for. Ends with its answer, or with the session.
+            requests[next.request] = Task {
+                do throws(BridgeFailure) {
+                    finish(next.request, .success(try await self.next(job, next.control, next.request)))
+                } catch { finish(next.request, .failure(error)) }
+            }
+            return
+        }
+        do throws(BridgeFailure) {
+            finish(next.request, .success(try outcomes(of: job, behind: next.cursor, most: next.most)))
+        } catch {
+            finish(next.request, .failure(error))
+        }
+    }
+
+    /// Outcomes that have come behind the cursor, as they came.
+    private func outcomes(of job: BridgeJob, behind cursor: Int, most: Int) throws(BridgeFailure) -> BridgeAnswer {
+        let arrived = job.outcomes.arrivals.count
+        if cursor >= arrived, let failure = job.failure { throw failure }
+        let end = min(arrived, cursor + most)
+        let tasks = cursor < end ? Array(job.outcomes.arrivals[cursor..<end]) : []
+        let joined: JoinedOutcomes
+        do throws(RSerializationError) {
+            joined = try job.outcomes.joined(tasks, nativeEncoding: job.nativeEncoding)
+        } catch { throw Self.noObjects(error) }
+        let answer = describe(joined, tasks, cursor: max(cursor, end), hasEnded: job.isOver && end >= arrived, isBrief: true)
+        release(tasks, of: job)
+        return answer
+    }
+
+    /// R waits for these outcomes no longer.
+    func dropNext(_ request: UInt64) {
+        for job in jobs.values {
+            guard let next = takeNext(request, of: job) else { continue }
+            next.alarm?.cancel()
+            if job.waitingRequest == request { job.waitingRequest = nil }
+            return
+        }
     }
 
     /// R waits for the call no longer: nobody wants its tasks.

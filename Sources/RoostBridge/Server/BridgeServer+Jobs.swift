@@ -195,6 +195,7 @@ extension BridgeServer {
             guard let job = jobs[id] else { return }
             job.outcomes.take(batch)
             answerCalls(of: job)
+            answerNexts(of: job)
             endIfComplete(job)
             wake(for: job)
         case .failure(let error):
@@ -212,6 +213,7 @@ extension BridgeServer {
     func end(_ job: BridgeJob) {
         job.isOver = true
         answerCalls(of: job)
+        answerNexts(of: job)
         wake(for: job)
         finishRun(job)
     }

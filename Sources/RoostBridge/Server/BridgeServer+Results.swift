@@ -48,11 +48,8 @@ extension BridgeServer {
 
     /// Outcomes behind the cursor; waits for one if there is none.
     func next(_ job: BridgeJob, _ control: Control, _ request: UInt64) async throws(BridgeFailure) -> BridgeAnswer {
-        guard let cursor = Int(exactly: control.number("cursor") ?? 0), cursor >= 0 else {
-            throw .usage("'cursor' is what the last answer to 'next' said, 0 at first")
-        }
-        let most = min(BridgeLimits.nextTasks, Int(exactly: (control.number("max") ?? 1024).rounded(.down)) ?? .max)
-        guard most > 0 else { throw .usage("'max' is at least 1") }
+        let cursor = try Self.cursor(control)
+        let most = try Self.most(control)
         let deadline = try Self.deadline(control)
         beginWaiting(job, request)
         defer { if job.waitingRequest == request { job.waitingRequest = nil } }
@@ -64,23 +61,50 @@ extension BridgeServer {
         if cursor >= arrived, let failure = job.failure { throw failure }
         let end = min(arrived, cursor + most)
         let tasks = cursor < end ? Array(job.outcomes.arrivals[cursor..<end]) : []
-        var answer = BridgeAnswer()
-        answer.control.set("index", integers: tasks.map { Int32(truncatingIfNeeded: $0 + 1) })
-        answer.control.set("cursor", Double(max(cursor, end)))
-        answer.control.set("ended", job.isOver && end >= arrived)
         let joined = try await join(job, tasks, names: nil)
-        if control.isBrief, joined.isPlain {
-            answer.brief = BriefControl.answer(cursor: max(cursor, end), hasEnded: job.isOver && end >= arrived, index: tasks)
-            answer.parts = [joined.values]
-        } else {
-            write(joined, into: &answer)
-        }
-        if job.isTransient { for task in tasks { job.outcomes.release(TaskRange(first: task, count: 1)) } }
+        let answer = describe(
+            joined, tasks, cursor: max(cursor, end), hasEnded: job.isOver && end >= arrived, isBrief: control.isBrief)
+        release(tasks, of: job)
         return answer
     }
 
+    /// The answer to `next`.
+    func describe(_ joined: JoinedOutcomes, _ tasks: [TaskIndex], cursor: Int, hasEnded: Bool, isBrief: Bool) -> BridgeAnswer {
+        var answer = BridgeAnswer()
+        if isBrief, joined.isPlain {
+            answer.brief = BriefControl.answer(cursor: cursor, hasEnded: hasEnded, index: tasks)
+            answer.parts = [joined.values]
+            return answer
+        }
+        answer.control.set("index", integers: tasks.map { Int32(truncatingIfNeeded: $0 + 1) })
+        answer.control.set("cursor", Double(cursor))
+        answer.control.set("ended", hasEnded)
+        write(joined, into: &answer)
+        return answer
+    }
+
+    /// Outcomes that were given to R are kept no longer, where that was asked for.
+    func release(_ tasks: [TaskIndex], of job: BridgeJob) {
+        guard job.isTransient else { return }
+        for task in tasks { job.outcomes.release(TaskRange(first: task, count: 1)) }
+    }
+
+    static func cursor(_ control: Control) throws(BridgeFailure) -> Int {
+        guard let cursor = Int(exactly: control.number("cursor") ?? 0), cursor >= 0 else {
+            throw .usage("'cursor' is what the last answer to 'next' said, 0 at first")
+        }
+        return cursor
+    }
+
+    /// How many outcomes `next` wants at most.
+    static func most(_ control: Control) throws(BridgeFailure) -> Int {
+        let most = min(BridgeLimits.nextTasks, Int(exactly: (control.number("max") ?? 1024).rounded(.down)) ?? .max)
+        guard most > 0 else { throw .usage("'max' is at least 1") }
+        return most
+    }
+
     /// `timeout` seconds from now; never when there is none.
-    private static func deadline(_ control: Control) throws(BridgeFailure) -> Instant {
+    static func deadline(_ control: Control) throws(BridgeFailure) -> Instant {
         guard control.has("timeout"), control.number("timeout") != .infinity else { return .never }
         guard let seconds = control.number("timeout"), seconds >= 0, seconds < 1e9 else {
             throw .usage("'timeout' is a number of seconds")

@@ -162,7 +162,7 @@ package actor BridgeServer {
         case .fault: return .close
         case .new:
             let sequence = frame.header.sequence
-            if runAtOnce(sequence, frame) || appendAtOnce(sequence, frame) { return .goOn }
+            if runAtOnce(sequence, frame) || appendAtOnce(sequence, frame) || nextAtOnce(sequence, frame) { return .goOn }
             // Ends with its answer; `stop` and the end of the session cancel it.
             requests[sequence] = Task { await self.answer(sequence, frame) }
             return .goOn
@@ -224,5 +224,6 @@ package actor BridgeServer {
         requests[request]?.cancel()
         dropJob(madeBy: request)
         dropCall(madeBy: request)
+        dropNext(request)
     }
 }

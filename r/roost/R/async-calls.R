@@ -28,7 +28,7 @@ abandon_call <- function(job) if (is.null(job$slot$outcome)) job$session$lost <-
 await_call <- function(job, timeout = Inf) {
   slot <- job$slot
   if (is.null(slot$outcome) && timeout == Inf) {
-    while (is.null(slot$outcome)) receive_calls(job$session, slot$calls, 1)
+    while (is.null(slot$outcome)) receive_calls(job$session, slot$calls)
     return(TRUE)
   }
   end <- proc.time()[[3L]] + timeout

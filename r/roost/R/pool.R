@@ -106,7 +106,13 @@ close.roost_cluster <- function(con, ...) {
   invisible()
 }
 
-`[.roost_cluster` <- function(x, ...) as_pool(unclass(x)[...])
+`[.roost_cluster` <- function(x, ...) {
+  seats <- unclass(x)[...]
+  if (!length(seats) || is.null(seats[[1L]]$session$plan)) return(as_pool(seats))
+  # clusterApply() asks for the first seats again and again, and keeps none of these parts.
+  class(seats) <- c("roost_cluster", "cluster")
+  seats
+}
 
 c.roost_cluster <- function(...) {
   pools <- list(...)

@@ -308,7 +308,7 @@ read_control <- function(answer) {
 # A stream of R begins with a letter; brief answers begin with a byte 0 or are empty.
 is_brief <- function(control) !length(control) || control[1L] == as.raw(0L)
 
-quiet_most <- 48L              # quiet requests in a row: then a ping is answered, and R need not keep them to send them again
+quiet_most <- 500L             # quiet requests in a row: then a ping is answered, and R need not keep them to send them again
 quiet_bytes <- 1048576         # or so many bytes of them
 
 # Sends a request that the bridge answers only when something is wrong: a brief one, or a list with `quiet = TRUE`. R does not read
