@@ -213,6 +213,32 @@ extension BridgeServer {
         return true
     }
 
+    /// A brief `forget`, done before the next request is looked at.
+    func forgetAtOnce(_ sequence: UInt64, _ frame: BridgeFrame) -> Bool {
+        guard frame.control.isBrief, frame.control.text("op") == "forget" else { return false }
+        do throws(BridgeFailure) {
+            drop(try findJob(frame.control))
+            finishQuietly(sequence)
+        } catch {
+            finish(sequence, .failure(error))
+        }
+        return true
+    }
+
+    /// Nobody brings outcomes of a job that is forgotten.
+    func failWaiting(for job: BridgeJob) {
+        let forgotten = BridgeFailure(code: "notFound", "the job \(JobText.show(job.id)) was forgotten")
+        for call in job.calls {
+            end(call, of: job)
+            finish(call.request, .failure(forgotten))
+        }
+        for next in job.nexts {
+            next.alarm?.cancel()
+            finish(next.request, .failure(forgotten))
+        }
+        (job.calls, job.nexts) = ([], [])
+    }
+
     /// Answers those who wait for outcomes that have come, or for a job that can bring no more.
     func answerNexts(of job: BridgeJob) {
         guard !job.nexts.isEmpty else { return }

@@ -232,6 +232,7 @@ extension BridgeServer {
 
     /// R knows the job no longer, or has never learnt its name.
     func drop(_ job: BridgeJob) {
+        failWaiting(for: job)
         jobs[job.id] = nil
         briefJobs[job.brief] = nil
         // A durable one that has ended lies on the server's disk.

@@ -162,7 +162,11 @@ package actor BridgeServer {
         case .fault: return .close
         case .new:
             let sequence = frame.header.sequence
-            if runAtOnce(sequence, frame) || appendAtOnce(sequence, frame) || nextAtOnce(sequence, frame) { return .goOn }
+            if runAtOnce(sequence, frame) || appendAtOnce(sequence, frame) || nextAtOnce(sequence, frame)
+                || forgetAtOnce(sequence, frame)
+            {
+                return .goOn
+            }
             // Ends with its answer; `stop` and the end of the session cancel it.
             requests[sequence] = Task { await self.answer(sequence, frame) }
             return .goOn
