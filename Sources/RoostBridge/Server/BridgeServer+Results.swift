@@ -61,9 +61,11 @@ extension BridgeServer {
         if cursor >= arrived, let failure = job.failure { throw failure }
         let end = min(arrived, cursor + most)
         let tasks = cursor < end ? Array(job.outcomes.arrivals[cursor..<end]) : []
+        // While they are joined more may come, and be the last.
+        let hasEnded = job.isOver && end >= arrived
         let joined = try await join(job, tasks, names: nil)
         let answer = describe(
-            joined, tasks, cursor: max(cursor, end), hasEnded: job.isOver && end >= arrived, isBrief: control.isBrief)
+            joined, tasks, cursor: max(cursor, end), hasEnded: hasEnded, isBrief: control.isBrief)
         release(tasks, of: job)
         return answer
     }
