@@ -8,8 +8,6 @@ import RoostNode
 struct PendingCall {
     var request: UInt64
     var tasks: TaskRange
-    /// How many of the tasks have no outcome yet.
-    var missing: Int
     let isBrief: Bool
     /// Tells R how far the call is, now and then; nil: R does not want to know.
     var progress: RepeatedTask?
@@ -116,7 +114,7 @@ extension BridgeServer {
     }
 
     private func waitForCall(_ job: BridgeJob, _ tasks: TaskRange, _ sequence: UInt64, _ control: Control) -> Bool {
-        var call = PendingCall(request: sequence, tasks: tasks, missing: Int(tasks.count), isBrief: control.isBrief)
+        var call = PendingCall(request: sequence, tasks: tasks, isBrief: control.isBrief)
         if control.flag("progress") ?? false { call.progress = reportProgress(of: job.id, sequence) }
         job.calls.append(call)
         beginWaiting(job, sequence)

@@ -47,11 +47,6 @@ retire_calls <- function(session, job) {
   if (job$open > 0L) job$retired <- TRUE else send_quietly(session, c(4, job$brief))
 }
 
-close_calls <- function(session) {
-  for (job in session$calls) retire_calls(session, job)
-  session$calls <- list()
-}
-
 # Calls `fun` with each of a few elements and waits for the outcomes. NULL when it is too large for a small call.
 # `needs$globals` travel with each task.
 call_there <- function(session, X, fun, args, needs, seed, bar) {

@@ -273,7 +273,10 @@ exchange <- function(session, control, blob, more = NULL) {
         if (!is.null(more)) allowInterrupts(more(answer$control, answer$blob))
         answer <- NULL
       }
-    } else answer <- NULL
+    } else {
+      if (!is.null(answer) && identical(answer$reply, session$left$seq)) session$left$take(read_control(answer))
+      answer <- NULL
+    }
     if (is.null(answer)) answer <- await_answer(session, mine, NULL, more, Inf, is_inner = FALSE)
   })
   if (is.null(answer$brief) && !isTRUE(answer$control$ok)) fail_by_bridge(answer$control$error)
